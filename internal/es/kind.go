@@ -1,0 +1,75 @@
+package es
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// kindOf finds the sentinel of an answer. The type decides before the status does: Elasticsearch answers 500 for most
+// of what goes wrong with a repository, and 400 for a name that is taken as well as for one that is malformed.
+func kindOf(status int, s *ServerError) error {
+	for _, rule := range rules {
+		if rule.matches(s) {
+			return rule.kind
+		}
+	}
+	switch status {
+	case http.StatusBadRequest:
+		return nuvlaops.ErrInvalid
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return nuvlaops.ErrDenied
+	case http.StatusNotFound:
+		return nuvlaops.ErrNotFound
+	case http.StatusMethodNotAllowed:
+		return nuvlaops.ErrUnsupported
+	case http.StatusConflict:
+		return nuvlaops.ErrConflict
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return nuvlaops.ErrUnavailable
+	}
+	return nil
+}
+
+type rule struct {
+	kind error
+	typ  string // a cause of the chain has this type; empty means any
+	text string // and a reason of the chain holds this text; empty means any
+}
+
+func (r rule) matches(s *ServerError) bool {
+	return (r.typ == "" || s.Has(r.typ)) && (r.text == "" || s.Says(r.text))
+}
+
+// rules are tried in order; each was seen on 8.11.3.
+var rules = []rule{
+	{kind: nuvlaops.ErrUnsupported, text: "no handler found for uri"},
+	{kind: nuvlaops.ErrNotFound, typ: "repository_missing_exception"},
+	{kind: nuvlaops.ErrNotFound, typ: "snapshot_missing_exception"},
+	{kind: nuvlaops.ErrNotFound, typ: "index_not_found_exception"},
+	{kind: nuvlaops.ErrNotFound, typ: "snapshot_restore_exception", text: "snapshot does not exist"},
+	{kind: nuvlaops.ErrExists, typ: "snapshot_restore_exception", text: "already exists"},
+	{kind: nuvlaops.ErrExists, typ: "snapshot_name_already_in_use_exception"},
+	{kind: nuvlaops.ErrExists, typ: "invalid_snapshot_name_exception", text: "already"},
+	{kind: nuvlaops.ErrExists, typ: "resource_already_exists_exception"},
+	{kind: nuvlaops.ErrInvalid, typ: "invalid_snapshot_name_exception"},
+	{kind: nuvlaops.ErrBusy, typ: "concurrent_snapshot_execution_exception"},
+	{kind: nuvlaops.ErrConflict, typ: "repository_conflict_exception"},
+	{kind: nuvlaops.ErrConflict, typ: "snapshot_in_progress_exception"},
+	{kind: nuvlaops.ErrRepository, typ: "repository_verification_exception"},
+	{kind: nuvlaops.ErrRepository, typ: "repository_exception"},
+}
+
+// S3Code returns the code of an S3 error that the chain holds ("NoSuchBucket"), or "".
+func (e *ServerError) S3Code() string {
+	const mark = "Error Code: "
+	for _, c := range e.Chain {
+		if _, rest, found := strings.Cut(c.Reason, mark); found {
+			if end := strings.IndexAny(rest, ";)"); end >= 0 {
+				return strings.TrimSpace(rest[:end])
+			}
+		}
+	}
+	return ""
+}
