@@ -53,16 +53,13 @@ func explain(ctx context.Context, err, last error) error {
 	if err == nil || ctx.Err() == nil {
 		return err
 	}
-	cause := context.Cause(ctx)
-	if !errors.Is(err, cause) && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+	if cause := context.Cause(ctx); !errors.Is(err, cause) {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
-	switch {
-	case last == nil || errors.Is(err, last):
-		return err
-	default:
-		return fmt.Errorf("%w (last attempt: %w)", err, last)
+	if last != nil && !errors.Is(err, last) {
+		err = fmt.Errorf("%w (last attempt: %w)", err, last)
 	}
+	return err
 }
 
 func schedule(p nuvlaops.RetryPolicy) backoff.BackOff {

@@ -1,0 +1,176 @@
+package es_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+type client func(*http.Request) (*http.Response, error)
+
+func (c client) Perform(r *http.Request) (*http.Response, error) { return c(r) }
+
+func answers(status int, body string) client {
+	return func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
+	}
+}
+
+func health() esapi.Request { return esapi.ClusterHealthRequest{} }
+
+// noBucket is what 8.11.3 answers when the bucket of a repository does not exist.
+const noBucket = `{"error":{"root_cause":[{"type":"repository_verification_exception","reason":"[r] path  is not accessible on master node"}],
+"type":"repository_verification_exception","reason":"[r] path  is not accessible on master node",
+"caused_by":{"type":"i_o_exception","reason":"Unable to upload object [tests-x/master.dat] using a single upload",
+"caused_by":{"type":"amazon_s3_exception","reason":"The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Request ID: 1)"}}},"status":500}`
+
+func TestAnErrorIsDecodedWhateverItsBodyIs(t *testing.T) {
+	tests := []struct {
+		name   string
+		status int
+		body   string
+		typ    string
+		reason string
+		kind   error
+	}{
+		{"innermost cause", 500, noBucket, "repository_verification_exception",
+			"The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Request ID: 1)", nuvlaops.ErrRepository},
+		{"only a root cause", 404, `{"error":{"root_cause":[{"type":"snapshot_missing_exception","reason":"[r:s] is missing"}],"type":"snapshot_missing_exception","reason":"[r:s] is missing"},"status":404}`,
+			"snapshot_missing_exception", "[r:s] is missing", nuvlaops.ErrNotFound},
+		{"a text", 405, `{"error":"Incorrect HTTP method for uri [/] and method [GET], allowed: []","status":405}`, "",
+			"Incorrect HTTP method for uri [/] and method [GET], allowed: []", nuvlaops.ErrUnsupported},
+		{"no handler", 400, `{"error":"no handler found for uri [/_ilm/status] and method [GET]"}`, "",
+			"no handler found for uri [/_ilm/status] and method [GET]", nuvlaops.ErrUnsupported},
+		{"a proxy's page", 502, "<html><head><title>502 Bad Gateway</title></head></html>", "",
+			`HTTP 502 Bad Gateway, a page that is not Elasticsearch's: "502 Bad Gateway"`, nuvlaops.ErrUnavailable},
+		{"empty", 504, "", "", "HTTP 504 Gateway Timeout with an empty body", nuvlaops.ErrUnavailable},
+		{"text", 503, "no upstream\nline two", "", `HTTP 503 Service Unavailable, not Elasticsearch's own answer: "no upstream"`, nuvlaops.ErrUnavailable},
+		{"JSON of another service", 401, `{"message":"who are you"}`, "", `HTTP 401 Unauthorized, not Elasticsearch's own answer: "{\"message\":\"who are you\"}"`, nuvlaops.ErrDenied},
+		{"a name that is taken", 400, `{"error":{"type":"snapshot_name_already_in_use_exception","reason":"[r:s] Invalid snapshot name [s], snapshot with the same name already exists"}}`,
+			"snapshot_name_already_in_use_exception", "[r:s] Invalid snapshot name [s], snapshot with the same name already exists", nuvlaops.ErrExists},
+		{"over the limit of concurrent snapshots", 503, `{"error":{"type":"concurrent_snapshot_execution_exception","reason":"too many"}}`,
+			"concurrent_snapshot_execution_exception", "too many", nuvlaops.ErrBusy},
+		{"restore of an unknown snapshot", 500, `{"error":{"type":"snapshot_restore_exception","reason":"[r:s] snapshot does not exist"}}`,
+			"snapshot_restore_exception", "[r:s] snapshot does not exist", nuvlaops.ErrNotFound},
+		{"no reason", 500, `{"error":{"type":"null_pointer_exception","reason":null}}`, "null_pointer_exception", "null_pointer_exception", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := es.Send(t.Context(), answers(tt.status, tt.body), health(), nil)
+			var got *nuvlaops.Error
+			if !errors.As(err, &got) {
+				t.Fatalf("got %v, want an *nuvlaops.Error", err)
+			}
+			want := &nuvlaops.Error{Status: tt.status, Type: tt.typ, Reason: tt.reason}
+			got2 := *got
+			got2.Err = nil
+			if diff := cmp.Diff(want, &got2); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+			if tt.kind != nil && !errors.Is(err, tt.kind) {
+				t.Errorf("%v does not match %v", err, tt.kind)
+			}
+		})
+	}
+}
+
+func TestTheS3CodeIsFoundInTheChain(t *testing.T) {
+	err := es.Send(t.Context(), answers(500, noBucket), health(), nil)
+	var s *es.ServerError
+	if !errors.As(err, &s) || s.S3Code() != "NoSuchBucket" {
+		t.Errorf("got %v, want the S3 code NoSuchBucket", err)
+	}
+}
+
+func FuzzAnyBodyBecomesAnError(f *testing.F) {
+	f.Add(noBucket)
+	f.Add(`{"error":{"caused_by":{"caused_by":1}}}`)
+	f.Add("<TITLE>İ</title>")
+	f.Fuzz(func(t *testing.T, body string) {
+		err := es.Send(t.Context(), answers(500, body), health(), nil)
+		var e *nuvlaops.Error
+		if !errors.As(err, &e) || e.Reason == "" || e.Status != 500 {
+			t.Errorf("%q became %#v", body, err)
+		}
+	})
+}
+
+func TestAnAnswerThatIsNotElasticsearchsIsAnError(t *testing.T) {
+	var out struct{ N int }
+	err := es.Send(t.Context(), answers(200, "<html>login</html>"), health(), &out)
+	if !errors.Is(err, nuvlaops.ErrUnsupported) {
+		t.Errorf("got %v, want ErrUnsupported", err)
+	}
+}
+
+func TestReadsAreRepeatedAndWritesOnlyWhenTheyWereNotCarriedOut(t *testing.T) {
+	refused := fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Err: errors.New("connection refused")})
+	reset := &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}
+	tests := []struct {
+		name        string
+		fail        client
+		read, write int // calls until it succeeds, 1 when it is not repeated
+	}{
+		{"not connected", func(*http.Request) (*http.Response, error) { return nil, refused }, 2, 2},
+		{"reply lost", func(*http.Request) (*http.Response, error) { return nil, reset }, 2, 1},
+		{"429", answers(429, ""), 2, 2},
+		{"502", answers(502, ""), 2, 1},
+		{"503", answers(503, ""), 2, 1},
+		{"504", answers(504, "<html>"), 2, 1},
+		{"500", answers(500, ""), 1, 1},
+		{"404", answers(404, ""), 1, 1},
+		{"busy", answers(503, `{"error":{"type":"concurrent_snapshot_execution_exception","reason":"x"}}`), 1, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				conn := &es.Conn{Client: client(func(r *http.Request) (*http.Response, error) {
+					if calls++; calls == 1 {
+						return tt.fail(r)
+					}
+					return answers(200, "{}")(r)
+				})}
+				count := func(send func(context.Context, es.Request, any) error) int {
+					calls = 0
+					_ = send(t.Context(), health, nil)
+					return calls
+				}
+				if diff := cmp.Diff([]int{tt.read, tt.write, tt.read}, []int{count(conn.Read), count(conn.Write), count(conn.WriteIdempotent)}); diff != "" {
+					t.Errorf("calls of Read, Write, WriteIdempotent (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestAContextEndsARequestThatIsNeverAnswered(t *testing.T) {
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer server.Close()
+	defer close(release)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	host := strings.TrimPrefix(server.URL, "http://")
+	conn := &es.Conn{Client: client(func(r *http.Request) (*http.Response, error) {
+		r.URL.Scheme, r.URL.Host = "http", host
+		return http.DefaultTransport.RoundTrip(r)
+	})}
+	if err := conn.Read(ctx, health, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want the deadline", err)
+	}
+}
