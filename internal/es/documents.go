@@ -1,0 +1,69 @@
+package es
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// IndexDocuments is the number of documents of one index.
+type IndexDocuments struct {
+	UUID      string
+	Documents int64
+}
+
+// CountDocuments refreshes the indices that the patterns name and counts the documents of each, backing indices of data
+// streams by their own names. Documents that are nested in others count too, on every server alike.
+//
+// A snapshot holds what was written, visible to searches or not; so does the count, since it refreshes first.
+func (c *Conn) CountDocuments(ctx context.Context, patterns ...string) (map[string]IndexDocuments, error) {
+	yes := true
+	var shards struct {
+		Shards ShardCount `json:"_shards"`
+	}
+	err := c.WriteIdempotent(ctx, func() esapi.Request {
+		return esapi.IndicesRefreshRequest{Index: patterns, ExpandWildcards: "open,hidden", AllowNoIndices: &yes, IgnoreUnavailable: &yes}
+	}, &shards)
+	if err == nil && shards.Shards.Failed > 0 {
+		err = &nuvlaops.Error{Err: nuvlaops.ErrUnavailable,
+			Reason: fmt.Sprintf("%d of %d shards could not be refreshed", shards.Shards.Failed, shards.Shards.Total)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("refresh indices: %w", err)
+	}
+	return c.readDocuments(ctx, patterns)
+}
+
+func (c *Conn) readDocuments(ctx context.Context, patterns []string) (map[string]IndexDocuments, error) {
+	forbid := false
+	var stats struct {
+		Shards  ShardCount `json:"_shards"`
+		Indices map[string]struct {
+			UUID      string `json:"uuid"`
+			Primaries struct {
+				Docs struct {
+					Count int64 `json:"count"`
+				} `json:"docs"`
+			} `json:"primaries"`
+		} `json:"indices"`
+	}
+	err := c.Read(ctx, func() esapi.Request {
+		return esapi.IndicesStatsRequest{Index: patterns, Metric: []string{"docs"}, ExpandWildcards: "open,hidden", ForbidClosedIndices: &forbid,
+			FilterPath: []string{"_shards", "indices.*.uuid", "indices.*.primaries.docs.count"}}
+	}, &stats)
+	if err == nil && stats.Shards.Failed > 0 {
+		err = &nuvlaops.Error{Err: nuvlaops.ErrUnavailable,
+			Reason: fmt.Sprintf("%d of %d shards could not be counted", stats.Shards.Failed, stats.Shards.Total)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("count documents: %w", err)
+	}
+	out := make(map[string]IndexDocuments, len(stats.Indices))
+	for name, i := range stats.Indices {
+		out[name] = IndexDocuments{UUID: i.UUID, Documents: i.Primaries.Docs.Count}
+	}
+	return out, nil
+}

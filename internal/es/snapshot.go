@@ -1,0 +1,225 @@
+package es
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// States of a snapshot.
+const (
+	StateInProgress   = "IN_PROGRESS"
+	StateSuccess      = "SUCCESS"
+	StatePartial      = "PARTIAL"
+	StateFailed       = "FAILED"
+	StateIncompatible = "INCOMPATIBLE"
+)
+
+// SnapshotInfo is what GET _snapshot/REPO/NAME says about one snapshot.
+type SnapshotInfo struct {
+	Name, UUID  string
+	Repository  string // as asked for: the server leaves it out of some answers
+	State       string
+	Version     string   // of the node that took it; it may be a range or a name in later versions
+	Indices     []string // nil when the names were not asked for
+	DataStreams []string
+	GlobalState bool // whether it holds the cluster's global state
+	Start       time.Time
+	End         time.Time // zero while it runs
+	Shards      ShardCount
+	Failures    []ShardFailure
+	Reason      string // why it FAILED
+	Metadata    map[string]any
+}
+
+// ShardCount counts shards.
+type ShardCount struct {
+	Total      int `json:"total"`
+	Successful int `json:"successful"`
+	Failed     int `json:"failed"`
+}
+
+// ShardFailure is one shard that is not in a snapshot.
+type ShardFailure struct {
+	Index  string `json:"index"`
+	Shard  int    `json:"shard_id"`
+	Node   string `json:"node_id"`
+	Status string `json:"status"`
+	Reason string `json:"reason"`
+}
+
+// Running reports whether the snapshot has not ended.
+func (s SnapshotInfo) Running() bool { return s.State == StateInProgress }
+
+// Complete reports whether the snapshot can be restored whole: it ended in SUCCESS and no shard is missing. The state
+// alone is not enough, nor is the answer's status.
+func (s SnapshotInfo) Complete() bool {
+	return s.State == StateSuccess && s.Shards.Failed == 0 && s.Shards.Successful == s.Shards.Total && len(s.Failures) == 0
+}
+
+// UnmarshalJSON decodes Elasticsearch's description.
+func (s *SnapshotInfo) UnmarshalJSON(raw []byte) error {
+	var d struct {
+		Name        string         `json:"snapshot"`
+		UUID        string         `json:"uuid"`
+		Repository  string         `json:"repository"`
+		State       string         `json:"state"`
+		Version     string         `json:"version"`
+		Indices     []string       `json:"indices"`
+		DataStreams []string       `json:"data_streams"`
+		GlobalState bool           `json:"include_global_state"`
+		Start       int64          `json:"start_time_in_millis"`
+		End         int64          `json:"end_time_in_millis"`
+		Shards      ShardCount     `json:"shards"`
+		Failures    []ShardFailure `json:"failures"`
+		Reason      string         `json:"reason"`
+		Metadata    map[string]any `json:"metadata"`
+	}
+	if err := json.Unmarshal(raw, &d); err != nil {
+		return err
+	}
+	*s = SnapshotInfo{Name: d.Name, UUID: d.UUID, Repository: d.Repository, State: d.State, Version: d.Version,
+		Indices: d.Indices, DataStreams: d.DataStreams, GlobalState: d.GlobalState, Start: fromMillis(d.Start),
+		End: fromMillis(d.End), Shards: d.Shards, Failures: d.Failures, Reason: d.Reason, Metadata: d.Metadata}
+	return nil
+}
+
+// fromMillis leaves 0 the zero time: a running snapshot "ended" in 1970.
+func fromMillis(ms int64) time.Time {
+	if ms <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// SnapshotQuery chooses snapshots of one repository.
+type SnapshotQuery struct {
+	// Names are names or patterns. Default all.
+	Names []string
+	// WithoutIndices leaves the names of indices out of the answer, which are most of it.
+	WithoutIndices bool
+	// PageSize is the most in one answer. Default 1,000 without the names of indices, else 200: an answer then stays
+	// at some 10 MB for snapshots of 1,000 indices.
+	PageSize int
+	// Descending yields the newest first.
+	Descending bool
+}
+
+func (q SnapshotQuery) withDefaults() SnapshotQuery {
+	if len(q.Names) == 0 {
+		q.Names = []string{"*"}
+	}
+	if q.PageSize <= 0 {
+		q.PageSize = 200
+		if q.WithoutIndices {
+			q.PageSize = 1000
+		}
+	}
+	return q
+}
+
+// Snapshot describes one snapshot. Error: ErrNotFound when the repository or the snapshot does not exist.
+func (c *Conn) Snapshot(ctx context.Context, repository, name string) (SnapshotInfo, error) {
+	var page snapshotPage
+	err := c.Read(ctx, func() esapi.Request {
+		return esapi.SnapshotGetRequest{Repository: repository, Snapshot: []string{name}}
+	}, &page)
+	if err == nil {
+		err = page.failure()
+	}
+	switch {
+	case err != nil:
+		return SnapshotInfo{}, err
+	case len(page.Snapshots) != 1:
+		return SnapshotInfo{}, &nuvlaops.Error{Err: nuvlaops.ErrNotFound,
+			Reason: fmt.Sprintf("%d snapshots of this name where one was expected", len(page.Snapshots))}
+	}
+	return page.snapshot(0, repository), nil
+}
+
+// Snapshots yields the snapshots of a repository by their start, oldest first, a page at a time. An error ends the
+// sequence. Error: ErrNotFound when the repository does not exist; patterns that match nothing yield nothing.
+func (c *Conn) Snapshots(ctx context.Context, repository string, q SnapshotQuery) iter.Seq2[SnapshotInfo, error] {
+	q = q.withDefaults()
+	return func(yield func(SnapshotInfo, error) bool) {
+		for after := ""; ; {
+			page, err := c.snapshotPage(ctx, repository, q, after)
+			if err != nil {
+				yield(SnapshotInfo{}, err)
+				return
+			}
+			for i := range page.Snapshots {
+				if !yield(page.snapshot(i, repository), nil) {
+					return
+				}
+			}
+			if page.Next == "" || page.Next == after {
+				return
+			}
+			after = page.Next
+		}
+	}
+}
+
+func (c *Conn) snapshotPage(ctx context.Context, repository string, q SnapshotQuery, after string) (*snapshotPage, error) {
+	order, ignore, names := "asc", true, !q.WithoutIndices
+	if q.Descending {
+		order = "desc"
+	}
+	var page snapshotPage
+	err := c.Read(ctx, func() esapi.Request {
+		return esapi.SnapshotGetRequest{Repository: repository, Snapshot: q.Names, IgnoreUnavailable: &ignore,
+			IndexNames: &names, Size: &q.PageSize, Sort: "start_time", Order: order, After: after}
+	}, &page)
+	if err == nil {
+		err = page.failure()
+	}
+	return &page, err
+}
+
+// RunningSnapshots describes the snapshots that run now in this repository.
+func (c *Conn) RunningSnapshots(ctx context.Context, repository string) ([]SnapshotInfo, error) {
+	var page snapshotPage
+	err := c.Read(ctx, func() esapi.Request {
+		return esapi.SnapshotGetRequest{Repository: repository, Snapshot: []string{"_current"}}
+	}, &page)
+	if err == nil {
+		err = page.failure()
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range page.Snapshots {
+		page.snapshot(i, repository)
+	}
+	return page.Snapshots, nil
+}
+
+type snapshotPage struct {
+	Snapshots []SnapshotInfo             `json:"snapshots"`
+	Next      string                     `json:"next"`
+	Failures  map[string]json.RawMessage `json:"failures"` // by repository, in an answer of 200
+}
+
+func (p *snapshotPage) snapshot(i int, repository string) SnapshotInfo {
+	if p.Snapshots[i].Repository == "" {
+		p.Snapshots[i].Repository = repository
+	}
+	return p.Snapshots[i]
+}
+
+// failure turns what an answer of 200 says about a repository that cannot be read into an error.
+func (p *snapshotPage) failure() error {
+	for _, repository := range slices.Sorted(maps.Keys(p.Failures)) {
+		return FromCause(p.Failures[repository])
+	}
+	return nil
+}
