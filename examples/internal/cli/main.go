@@ -1,0 +1,63 @@
+// Package cli is what the example programs share: signals, exit codes, the client of Elasticsearch, and how steps and
+// progress are shown to a person.
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// ErrInterrupted is the cause of a context that Ctrl-C or SIGTERM ended.
+var ErrInterrupted = errors.New("interrupted")
+
+// Main runs a program and exits with its code. The first Ctrl-C or SIGTERM ends the context, so that the program can
+// leave things in order; a second one ends the process at once.
+func Main(name string, run func(ctx context.Context, args []string, stdout, stderr io.Writer) error) {
+	ctx, stop := Signals(context.Background())
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(ExitOK)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+	}
+	os.Exit(ExitCode(err))
+}
+
+// Signals returns a context that the first Ctrl-C or SIGTERM ends with ErrInterrupted. From then on signals have their
+// default effect again. stop releases it.
+func Signals(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+			cancel(ErrInterrupted)
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+	}()
+	return ctx, func() { cancel(context.Canceled) }
+}
+
+// Parse parses flags and turns a mistake into a usage error. Nothing may follow the flags.
+func Parse(fs *flag.FlagSet, args []string) error {
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	if fs.NArg() > 0 {
+		return Usagef("unexpected argument %q: flags only, see -h", fs.Arg(0))
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// Screen shows steps and their progress: a line that is rewritten on a terminal, else a line at most every few seconds,
+// so that a log stays readable. It is safe for concurrent use.
+type Screen struct {
+	mu       sync.Mutex
+	out      io.Writer
+	terminal bool
+	open     bool // a progress line stands unfinished on the terminal
+	last     time.Time
+	every    time.Duration
+	start    time.Time
+}
+
+// NewScreen writes to out.
+func NewScreen(out io.Writer) *Screen {
+	s := &Screen{out: out, every: 3 * time.Second, start: time.Now()}
+	if f, ok := out.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb" {
+			s.terminal, s.every = true, 100*time.Millisecond
+		}
+	}
+	return s
+}
+
+// Printf writes a line of its own, with the time since the program began in front.
+func (s *Screen) Printf(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closeLine()
+	fmt.Fprintf(s.out, "%7s  %s\n", clock(time.Since(s.start)), fmt.Sprintf(format, args...))
+	s.last = time.Time{}
+}
+
+// Text writes text as it is.
+func (s *Screen) Text(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closeLine()
+	fmt.Fprint(s.out, text)
+}
+
+// Progress shows a report. It is a func(nuvlaops.Progress).
+func (s *Screen) Progress(p nuvlaops.Progress) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.last) < s.every {
+		return
+	}
+	s.last = time.Now()
+	line := fmt.Sprintf("%7s    %s", clock(time.Since(s.start)), Line(p))
+	if s.terminal {
+		fmt.Fprintf(s.out, "\r\x1b[K%s", line)
+		s.open = true
+		return
+	}
+	fmt.Fprintln(s.out, line)
+}
+
+func (s *Screen) closeLine() {
+	if s.open {
+		fmt.Fprint(s.out, "\r\x1b[K")
+		s.open = false
+	}
+}
+
+// Line is a progress report in one line: a bar where the fraction is known, counts, bytes, the time left.
+func Line(p nuvlaops.Progress) string {
+	var b strings.Builder
+	if f, ok := p.Fraction(); ok {
+		const width = 20
+		n := int(f * width)
+		fmt.Fprintf(&b, "[%s%s] %3.0f%% ", strings.Repeat("#", n), strings.Repeat(".", width-n), f*100)
+	}
+	b.WriteString(p.Phase)
+	if p.Total > 0 {
+		fmt.Fprintf(&b, ", %d of %d %s", p.Done, p.Total, p.Unit)
+	} else if p.Done > 0 {
+		fmt.Fprintf(&b, ", %d %s", p.Done, p.Unit)
+	}
+	if p.TotalBytes > 0 {
+		fmt.Fprintf(&b, ", %s of %s", Bytes(p.Bytes), Bytes(p.TotalBytes))
+	}
+	if p.Remaining > 0 {
+		fmt.Fprintf(&b, ", %s left", p.Remaining.Round(time.Second))
+	}
+	if p.Message != "" {
+		b.WriteString(": " + p.Message)
+	}
+	return b.String()
+}
+
+// Bytes shows a size in the unit that suits it: 70.2 MiB.
+func Bytes(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, suffix := float64(n), ""
+	for _, suffix = range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if f /= unit; f < unit {
+			break
+		}
+	}
+	return fmt.Sprintf("%.1f %s", f, suffix)
+}
+
+func clock(d time.Duration) string {
+	d = d.Round(100 * time.Millisecond)
+	return fmt.Sprintf("%d:%04.1f", int(d.Minutes()), (d % time.Minute).Seconds())
+}

@@ -1,0 +1,198 @@
+package runbook
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// Journal is a file with the records of one run. It holds what the caller puts into its state, so no secrets belong
+// there. A nil *Journal remembers nothing.
+type Journal struct {
+	path string
+	lock *os.File
+	mu   sync.Mutex
+	file journalFile
+}
+
+type journalFile struct {
+	Key     string          `json:"key"`
+	Started time.Time       `json:"started"`
+	Ended   time.Time       `json:"ended,omitzero"`
+	State   json.RawMessage `json:"state,omitempty"`
+	Steps   []Record        `json:"steps"`
+}
+
+// OpenJournal opens or makes the journal at path and keeps others out until Close. key says what the run is about: an
+// unfinished journal with the same key is taken up, any other is put aside as path.old. Error: ErrBusy, naming the
+// process, when another one holds it.
+func OpenJournal(path, key string) (*Journal, error) {
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{path: path, lock: lock, file: journalFile{Key: key, Started: time.Now()}}
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return j, nil
+	}
+	var old journalFile
+	if err == nil && json.Unmarshal(raw, &old) == nil && old.Key == key && old.Ended.IsZero() {
+		j.file = old
+		return j, nil
+	}
+	if err == nil {
+		err = os.Rename(path, path+".old")
+	}
+	if err != nil {
+		_ = j.Close()
+		return nil, fmt.Errorf("put the old journal aside: %w", err)
+	}
+	return j, nil
+}
+
+// lockFile takes a lock that ends with the process, and leaves the number of the process in the file.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder, _ := os.ReadFile(path)
+		_ = f.Close()
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock journal: %w", err)
+		}
+		return nil, &nuvlaops.Error{Op: "runbook.OpenJournal", Resource: path, Err: nuvlaops.ErrBusy,
+			Reason: "another run holds the journal: process " + strings.TrimSpace(string(holder)), Hint: "wait for it, or end it; two at once would undo each other's work"}
+	}
+	if err := f.Truncate(0); err == nil {
+		_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	}
+	return f, nil
+}
+
+// Resumed reports whether the journal has steps of an earlier run, and when that began.
+func (j *Journal) Resumed() (time.Time, bool) {
+	if j == nil {
+		return time.Time{}, false
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.file.Started, len(j.file.Steps) > 0
+}
+
+// State decodes what the earlier run left with SetState; false when there is nothing.
+func (j *Journal) State(into any) bool {
+	if j == nil {
+		return false
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.file.State) > 0 && json.Unmarshal(j.file.State, into) == nil
+}
+
+// SetState keeps v, written with the next record.
+func (j *Journal) SetState(v any) error {
+	if j == nil {
+		return nil
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.file.State = raw
+	return nil
+}
+
+// Finish marks the run as ended, so that the next one begins anew.
+func (j *Journal) Finish() error {
+	if j == nil {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.file.Ended = time.Now()
+	return j.write()
+}
+
+// Close lets others in.
+func (j *Journal) Close() error {
+	if j == nil {
+		return nil
+	}
+	return j.lock.Close()
+}
+
+func (j *Journal) done(step string) (Record, bool) {
+	if j == nil {
+		return Record{}, false
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, r := range j.file.Steps {
+		if r.Step == step && r.State == Done {
+			return r, true
+		}
+	}
+	return Record{}, false
+}
+
+func (j *Journal) record(r Record) error {
+	if j == nil {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i := range j.file.Steps {
+		if j.file.Steps[i].Step == r.Step {
+			j.file.Steps[i] = r
+			return j.write()
+		}
+	}
+	j.file.Steps = append(j.file.Steps, r)
+	return j.write()
+}
+
+func (j *Journal) write() error {
+	raw, err := json.MarshalIndent(j.file, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := WriteFile(j.path, append(raw, '\n')); err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	return nil
+}
+
+// WriteFile writes a file that is there whole or not at all: to a temporary name, fsynced, renamed.
+func WriteFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
