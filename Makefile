@@ -1,0 +1,59 @@
+# nuvlaops: the two commands are `make demo` and `make test`. Each sets up all that it needs; a second run reuses it.
+#
+#   make demo [ARGS=-keep]     a whole disaster recovery, on real servers, on realistic data
+#   make test [PKG=./zkjobs]   everything, unit and real
+#   make bench [BENCH=regexp]  speed, each figure beside something that was run in the same run
+#   make lint                  gofmt, vet, staticcheck, tidy
+#   make images                the images of the test servers
+#   make clean                 remove exactly what carries our label on the engine, and what was built here
+
+GO          ?= go
+BIN         := $(CURDIR)/.bin
+PKG         ?= ./...
+BENCH       ?= .
+COUNT       ?= 5
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
+# The race detector needs a C compiler; a machine without one tests without it.
+RACE        := $(shell command -v $${CC:-gcc} >/dev/null && echo -race)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint images engine clean
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+engine:
+	@bash internal/testenv/scripts/engine.sh
+
+images: engine
+	@$(GO) run ./internal/testenv/images/cmd/images -all
+
+demo: engine
+	@$(GO) build -o $(BIN)/demo ./examples/demo
+	@$(GO) build -o $(BIN)/disaster-recovery ./examples/disaster-recovery
+	@exec $(BIN)/demo -program $(BIN)/disaster-recovery $(ARGS)
+
+# Packages one after the other: two cores carry one set of servers at a time.
+test: images $(BIN)/gotestsum
+	@$(BIN)/gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg -- $(RACE) -p 1 -timeout 40m $(PKG)
+
+bench: images
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 1x -count $(COUNT) -p 1 -timeout 60m $(PKG)
+
+lint: $(BIN)/staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	  if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(BIN)/staticcheck ./...
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+# Tools carry their version in the name of the module, so that a new pin is a new build.
+$(BIN)/staticcheck $(BIN)/gotestsum: Makefile
+	GOBIN=$(BIN) $(GO) install $(if $(findstring staticcheck,$@),$(STATICCHECK),$(GOTESTSUM))
+	@touch $@
+
+clean:
+	@$(GO) run ./internal/testenv/cmd/clean
+	@rm -rf $(BIN)
