@@ -1,0 +1,121 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+)
+
+func TestEachKindOfFailureHasItsExitCode(t *testing.T) {
+	wrapped := func(kind error) error {
+		return fmt.Errorf("step restore: %w", nuvlaops.Wrap("restore.Apply", "r", kind))
+	}
+	tests := map[string]struct {
+		err  error
+		want int
+	}{
+		"nothing":                     {nil, 0},
+		"anything":                    {errors.New("x"), 1},
+		"a server's 400":              {&nuvlaops.Error{Status: 400, Err: nuvlaops.ErrInvalid}, 1},
+		"a flag":                      {cli.Usagef("-es is wrong"), 2},
+		"an argument":                 {wrapped(nuvlaops.ErrInvalid), 2},
+		"partial":                     {wrapped(nuvlaops.ErrPartial), 3},
+		"time-out":                    {wrapped(context.DeadlineExceeded), 4},
+		"busy":                        {wrapped(nuvlaops.ErrBusy), 5},
+		"repository":                  {wrapped(nuvlaops.ErrRepository), 10},
+		"refused":                     {wrapped(nuvlaops.ErrRefused), 11},
+		"verification":                {wrapped(nuvlaops.ErrVerification), 12},
+		"interrupted":                 {wrapped(cli.ErrInterrupted), 130},
+		"interrupted while verifying": {fmt.Errorf("%w: %w", nuvlaops.ErrVerification, cli.ErrInterrupted), 130},
+	}
+	for name, tt := range tests {
+		if got := cli.ExitCode(tt.err); got != tt.want {
+			t.Errorf("%s: exit code %d, want %d", name, got, tt.want)
+		}
+	}
+}
+
+func TestASignalEndsTheContextAndSaysSo(t *testing.T) {
+	ctx, stop := cli.Signals(t.Context())
+	defer stop()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the context goes on")
+	}
+	if got := context.Cause(ctx); !errors.Is(got, cli.ErrInterrupted) {
+		t.Errorf("cause %v, want ErrInterrupted", got)
+	}
+}
+
+func TestParseTurnsMistakesIntoUsageErrors(t *testing.T) {
+	for _, args := range [][]string{{"-nope"}, {"-n", "x"}, {"-n", "1", "more"}} {
+		fs := flag.NewFlagSet("x", flag.ContinueOnError)
+		fs.SetOutput(io.Discard)
+		fs.Int("n", 0, "")
+		if err := cli.Parse(fs, args); cli.ExitCode(err) != cli.ExitUsage {
+			t.Errorf("%v: got %v, want a usage error", args, err)
+		}
+	}
+}
+
+func TestElasticsearchRefusesAddressesThatCannotBe(t *testing.T) {
+	for _, bad := range []string{"", "http://", "ftp://es:9200", "http://elastic:hunter2@es:9200", "ht tp://elastic:hunter2@es"} {
+		_, err := cli.Elasticsearch(bad)
+		if cli.ExitCode(err) != cli.ExitUsage {
+			t.Errorf("%q: got %v, want a usage error", bad, err)
+		}
+		if strings.Contains(fmt.Sprint(err), "hunter2") {
+			t.Errorf("the password is in the error: %v", err)
+		}
+	}
+	for _, good := range []string{"es:9200", "http://localhost:9200", "https://es.example.com"} {
+		if _, err := cli.Elasticsearch(good); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+}
+
+func TestAProgressLineSaysWhatIsKnown(t *testing.T) {
+	tests := []struct {
+		p    nuvlaops.Progress
+		want string
+	}{
+		{nuvlaops.Progress{Phase: "waiting"}, "waiting"},
+		{nuvlaops.Progress{Phase: "reading", Done: 7, Unit: "jobs"}, "reading, 7 jobs"},
+		{nuvlaops.Progress{Phase: "restoring", Done: 9, Total: 18, Unit: "shards", Bytes: 1 << 20, TotalBytes: 4 << 20, Remaining: 3 * time.Second, Message: "x"},
+			"[#####...............]  25% restoring, 9 of 18 shards, 1.0 MiB of 4.0 MiB, 3s left: x"},
+	}
+	for _, tt := range tests {
+		if diff := cmp.Diff(tt.want, cli.Line(tt.p)); diff != "" {
+			t.Errorf("line (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestProgressInALogIsNotAFlood(t *testing.T) {
+	var out bytes.Buffer
+	screen := cli.NewScreen(&out)
+	for i := range 1000 {
+		screen.Progress(nuvlaops.Progress{Phase: "restoring", Done: int64(i), Total: 1000, Unit: "shards"})
+	}
+	if lines := strings.Count(out.String(), "\n"); lines != 1 {
+		t.Errorf("%d lines for 1000 reports at once, want 1", lines)
+	}
+}
