@@ -171,3 +171,8 @@ func (s SnapshotInfo) text(key string) string {
 	v, _ := s.Metadata[key].(string)
 	return v
 }
+
+// ReservedMetadata are the keys that Metadata writes.
+func ReservedMetadata() []string {
+	return []string{metaTakenBy, metaRunID, metaPrefix, metaDocs, metaTotal, metaIndices, metaDigest}
+}

@@ -1,0 +1,332 @@
+package snapshot
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+	"github.com/nuvla/nuvlaops/internal/poll"
+)
+
+// CreateRequest says what to snapshot. The zero value takes nuvla-* under a name by date.
+type CreateRequest struct {
+	// Name of the snapshot. Empty makes one from Prefix and the date, snapshot.2006-01-02t150405z in UTC.
+	Name string
+	// Prefix of a made name. Default DefaultPrefix.
+	Prefix string
+	// RunID identifies this run: a repeated call with the same one finds what the first call began, for a day when the
+	// name is made, for good when it is given. Default: a random one, which nothing can be found by.
+	RunID string
+	// Indices are patterns of indices and data streams. Default nuvla-*.
+	Indices []string
+	// GlobalState takes templates, pipelines, policies and persistent settings too.
+	GlobalState bool
+	// Partial takes the snapshot also when primaries are missing. It is an error all the same.
+	Partial bool
+	// Metadata are further entries, which share 1,024 bytes with the manifest of documents.
+	Metadata map[string]string
+	// Pin marks the snapshot as one that retention never removes.
+	Pin bool
+	// WhenBusy says what to do when another snapshot runs in the repository. Default BusyWait.
+	WhenBusy Busy
+	// BusyTimeout bounds BusyWait. Default 30 minutes.
+	BusyTimeout time.Duration
+	// Abort deletes the snapshot when the context ends, instead of leaving it running.
+	Abort bool
+	// Manifest, when not nil, receives the whole manifest as JSON once the snapshot is complete, and before Create
+	// returns.
+	Manifest io.Writer
+	// StallAfter is how long nothing may move before Progress says so. Default 2 minutes.
+	StallAfter time.Duration
+	Progress   func(nuvlaops.Progress)
+}
+
+// Busy says what to do when another snapshot runs.
+type Busy int
+
+const (
+	// BusyWait waits for the other one's end.
+	BusyWait Busy = iota
+	// BusyBeside takes a snapshot at the same time; Elasticsearch puts its shards behind the other one's.
+	BusyBeside
+	// BusyRefuse returns ErrBusy.
+	BusyRefuse
+)
+
+func (q CreateRequest) withDefaults() CreateRequest {
+	if q.Prefix == "" {
+		q.Prefix = DefaultPrefix
+	}
+	if len(q.Indices) == 0 {
+		q.Indices = []string{"nuvla-*"}
+	}
+	if q.BusyTimeout == 0 {
+		q.BusyTimeout = 30 * time.Minute
+	}
+	if q.StallAfter == 0 {
+		q.StallAfter = 2 * time.Minute
+	}
+	return q
+}
+
+func (q CreateRequest) validate(at time.Time) error {
+	name := q.Name
+	if name == "" {
+		name = nameApart(Name(q.Prefix, at), "")
+	}
+	if err := ValidateName(name); err != nil {
+		return err
+	}
+	switch {
+	case len(q.RunID) > 128:
+		return invalid("a RunID of more than 128 bytes", "")
+	case q.WhenBusy < BusyWait || q.WhenBusy > BusyRefuse:
+		return invalid(fmt.Sprintf("WhenBusy %d", q.WhenBusy), "BusyWait, BusyBeside or BusyRefuse")
+	case q.BusyTimeout < 0 || q.StallAfter < 0:
+		return invalid("a negative time-out", "")
+	}
+	for _, pattern := range q.Indices {
+		if pattern == "" || strings.ContainsAny(pattern, ", ") {
+			return invalid(fmt.Sprintf("index pattern %q", pattern), "one pattern for each element")
+		}
+	}
+	return q.validateMetadata()
+}
+
+func (q CreateRequest) validateMetadata() error {
+	for key := range q.Metadata {
+		if slices.Contains(es.ReservedMetadata(), key) || key == metaPinned {
+			return invalid(fmt.Sprintf("metadata entry %q is written by this package", key), "take another name")
+		}
+	}
+	if used := es.MetadataSize(es.Metadata(q.RunID, es.Manifest{}, q.further())); used > es.MaxMetadata-metadataReserve {
+		return invalid(fmt.Sprintf("metadata of %d bytes", used), fmt.Sprintf("%d bytes are the most, since the manifest needs some", es.MaxMetadata-metadataReserve))
+	}
+	return nil
+}
+
+// metadataReserve is what is kept for the run's identifier and the totals of the manifest.
+const metadataReserve = 320
+
+// further are the entries of the metadata beside the manifest.
+func (q CreateRequest) further() map[string]string {
+	out := map[string]string{}
+	for k, v := range q.Metadata {
+		out[k] = v
+	}
+	if q.Pin {
+		out[metaPinned] = "true"
+	}
+	return out
+}
+
+// run is one call of Create.
+type run struct {
+	*Repo
+	req      CreateRequest
+	name     string
+	begun    bool // a request that begins the snapshot was sent
+	apart    bool // the name has got a suffix, since another run took it in the same second
+	before   map[string]es.IndexDocuments
+	reporter *reporter
+}
+
+// Create implements SnapshotRepo.
+func (r *Repo) Create(ctx context.Context, req CreateRequest) (*Snapshot, error) {
+	w := &run{Repo: r, req: req.withDefaults()}
+	snap, err := w.create(ctx)
+	if ctx.Err() != nil && err != nil && w.begun {
+		err = w.leave(ctx, err)
+	}
+	return snap, nuvlaops.Wrap("snapshot.Create", r.resource(w.name), err)
+}
+
+func (w *run) create(ctx context.Context) (*Snapshot, error) {
+	now := w.now()
+	if err := w.req.validate(now); err != nil {
+		return nil, err
+	}
+	w.name = w.req.Name
+	if w.name == "" {
+		w.name = Name(w.req.Prefix, now)
+	}
+	w.reporter = newReporter(w.req, w.Repo.resource(w.name), w.now)
+	info, err := w.adopt(ctx)
+	if err == nil && info == nil {
+		info, err = w.begin(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return w.conclude(ctx, *info)
+}
+
+// adopt finds what an earlier call of this run began, and waits for its end; nil when there is nothing.
+func (w *run) adopt(ctx context.Context) (*es.SnapshotInfo, error) {
+	if w.req.RunID == "" {
+		w.req.RunID = rand.Text()
+		return nil, nil
+	}
+	names := []string{w.name}
+	if w.req.Name == "" {
+		names = namesNear(w.req.Prefix, w.now())
+	}
+	for info, err := range w.conn.Snapshots(ctx, w.Repo.name, es.SnapshotQuery{Names: names, WithoutIndices: true, Descending: true}) {
+		if err != nil {
+			return nil, fmt.Errorf("look for an earlier snapshot of this run: %w", diagnose(err, Settings{}))
+		}
+		if info.RunID() == w.req.RunID {
+			w.name, w.begun = info.Name, true
+			w.log.InfoContext(ctx, "snapshot adopted", "repository", w.Repo.name, "snapshot", w.name, "run", w.req.RunID)
+			return w.follow(ctx)
+		}
+	}
+	return nil, nil
+}
+
+// begin takes a new snapshot and returns when it has ended.
+func (w *run) begin(ctx context.Context) (*es.SnapshotInfo, error) {
+	if err := w.waitForOthers(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if w.before, err = w.conn.CountDocuments(ctx, w.req.Indices...); err != nil {
+		return nil, err
+	}
+	if len(w.before) == 0 && !w.req.GlobalState {
+		return nil, &nuvlaops.Error{Reason: "no index matches " + strings.Join(w.req.Indices, ", "),
+			Hint: "an empty snapshot would pass for a good one: check the patterns and that this is the right cluster", Err: nuvlaops.ErrNotFound}
+	}
+	return w.take(ctx)
+}
+
+// waitForOthers does what is chosen when another snapshot runs in the repository.
+func (w *run) waitForOthers(ctx context.Context) error {
+	if w.req.WhenBusy == BusyBeside {
+		return nil
+	}
+	limit := w.now().Add(w.req.BusyTimeout)
+	return poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+		running, err := w.conn.RunningSnapshots(ctx, w.Repo.name)
+		if err != nil {
+			return false, "", fmt.Errorf("look for running snapshots: %w", diagnose(err, Settings{}))
+		}
+		if len(running) == 0 {
+			return true, "", nil
+		}
+		blocker := blockerName(running[0], w.now())
+		if w.req.WhenBusy == BusyRefuse || w.now().After(limit) {
+			return false, "", &nuvlaops.Error{Reason: blocker + " is running", Err: nuvlaops.ErrBusy,
+				Hint: "come back when it has ended, or take yours beside it (BusyBeside)"}
+		}
+		w.reporter.say("waiting for another snapshot", blocker)
+		return false, blocker, nil
+	})
+}
+
+func blockerName(i es.SnapshotInfo, now time.Time) string {
+	by := "another tool"
+	if id := i.RunID(); id != "" {
+		by = "run " + id
+	}
+	return fmt.Sprintf("snapshot %s of %s, begun %s ago,", i.Name, by, now.Sub(i.Start).Round(time.Second))
+}
+
+// conclude counts again, and judges what the server shows.
+func (w *run) conclude(ctx context.Context, info es.SnapshotInfo) (*Snapshot, error) {
+	snap := fromInfo(info)
+	if err := snap.problem(); err != nil {
+		return snap, err
+	}
+	if w.before != nil {
+		after, err := w.conn.CountDocuments(ctx, w.req.Indices...)
+		if err != nil {
+			return snap, fmt.Errorf("the snapshot is complete, but documents could not be counted again: %w", err)
+		}
+		snap.Manifest = wholeManifest(info, w.before, after)
+		if err := verifyContents(*snap, w.before, after); err != nil {
+			return snap, err
+		}
+	}
+	if w.req.Manifest != nil && snap.Manifest != nil {
+		if err := snap.Manifest.write(w.req.Manifest); err != nil {
+			return snap, fmt.Errorf("the snapshot is complete, but its manifest could not be written: %w", err)
+		}
+	}
+	w.reporter.done(*snap)
+	return snap, nil
+}
+
+// verifyContents compares the indices of the snapshot with those that were there before and after.
+func verifyContents(s Snapshot, before, after map[string]es.IndexDocuments) error {
+	for name, b := range before {
+		a, still := after[name]
+		if still && a.UUID == b.UUID && !slices.Contains(s.Indices, name) {
+			return &nuvlaops.Error{Reason: "index " + name + " is not in the snapshot", Err: nuvlaops.ErrVerification,
+				Hint: "take another one, and look for what changed the index meanwhile"}
+		}
+	}
+	return nil
+}
+
+// Bounds of what Create does after its context has ended: a prompt return matters more than a complete answer.
+const (
+	leaveTimeout = 2 * time.Second
+	abortTimeout = 30 * time.Second
+)
+
+// leave says what happens to the snapshot now that the context has ended.
+func (w *run) leave(ctx context.Context, cause error) error {
+	detached := context.WithoutCancel(ctx)
+	if w.req.Abort {
+		return w.abort(detached, cause)
+	}
+	detached, cancel := context.WithTimeout(detached, leaveTimeout)
+	defer cancel()
+	out := &nuvlaops.Error{Err: cause, Hint: fmt.Sprintf("call Create again with RunID %s to wait for it", w.req.RunID)}
+	info, err := w.appears(detached)
+	switch {
+	case errors.Is(err, nuvlaops.ErrNotFound):
+		out.Reason = "the snapshot is not listed: it was not begun, or not yet"
+	case err != nil:
+		out.Reason = "whether the snapshot goes on in the server is not known"
+	case info.Running():
+		out.Reason = "the snapshot goes on in the server"
+	default:
+		out.Reason = "the snapshot has ended " + info.State
+	}
+	out.Reason = fmt.Sprintf("%v: %s", context.Cause(ctx), out.Reason)
+	return out
+}
+
+func (w *run) abort(ctx context.Context, cause error) error {
+	ctx, cancel := context.WithTimeout(ctx, abortTimeout)
+	defer cancel()
+	_, err := w.appears(ctx)
+	if err == nil {
+		err = w.deleteBatch(ctx, []string{w.name})
+	}
+	if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {
+		return &nuvlaops.Error{Reason: fmt.Sprintf("the snapshot could not be aborted: %v", err),
+			Hint: "look for " + w.name + " and delete it", Err: cause}
+	}
+	return &nuvlaops.Error{Reason: "the context ended and the snapshot was aborted", Err: cause}
+}
+
+// appears looks for the snapshot, for a moment also when it is not there: the request may still be on its way.
+func (w *run) appears(ctx context.Context) (info es.SnapshotInfo, err error) {
+	for range 3 {
+		if info, err = w.conn.Snapshot(ctx, w.Repo.name, w.name); !errors.Is(err, nuvlaops.ErrNotFound) {
+			return info, err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return info, err
+}

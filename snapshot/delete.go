@@ -1,0 +1,115 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+	"github.com/nuvla/nuvlaops/internal/retry"
+)
+
+// The names of one batch stay within the 4,096 bytes of a request's first line that Elasticsearch reads by default.
+const (
+	maxBatchNames = 50
+	maxBatchBytes = 3000
+)
+
+// Delete implements SnapshotRepo. Names are deleted in batches, each with one request, since every request rewrites the
+// repository's list of contents. What is gone already counts as deleted, so a call after a lost reply ends the work.
+func (r *Repo) Delete(ctx context.Context, names ...string) error {
+	for _, name := range names {
+		if err := ValidateName(name); err != nil {
+			return nuvlaops.Wrap("snapshot.Delete", r.resource(name), err)
+		}
+	}
+	for batch := range batches(names) {
+		if err := r.deleteBatch(ctx, batch); err != nil {
+			return nuvlaops.Wrap("snapshot.Delete", r.resource(label(batch)), diagnose(err, Settings{}))
+		}
+		r.log.InfoContext(ctx, "snapshots deleted", "repository", r.name, "snapshots", batch)
+	}
+	return nil
+}
+
+func label(names []string) string {
+	if len(names) == 1 {
+		return names[0]
+	}
+	return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+}
+
+// batches splits names, each once, in their order.
+func batches(names []string) func(yield func([]string) bool) {
+	return func(yield func([]string) bool) {
+		var batch []string
+		seen, bytes := map[string]bool{}, 0
+		for _, name := range names {
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			if len(batch) == maxBatchNames || (len(batch) > 0 && bytes+len(name) > maxBatchBytes) {
+				if !yield(batch) {
+					return
+				}
+				batch, bytes = nil, 0
+			}
+			batch, bytes = append(batch, name), bytes+len(name)+1
+		}
+		if len(batch) > 0 {
+			yield(batch)
+		}
+	}
+}
+
+// deleteBatch deletes and looks whether it is done. A lost reply and a 404, which means that nothing was deleted because
+// one of the names is not there, both lead to another look and another request for what is left.
+func (r *Repo) deleteBatch(ctx context.Context, names []string) error {
+	again := func(err error) bool { return es.Transient(err) || errors.Is(err, errLeft) }
+	return retry.Do(ctx, r.conn.Retry, r.log, again, func(ctx context.Context) error {
+		sent := r.conn.Once(ctx, func() esapi.Request {
+			return esapi.SnapshotDeleteRequest{Repository: r.name, Snapshot: names}
+		}, nil)
+		if sent != nil && !errors.Is(sent, nuvlaops.ErrNotFound) && !es.Transient(sent) {
+			return sent
+		}
+		left, err := r.existing(ctx, names)
+		switch {
+		case err != nil:
+			return err // also an unknown repository, which is a 404 as well
+		case len(left) == 0:
+			return nil
+		case sent == nil:
+			sent = &nuvlaops.Error{Reason: "still there after the deletion: " + label(left), Err: nuvlaops.ErrVerification}
+		case slices.Equal(left, names):
+			return sent
+		}
+		names = left
+		return fmt.Errorf("%w (%w)", errLeft, sent)
+	})
+}
+
+var errLeft = errors.New("some snapshots are left")
+
+// existing are those of names that the repository still holds.
+func (r *Repo) existing(ctx context.Context, names []string) ([]string, error) {
+	there := map[string]bool{}
+	for info, err := range r.conn.Snapshots(ctx, r.name, es.SnapshotQuery{Names: names, WithoutIndices: true}) {
+		if err != nil {
+			return nil, err
+		}
+		there[info.Name] = true
+	}
+	var left []string
+	for _, name := range names {
+		if there[name] {
+			left = append(left, name)
+		}
+	}
+	return left, nil
+}

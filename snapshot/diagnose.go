@@ -1,0 +1,135 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+// errVerifyTimeout is the cause of the context's end when a verification takes too long.
+var errVerifyTimeout = errors.New("verification takes too long")
+
+// symptom is what an answer says when a repository cannot be used, and what it means.
+type symptom struct {
+	code   string   // of S3
+	types  []string // or one of these in the chain of causes
+	text   string   // or this in a reason
+	reason string   // with %[1]s bucket, %[2]s endpoint, %[3]s client, %[4]s location; empty keeps the server's
+	hint   string
+}
+
+// symptoms are tried in order; the more exact ones come first. Each but those of other S3 servers was seen on 8.11.3.
+var symptoms = []symptom{
+	{code: "NoSuchBucket", types: []string{"no_such_bucket_exception"}, reason: "bucket %[1]s does not exist", hint: "create it first, or correct the bucket's name"},
+	{code: "InvalidAccessKeyId", reason: "%[2]s does not know the S3 access key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.access_key) and reload the secrets"},
+	{code: "SignatureDoesNotMatch", reason: "%[2]s refuses the S3 secret key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.secret_key) and reload the secrets; a wrong clock or region shows in the same way"},
+	{code: "AccessDenied", reason: "the S3 key may not use bucket %[1]s", hint: "allow it to list the bucket, and to read, write and delete objects in it"},
+	{code: "PermanentRedirect", reason: "bucket %[1]s is in another region than %[2]s", hint: "set endpoint and region to the bucket's own"},
+	{code: "AuthorizationHeaderMalformed", reason: "the region is not the one of bucket %[1]s", hint: "set region to the bucket's own"},
+	{types: []string{"unknown_host_exception"}, reason: "%[2]s: the host is not known to Elasticsearch", hint: "correct the endpoint; a server that wants the bucket in the path needs path_style_access"},
+	{types: []string{"connect_exception", "connect_timeout_exception"}, text: "Connection refused", reason: "%[2]s refuses connections", hint: "check that the S3 server runs there and that Elasticsearch may reach it"},
+	{types: []string{"s_s_l_exception", "s_s_l_handshake_exception", "s_s_l_peer_unverified_exception"}, reason: "%[2]s does not speak the TLS that Elasticsearch expects", hint: "a plain server needs http:// in its endpoint; a private certificate must be in the truststore of the JVM"},
+	{types: []string{"socket_timeout_exception"}, reason: "%[2]s accepts connections but does not answer", hint: "check the S3 server and what stands before it"},
+	{text: "Unable to load credentials", reason: "Elasticsearch has no S3 keys for client %[3]s", hint: "put s3.client.%[3]s.access_key and secret_key into the keystore of each node and reload the secrets"},
+	{text: "Unknown s3 client name", reason: "Elasticsearch has no S3 client %[3]s", hint: "put s3.client.%[3]s.access_key and secret_key into the keystore of each node and reload the secrets"},
+	{text: "is insecure", reason: "", hint: "put keys into the keystore of each node, never into a repository's settings"},
+	{text: "doesn't match any of the locations specified by path.repo", reason: "%[4]s is not below a path.repo", hint: "add it to path.repo of every node, and restart them"},
+	{text: "repository type [", reason: "", hint: "install the module or plugin of this type on every node"},
+	{types: []string{"access_denied_exception"}, reason: "Elasticsearch may not write to %[4]s", hint: "make the folder writable for the user that runs it, on every node"},
+	{text: "a file written by master to the store", reason: "the nodes do not see the same files", hint: "mount the same file system at the location on every node"},
+	{text: "Could not determine repository generation", reason: "the repository cannot be read", hint: "verify it: the bucket, the keys or the endpoint are wrong"},
+	{text: "repository has been disabled", reason: "", hint: "somebody else wrote to or emptied the repository; remove its registration, then register it again"},
+	{text: "concurrent modification", reason: "", hint: "another cluster writes to this repository: only one may; register it read-only in all others"},
+}
+
+// diagnose turns what Elasticsearch answered about a repository into a sentence with a hint. Other errors, and those of
+// the connection to Elasticsearch, stay as they are.
+func diagnose(err error, s Settings) error {
+	var server *es.ServerError
+	var outer *nuvlaops.Error
+	if !errors.As(err, &server) || !errors.As(err, &outer) {
+		return err
+	}
+	for _, sym := range symptoms {
+		if !sym.fits(server) {
+			continue
+		}
+		out := *outer
+		out.Hint = sym.fill(sym.hint, s)
+		if sym.reason != "" {
+			out.Reason = sym.fill(sym.reason, s)
+		}
+		if nodes := failedNodes(server); nodes != "" {
+			out.Reason += " (" + nodes + ")"
+		}
+		return &out
+	}
+	return err
+}
+
+func (sym symptom) fits(e *es.ServerError) bool {
+	if sym.code != "" && (e.S3Code() == sym.code || e.Says("Error Code: "+sym.code+";")) {
+		return true
+	}
+	for _, t := range sym.types {
+		if e.Has(t) {
+			return true
+		}
+	}
+	return sym.text != "" && e.Says(sym.text)
+}
+
+func (sym symptom) fill(text string, s Settings) string {
+	if !strings.Contains(text, "%") {
+		return text
+	}
+	bucket, endpoint, client, location := "?", "the S3 server", "default", "the location"
+	if b := s.S3; b != nil {
+		bucket = b.Bucket
+		if b.Endpoint != "" {
+			endpoint = b.Endpoint
+		}
+		if b.Client != "" {
+			client = b.Client
+		}
+	}
+	if s.FS != nil {
+		location = s.FS.Location
+	}
+	return strings.NewReplacer("%[1]s", bucket, "%[2]s", endpoint, "%[3]s", client, "%[4]s", location).Replace(text)
+}
+
+// failedNodes names where the verification failed: the master writes first, and the others only if it could.
+func failedNodes(e *es.ServerError) string {
+	switch {
+	case e.Says("is not accessible on master node"):
+		return "seen by the master node"
+	case !e.Has("repository_verification_exception"):
+		return ""
+	}
+	var nodes []string
+	for _, c := range e.Chain {
+		for _, part := range strings.Split(c.Reason, "RemoteTransportException: [")[1:] {
+			if name, _, found := strings.Cut(part, "]"); found {
+				nodes = append(nodes, name)
+			}
+		}
+	}
+	if len(nodes) == 0 {
+		return ""
+	}
+	return "seen by " + strings.Join(nodes, ", ")
+}
+
+func silentEndpoint(after time.Duration, s Settings) error {
+	hint := "check the repository's storage and what stands before it"
+	if s.S3 != nil {
+		hint = symptom{}.fill("check %[2]s and what stands before it: it accepts connections but does not answer", s)
+	}
+	return &nuvlaops.Error{Reason: fmt.Sprintf("the repository was not verified within %s", after), Hint: hint,
+		Err: fmt.Errorf("%w: %w", nuvlaops.ErrRepository, errVerifyTimeout)}
+}

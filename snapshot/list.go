@@ -1,0 +1,69 @@
+package snapshot
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+// Filter chooses snapshots. The zero value lets all through.
+type Filter struct {
+	// Names are names or patterns with *.
+	Names []string
+	// States, when not empty, are the states to let through.
+	States []string
+	// Complete lets only those through that can be restored whole.
+	Complete bool
+	// Ours lets only those through that this SDK took.
+	Ours bool
+	// Since and Until, when not zero, bound the start.
+	Since, Until time.Time
+	// WithIndices asks for the names of indices and data streams too, which are most of the answer.
+	WithIndices bool
+	// NewestFirst turns the order round.
+	NewestFirst bool
+}
+
+// Lets reports whether the filter lets s through; Names are not looked at.
+func (f Filter) Lets(s Snapshot) bool {
+	return (len(f.States) == 0 || slices.Contains(f.States, s.State)) &&
+		(!f.Complete || s.Complete()) && (!f.Ours || s.Ours()) &&
+		(f.Since.IsZero() || !s.Start.Before(f.Since)) && (f.Until.IsZero() || !s.Start.After(f.Until))
+}
+
+// List implements SnapshotRepo. A page is 1,000 snapshots, 200 with the names of indices.
+func (r *Repo) List(ctx context.Context, f Filter) iter.Seq2[Snapshot, error] {
+	return func(yield func(Snapshot, error) bool) {
+		q := es.SnapshotQuery{Names: f.Names, WithoutIndices: !f.WithIndices, Descending: f.NewestFirst}
+		for info, err := range r.conn.Snapshots(ctx, r.name, q) {
+			if err != nil {
+				yield(Snapshot{}, nuvlaops.Wrap("snapshot.List", r.name, diagnose(err, Settings{})))
+				return
+			}
+			if s := fromInfo(info); f.Lets(*s) && !yield(*s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Get implements SnapshotRepo.
+func (r *Repo) Get(ctx context.Context, name string) (*Snapshot, error) {
+	s, err := r.get(ctx, name)
+	return s, nuvlaops.Wrap("snapshot.Get", r.resource(name), err)
+}
+
+func (r *Repo) get(ctx context.Context, name string) (*Snapshot, error) {
+	if err := ValidateName(name); err != nil {
+		return nil, err
+	}
+	info, err := r.conn.Snapshot(ctx, r.name, name)
+	if err != nil {
+		return nil, diagnose(err, Settings{})
+	}
+	return fromInfo(info), nil
+}

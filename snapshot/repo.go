@@ -1,0 +1,112 @@
+package snapshot
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+// Client sends a request to Elasticsearch: go-elasticsearch v8 and v9 clients fit. Switch the client's own retries off
+// (DisableRetry).
+type Client interface {
+	Perform(*http.Request) (*http.Response, error)
+}
+
+// SnapshotRepo is one snapshot repository and the snapshots in it.
+//
+// Every call may be made again: Ensure changes nothing when the settings are right, Create with the same RunID adopts
+// what an earlier call began, Delete counts what is gone as deleted. Calls may overlap.
+type SnapshotRepo interface {
+	// Ensure registers the repository, or changes its registration to what is wanted, verifies it on every node, and
+	// says what changed. When verification fails, the registration is put back as it was. Errors: ErrInvalid,
+	// ErrRepository, ErrConflict (a snapshot is running in it).
+	Ensure(ctx context.Context, want Settings) (Change, error)
+	// Create takes a snapshot and waits for its end. One that ended PARTIAL or FAILED is returned beside an error that
+	// matches ErrPartial. When the context ends, the snapshot goes on in the server, or is aborted if so chosen, and
+	// the error says which. Errors: ErrInvalid, ErrNotFound (repository, or no index matches), ErrExists (the name is
+	// taken by another run), ErrBusy, ErrRepository, ErrPartial, ErrVerification.
+	Create(ctx context.Context, req CreateRequest) (*Snapshot, error)
+	// List yields the snapshots that the filter lets through, oldest first, reading page by page. An error ends the
+	// sequence.
+	List(ctx context.Context, f Filter) iter.Seq2[Snapshot, error]
+	// Get returns one snapshot. Error: ErrNotFound.
+	Get(ctx context.Context, name string) (*Snapshot, error)
+	// Delete removes snapshots and returns when they are gone. A running one is aborted.
+	Delete(ctx context.Context, names ...string) error
+}
+
+// Options of a Repo. The zero value is right for most.
+type Options struct {
+	// Retry is the policy for reads and for writes that surely were not carried out.
+	Retry nuvlaops.RetryPolicy
+	// VerifyTimeout bounds the verification of the repository by Ensure and Verify, since a server waits up to 212 s for
+	// an endpoint that never answers. Default 1 minute.
+	VerifyTimeout time.Duration
+	// Log gets a debug record for each retry and an info record for each change. Nil discards.
+	Log *slog.Logger
+}
+
+// Repo is a SnapshotRepo on an Elasticsearch cluster. It holds nothing that needs closing.
+type Repo struct {
+	conn          *es.Conn
+	name          string
+	verifyTimeout time.Duration
+	log           *slog.Logger
+	now           func() time.Time
+}
+
+var _ SnapshotRepo = (*Repo)(nil)
+
+// New returns a Repo for the repository of this name, which need not be registered yet. Nothing is sent.
+func New(client Client, repository string, opts *Options) (*Repo, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if err := o.validate(client, repository); err != nil {
+		return nil, nuvlaops.Wrap("snapshot.New", repository, err)
+	}
+	if o.VerifyTimeout == 0 {
+		o.VerifyTimeout = time.Minute
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Repo{conn: &es.Conn{Client: client, Retry: o.Retry, Log: o.Log}, name: repository,
+		verifyTimeout: o.VerifyTimeout, log: o.Log, now: time.Now}, nil
+}
+
+func (o Options) validate(client Client, repository string) error {
+	switch {
+	case client == nil:
+		return invalid("no client", "hand in a go-elasticsearch client")
+	case repository == "":
+		return invalid("no repository name", "name it, for example s3_backup")
+	case strings.ContainsAny(repository, "*, #/\\?\"<>|") || strings.HasPrefix(repository, "_"):
+		return invalid("a repository name holds no space, comma, wildcard or slash and begins without _", "")
+	case o.VerifyTimeout < 0:
+		return invalid("VerifyTimeout is negative", "")
+	}
+	return o.Retry.Validate()
+}
+
+// Name is the name of the repository.
+func (r *Repo) Name() string { return r.name }
+
+// resource names a snapshot in an error.
+func (r *Repo) resource(snapshot string) string {
+	if snapshot == "" {
+		return r.name
+	}
+	return r.name + "/" + snapshot
+}
+
+func invalid(reason, hint string) error {
+	return &nuvlaops.Error{Reason: reason, Hint: hint, Err: nuvlaops.ErrInvalid}
+}

@@ -1,0 +1,146 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+	"github.com/elastic/go-elasticsearch/v8/esutil"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+	"github.com/nuvla/nuvlaops/internal/poll"
+	"github.com/nuvla/nuvlaops/internal/retry"
+)
+
+// grace is what the blocking call gets to answer after the server shows the snapshot's end: its connection may be dead
+// without anybody having closed it.
+const grace = 5 * time.Second
+
+// take begins the snapshot and returns when it has ended. After a lost reply it looks for the snapshot under its name:
+// one of this run is followed, and only when there is none the request is repeated, under the same name, which
+// Elasticsearch gives to one snapshot only.
+func (w *run) take(ctx context.Context) (*es.SnapshotInfo, error) {
+	var info *es.SnapshotInfo
+	limit := w.now().Add(w.req.BusyTimeout)
+	err := poll.Until(ctx, poll.Interval{First: time.Second, Max: 5 * time.Second}, func(ctx context.Context) (bool, string, error) {
+		err := retry.Do(ctx, w.conn.Retry, w.log, es.Transient, func(ctx context.Context) (err error) {
+			if info, err = w.takeOnce(ctx); errors.Is(err, errNameTaken) {
+				w.apart, w.name = true, nameApart(w.name, w.req.RunID)
+				info, err = w.takeOnce(ctx)
+			}
+			return err
+		})
+		if errors.Is(err, nuvlaops.ErrBusy) && w.req.WhenBusy != BusyRefuse && w.now().Before(limit) {
+			w.reporter.say("waiting for another snapshot", err.Error())
+			return false, "the server takes as many snapshots as it may", nil
+		}
+		return true, "", err
+	})
+	return info, err
+}
+
+var errNameTaken = errors.New("the name was taken in the same second")
+
+func (w *run) takeOnce(ctx context.Context) (*es.SnapshotInfo, error) {
+	w.begun = true
+	err := w.block(ctx)
+	switch {
+	case err == nil:
+		return w.follow(ctx) // one look, since it has ended
+	case ctx.Err() != nil:
+		return nil, err
+	case errors.Is(err, nuvlaops.ErrExists), es.Transient(err), errors.Is(err, errHung):
+	default:
+		return nil, w.failed(ctx, err)
+	}
+	found, look := w.conn.Snapshot(ctx, w.Repo.name, w.name)
+	switch {
+	case errors.Is(look, nuvlaops.ErrNotFound):
+		return nil, err // not carried out, or not yet
+	case look != nil:
+		return nil, fmt.Errorf("%w (and the snapshot could not be looked for: %w)", err, look)
+	case found.RunID() == w.req.RunID:
+		w.log.InfoContext(ctx, "snapshot adopted", "repository", w.Repo.name, "snapshot", w.name, "run", w.req.RunID)
+		return w.follow(ctx)
+	case w.req.Name == "" && !w.apart:
+		return nil, errNameTaken
+	}
+	return nil, &nuvlaops.Error{Reason: "the name is taken by another run", Err: nuvlaops.ErrExists}
+}
+
+// block sends the call that answers when the snapshot has ended, and watches beside it.
+func (w *run) block(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if w.watch(ctx) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(grace):
+				cancel(errHung)
+			}
+		}
+	}()
+	err := w.conn.Once(ctx, w.request, nil)
+	if errors.Is(context.Cause(ctx), errHung) {
+		err = errHung
+	}
+	cancel(nil)
+	<-watched
+	return err
+}
+
+var errHung = errors.New("the connection of the blocking call is dead")
+
+func (w *run) request() esapi.Request {
+	wait := true
+	features := []string(nil)
+	if !w.req.GlobalState {
+		features = []string{"none"}
+	}
+	body := map[string]any{
+		"indices":              w.req.Indices,
+		"include_global_state": w.req.GlobalState,
+		"partial":              w.req.Partial,
+		"metadata":             es.Metadata(w.req.RunID, es.NewManifest(counts(w.before)), w.req.further()),
+	}
+	if features != nil {
+		body["feature_states"] = features
+	}
+	return esapi.SnapshotCreateRequest{Repository: w.Repo.name, Snapshot: w.name, WaitForCompletion: &wait, Body: esutil.NewJSONReader(body)}
+}
+
+// failed adds to an error of the server what it left behind under the name.
+func (w *run) failed(ctx context.Context, err error) error {
+	err = diagnose(err, Settings{})
+	found, look := w.conn.Snapshot(ctx, w.Repo.name, w.name)
+	if look == nil && found.RunID() == w.req.RunID {
+		return fmt.Errorf("%w (the snapshot is listed as %s)", err, found.State)
+	}
+	return err
+}
+
+// follow looks at the snapshot until it has ended.
+func (w *run) follow(ctx context.Context) (*es.SnapshotInfo, error) {
+	var info es.SnapshotInfo
+	err := poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+		var err error
+		info, err = w.conn.Snapshot(ctx, w.Repo.name, w.name)
+		switch {
+		case errors.Is(err, nuvlaops.ErrNotFound):
+			return false, "", &nuvlaops.Error{Reason: "the snapshot is not listed any more", Err: nuvlaops.ErrVerification,
+				Hint: "it was deleted, or the repository was lost before it could be completed: see the log of the master node"}
+		case err != nil:
+			return false, "", fmt.Errorf("the snapshot was begun, but its state is not known: %w", err)
+		case info.Running():
+			w.report(ctx)
+			return false, "snapshot " + w.name + " is running", nil
+		}
+		return true, "", nil
+	})
+	return &info, err
+}
