@@ -1,6 +1,13 @@
 package testenv
 
-import "errors"
+import (
+	"errors"
+	"strings"
+
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+)
 
 // What can be wrong with the engine or the machine.
 var (
@@ -14,4 +21,52 @@ var (
 	ErrPortTaken = errors.New("the port is in use")
 	// ErrDiskFull: there is no space left.
 	ErrDiskFull = errors.New("the disk is full")
+	// ErrClosing: everything of this process is being removed, so nothing new is made.
+	ErrClosing = errors.New("the test environment is being removed")
 )
+
+// trouble is one way in which an engine or a machine says no.
+type trouble struct {
+	kind error
+	says []string // parts of the engine's text, in lower case
+	hint string
+}
+
+func troubles() []trouble {
+	return []trouble{
+		{ErrDiskFull, []string{"no space left on device", "disk quota exceeded"},
+			"free some space: docker system df shows what the engine holds, make clean removes what is ours"},
+		{ErrPortTaken, []string{"port is already allocated", "address already in use"},
+			"end what listens there (ss -ltnp shows it), or choose another port"},
+		{ErrPermission, []string{"permission denied while trying to connect", "connect: permission denied"},
+			"run as root, or add this user to the group of the socket: usermod -aG docker USER, then log in again"},
+		{ErrEngineTooOld, []string{"client version", "minimum supported api version"},
+			"install Docker 20.10 or later"},
+		{ErrNoEngine, []string{"cannot connect to the docker daemon", "is the docker daemon running", "docker.sock: connect:"},
+			"run internal/testenv/scripts/engine.sh as root on Debian, or start Docker; DOCKER_HOST says where it is"},
+	}
+}
+
+// explain puts a kind and an instruction on what the engine said; other errors come back as they are.
+func explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *nuvlaops.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	text := strings.ToLower(err.Error())
+	for _, t := range troubles() {
+		for _, part := range t.says {
+			if strings.Contains(text, part) {
+				return &nuvlaops.Error{Reason: t.kind.Error(), Hint: t.hint, Err: errors.Join(t.kind, err)}
+			}
+		}
+	}
+	if client.IsErrConnectionFailed(err) {
+		t := troubles()
+		return &nuvlaops.Error{Reason: ErrNoEngine.Error(), Hint: t[len(t)-1].hint, Err: errors.Join(ErrNoEngine, err)}
+	}
+	return err
+}

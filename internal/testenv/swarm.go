@@ -1,30 +1,276 @@
 package testenv
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/client"
+)
+
+// Who uses the swarm, and what its last user has to put back, is written on the engine's own node as labels: they are
+// changed under a version, so that two processes never undo each other's change, and they outlive a kill -9. A swarm that
+// this package made carries Label from its first moment.
+const (
+	// leavingLabel is there while the last user leaves.
+	leavingLabel = Label + ".leaving"
+	// userLabel and the value of an owner say that this process uses the swarm.
+	userLabel = Label + ".user."
+	// wasLabel and the name of a label keep what SetNodeLabel found: "=" and the value, or nothing.
+	wasLabel = Label + ".was."
+)
 
 // Swarm is the engine's swarm, while this process uses it.
-type Swarm struct{}
+type Swarm struct {
+	docker *client.Client
+	node   string
+	made   bool
+}
 
 // StartSwarm uses the swarm that the engine is in; when it is in none, it makes one of a single node on 127.0.0.1, which the
 // last process that uses it leaves again. A swarm that was there before is left as it was found.
-func StartSwarm(ctx context.Context) (*Swarm, error) { return nil, errTodo }
+func StartSwarm(ctx context.Context) (*Swarm, error) {
+	ctx, done, err := own().begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	docker, err := own().engine(ctx)
+	if err != nil {
+		return nil, op("StartSwarm", "", err)
+	}
+	for {
+		s, err := joinSwarm(ctx, docker)
+		if s != nil || err != nil {
+			return s, op("StartSwarm", "", err)
+		}
+		select { // another process makes or leaves it right now
+		case <-ctx.Done():
+			return nil, op("StartSwarm", "", context.Cause(ctx))
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}
+
+// joinSwarm returns nothing when it must be tried again.
+func joinSwarm(ctx context.Context, docker *client.Client) (*Swarm, error) {
+	info, err := docker.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("ask the engine for its state: %w", err)
+	}
+	switch state := info.Info.Swarm; {
+	case state.LocalNodeState == swarm.LocalNodeStateInactive:
+		_, err := docker.SwarmInit(ctx, client.SwarmInitOptions{
+			ListenAddr: "127.0.0.1:2377", AdvertiseAddr: "127.0.0.1", Availability: swarm.NodeAvailabilityActive,
+			Spec: swarm.Spec{Annotations: swarm.Annotations{Name: "default", Labels: labels()}},
+		})
+		if err != nil && strings.Contains(err.Error(), "already part of a swarm") {
+			return nil, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("make a swarm: %w", err)
+		}
+	case state.LocalNodeState != swarm.LocalNodeStateActive:
+		return nil, nil
+	case !state.ControlAvailable:
+		return nil, fmt.Errorf("this engine is a worker of a swarm: use the engine of a manager (DOCKER_HOST)")
+	}
+	s := &Swarm{docker: docker}
+	err = s.changeLabels(ctx, func(labels map[string]string) bool {
+		leaver, leaving := parseOwner(labels[leavingLabel])
+		if leaving && !leaver.dead(own().me, local(docker)) {
+			return false
+		}
+		delete(labels, leavingLabel)
+		labels[userLabel+OwnerLabelValue()] = "1"
+		return true
+	})
+	if err != nil || s.node == "" {
+		return nil, err
+	}
+	maker, err := swarmMaker(ctx, docker)
+	s.made = maker != ""
+	return s, err
+}
+
+// swarmMaker is who made the swarm with this package; empty when it is somebody else's.
+func swarmMaker(ctx context.Context, docker *client.Client) (string, error) {
+	found, err := docker.SwarmInspect(ctx, client.SwarmInspectOptions{})
+	if err != nil {
+		return "", fmt.Errorf("read the swarm: %w", err)
+	}
+	return found.Swarm.Spec.Labels[Label], nil
+}
+
+// changeLabels changes the labels of the engine's own node; when change says no, or the swarm is gone meanwhile, nothing is
+// done and s.node stays empty.
+func (s *Swarm) changeLabels(ctx context.Context, change func(labels map[string]string) bool) error {
+	for {
+		info, err := s.docker.Info(ctx, client.InfoOptions{})
+		if err != nil || info.Info.Swarm.NodeID == "" {
+			return err
+		}
+		node, err := s.docker.NodeInspect(ctx, info.Info.Swarm.NodeID, client.NodeInspectOptions{})
+		if err != nil {
+			return fmt.Errorf("read the engine's node: %w", err)
+		}
+		spec := node.Node.Spec
+		if spec.Labels == nil {
+			spec.Labels = map[string]string{}
+		}
+		if !change(spec.Labels) {
+			return nil
+		}
+		_, err = s.docker.NodeUpdate(ctx, node.Node.ID, client.NodeUpdateOptions{Version: node.Node.Version, Spec: spec})
+		if err == nil {
+			s.node = node.Node.ID
+			return nil
+		}
+		if !strings.Contains(err.Error(), "out of sequence") {
+			return fmt.Errorf("label the engine's node: %w", err)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
 
 // NodeID is the engine's own node.
-func (s *Swarm) NodeID() string { return "" }
+func (s *Swarm) NodeID() string { return s.node }
 
 // Made says whether this package made the swarm.
-func (s *Swarm) Made() bool { return false }
+func (s *Swarm) Made() bool { return s.made }
 
-// Foreign says whether the swarm runs services that this package's callers did not label.
-func (s *Swarm) Foreign(ctx context.Context) (bool, error) { return false, errTodo }
+// Foreign says whether services run in the swarm that do not carry Label.
+func (s *Swarm) Foreign(ctx context.Context) (bool, error) {
+	foreign, err := foreignServices(ctx, s.docker)
+	return foreign, op("Swarm.Foreign", "", err)
+}
 
-// SetNodeLabel sets a label on the engine's own node until the last user of the swarm closes it; then the node has again
-// the label that it had, or none. A label that another live user has set to another value is an error.
-func (s *Swarm) SetNodeLabel(ctx context.Context, key, value string) error { return errTodo }
+func foreignServices(ctx context.Context, docker *client.Client) (bool, error) {
+	list, err := docker.ServiceList(ctx, client.ServiceListOptions{})
+	if err != nil {
+		return false, fmt.Errorf("list services: %w", err)
+	}
+	for _, service := range list.Items {
+		if _, ours := service.Spec.Labels[Label]; !ours {
+			return true, nil
+		}
+	}
+	return false, nil
+}
 
-// CreateNetwork makes an attachable overlay network that carries the label. It is removed by Close.
-func (s *Swarm) CreateNetwork(ctx context.Context, name string) error { return errTodo }
+// SetNodeLabel sets a label on the engine's own node until the last user of the swarm is gone; then the node has again the
+// value that it had, or none. Another value than a live user has set is an error.
+func (s *Swarm) SetNodeLabel(ctx context.Context, key, value string) error {
+	taken := ""
+	err := s.changeLabels(ctx, func(labels map[string]string) bool {
+		old, had := labels[key]
+		if had && old == value {
+			return false
+		}
+		if _, ours := labels[wasLabel+key]; ours && had {
+			taken = old
+			return false
+		}
+		labels[wasLabel+key] = ""
+		if had {
+			labels[wasLabel+key] = "=" + old
+		}
+		labels[key] = value
+		return true
+	})
+	if err == nil && taken != "" {
+		err = fmt.Errorf("another process has set it to %q", taken)
+	}
+	return op("Swarm.SetNodeLabel", key, err)
+}
 
-// Close removes the services, secrets, configs, overlay networks and volumes of this process, puts node labels back, and
-// leaves the swarm when this package made it and no other live process uses it.
-func (s *Swarm) Close(ctx context.Context) error { return errTodo }
+// CreateNetwork makes an attachable overlay network, which Close removes.
+func (s *Swarm) CreateNetwork(ctx context.Context, name string) error {
+	return op("Swarm.CreateNetwork", name, create(ctx, func(ctx context.Context, docker *client.Client) error {
+		_, err := docker.NetworkCreate(ctx, name, client.NetworkCreateOptions{
+			Driver: "overlay", Scope: "swarm", Attachable: true, Labels: labels(),
+		})
+		return err
+	}))
+}
+
+// Close removes all of this process that a swarm holds (services, secrets, configs, overlay networks) and the volumes of
+// its services, puts node labels back, and leaves the swarm when this package made it and no other live process uses it.
+func (s *Swarm) Close(ctx context.Context) error {
+	mine := func(value string) bool { return value == OwnerLabelValue() }
+	r := removal{docker: s.docker, match: mine, swarmOnly: true}
+	if err := r.run(ctx); err != nil {
+		return op("Swarm.Close", "", err)
+	}
+	_, err := releaseSwarm(ctx, s.docker, mine)
+	return op("Swarm.Close", "", err)
+}
+
+// releaseSwarm takes the users away whose value matches. After the last one it puts the node's labels back, or leaves the
+// swarm when this package made it and nothing foreign runs in it.
+func releaseSwarm(ctx context.Context, docker *client.Client, match func(value string) bool) (left bool, err error) {
+	if manager, err := isManager(ctx, docker); err != nil || !manager {
+		return false, err
+	}
+	foreign, err := foreignServices(ctx, docker)
+	if err != nil {
+		return false, err
+	}
+	maker, err := swarmMaker(ctx, docker)
+	if err != nil {
+		return false, err
+	}
+	s := &Swarm{docker: docker}
+	leave := false
+	err = s.changeLabels(ctx, func(labels map[string]string) bool {
+		changed, users := dropUsers(labels, match)
+		if users > 0 {
+			return changed
+		}
+		// Without users, and nobody's use just taken away: its maker may be about to write down its own.
+		if leave = maker != "" && !foreign && (changed || match(maker)); leave {
+			labels[leavingLabel] = OwnerLabelValue()
+			return true
+		}
+		return putBack(labels) || changed
+	})
+	if err != nil || !leave {
+		return false, err
+	}
+	if _, err := docker.SwarmLeave(ctx, client.SwarmLeaveOptions{Force: true}); err != nil {
+		return false, fmt.Errorf("leave the swarm: %w", err)
+	}
+	return true, nil
+}
+
+func dropUsers(labels map[string]string, match func(string) bool) (changed bool, left int) {
+	for key := range labels {
+		if user, found := strings.CutPrefix(key, userLabel); found && match(user) {
+			delete(labels, key)
+			changed = true
+		} else if found {
+			left++
+		}
+	}
+	return changed, left
+}
+
+func putBack(labels map[string]string) (changed bool) {
+	for key, was := range labels {
+		name, found := strings.CutPrefix(key, wasLabel)
+		if !found {
+			continue
+		}
+		delete(labels, key)
+		if old, had := strings.CutPrefix(was, "="); had {
+			labels[name] = old
+		} else {
+			delete(labels, name)
+		}
+		changed = true
+	}
+	return changed
+}

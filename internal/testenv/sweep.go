@@ -1,30 +1,126 @@
 package testenv
 
-import "context"
+import (
+	"context"
+	"fmt"
 
-// Label is on everything that this package makes on an engine. Its value names the owner, see OwnerLabelValue.
+	"github.com/moby/moby/client"
+)
+
+// Label is on everything that this package makes on an engine. Its value names the owner, see OwnerLabelValue; on images
+// it is "image".
 const Label = "org.nuvla.nuvlaops.testenv"
 
-// OwnerLabelValue is the value of Label for what this process makes. Put it, in a compose file, under deploy.labels and
-// labels of each service and under labels of each volume, network, secret and config.
-func OwnerLabelValue() string { return "" }
+// keptLabel is on the mark of Keep: an empty volume, which carries Label too.
+const keptLabel = Label + ".kept"
 
 // Sweep removes what processes have left that are not alive any more (kill -9, a power cut), but for what Keep has marked,
 // and for images. It returns what it removed, as "container NAME". The first start in a process calls it.
-func Sweep(ctx context.Context) (removed []string, err error) { return nil, errTodo }
+func Sweep(ctx context.Context) (removed []string, err error) {
+	p := own()
+	docker, err := p.engine(ctx) // may sweep, too; what is reported is what is left to sweep
+	if err != nil {
+		return nil, op("Sweep", "", err)
+	}
+	removed, err = sweep(ctx, docker, p.me)
+	return removed, op("Sweep", "", err)
+}
 
-// Clean removes everything that carries Label, whoever owns it, with the images of this project and a swarm that this
-// package made. It returns what it removed.
-func Clean(ctx context.Context) (removed []string, err error) { return nil, errTodo }
+func sweep(ctx context.Context, docker *client.Client, me owner) ([]string, error) {
+	gone, err := goneOwners(ctx, docker, me)
+	if err != nil {
+		return nil, err
+	}
+	r := removal{docker: docker, match: gone}
+	if err := r.run(ctx); err != nil {
+		return r.removed, err
+	}
+	left, err := releaseSwarm(ctx, docker, gone)
+	if left {
+		r.removed = append(r.removed, "swarm")
+	}
+	return r.removed, err
+}
 
-// RemoveOwn removes everything that this process has made.
-func RemoveOwn(ctx context.Context) error { return errTodo }
+// goneOwners returns the test of a label's value: is its owner surely dead, and what it made not kept?
+func goneOwners(ctx context.Context, docker *client.Client, me owner) (func(value string) bool, error) {
+	kept, err := keptOwners(ctx, docker)
+	if err != nil {
+		return nil, err
+	}
+	return func(value string) bool {
+		o, ok := parseOwner(value)
+		return ok && !kept[value] && o.dead(me, local(docker))
+	}, nil
+}
+
+func keptOwners(ctx context.Context, docker *client.Client) (map[string]bool, error) {
+	list, err := docker.VolumeList(ctx, client.VolumeListOptions{Filters: make(client.Filters).Add("label", keptLabel)})
+	if err != nil {
+		return nil, fmt.Errorf("list volumes: %w", err)
+	}
+	kept := map[string]bool{}
+	for _, v := range list.Items {
+		kept[v.Labels[Label]] = true
+	}
+	return kept, nil
+}
+
+// Clean removes everything that carries Label, whoever owns it and whether it is alive or not, with the images of this
+// project and a swarm that this package made (unless services run in it that are not ours). It returns what it removed.
+func Clean(ctx context.Context) (removed []string, err error) {
+	p := own()
+	p.mu.Lock()
+	p.swept = true
+	p.mu.Unlock()
+	docker, err := p.engine(ctx)
+	if err != nil {
+		return nil, op("Clean", "", err)
+	}
+	all := func(string) bool { return true }
+	r := removal{docker: docker, match: all, images: true}
+	if err := r.run(ctx); err != nil {
+		return r.removed, op("Clean", "", err)
+	}
+	left, err := releaseSwarm(ctx, docker, all)
+	if left {
+		r.removed = append(r.removed, "swarm")
+	}
+	return r.removed, op("Clean", "", err)
+}
+
+// RemoveOwn removes everything that this process has made. Calls that are making something end with ErrClosing first.
+func RemoveOwn(ctx context.Context) error {
+	return op("RemoveOwn", "", own().removeOwn(ctx, false))
+}
+
+// removeOf removes what carries one owner's value, and that owner's use of the swarm.
+func removeOf(ctx context.Context, docker *client.Client, value string) error {
+	mine := func(v string) bool { return v == value }
+	r := removal{docker: docker, match: mine, settle: true}
+	if err := r.run(ctx); err != nil {
+		return err
+	}
+	_, err := releaseSwarm(ctx, docker, mine)
+	return err
+}
 
 // Keep lets what this process has made outlive it: Guard's end, Main's end and every later Sweep spare it, until Clean.
-func Keep(ctx context.Context) error { return errTodo }
-
-// NewVolume makes an empty volume and returns its name.
-func NewVolume(ctx context.Context) (string, error) { return "", errTodo }
-
-// NewNetwork makes a bridge network and returns its name.
-func NewNetwork(ctx context.Context) (string, error) { return "", errTodo }
+func Keep(ctx context.Context) error {
+	p := own()
+	docker, err := p.engine(ctx)
+	if err != nil {
+		return op("Keep", "", err)
+	}
+	_, err = docker.VolumeCreate(ctx, client.VolumeCreateOptions{
+		Name:   "nuvlaops-kept-" + p.me.String(),
+		Labels: map[string]string{Label: p.me.String(), keptLabel: "true"},
+	})
+	if err != nil {
+		return op("Keep", "", fmt.Errorf("create volume: %w", err))
+	}
+	p.mu.Lock()
+	p.kept = true
+	p.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,259 @@
+package testenv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/client"
+)
+
+// removal removes, pass after pass, what carries Label with a value that matches, until a pass finds nothing: an engine
+// refuses to remove what is in use, and removes the containers of a service some seconds after the service.
+type removal struct {
+	docker *client.Client
+	match  func(value string) bool
+	images bool
+	// settle asks for empty passes for a second: a call that was cut off may still be making something in the engine.
+	settle bool
+	// swarmOnly leaves alone what a stack cannot have made.
+	swarmOnly bool
+
+	removed  []string
+	services map[string]bool // whose containers must go as well, by id
+}
+
+// thing is something that can be removed.
+type thing struct {
+	kind, name string
+	remove     func(context.Context) error
+}
+
+// run needs no deadline: without one it gives up after a minute.
+func (r *removal) run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	r.services = map[string]bool{}
+	quiet := 1
+	if r.settle {
+		quiet = 4
+	}
+	var last error
+	for empty := 0; empty < quiet; {
+		things, err := r.list(ctx)
+		if err != nil {
+			return errors.Join(err, last)
+		}
+		if len(things) == 0 {
+			empty++
+		} else {
+			empty = 0
+			last = r.pass(ctx, things)
+		}
+		if empty == quiet {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), last)
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// pass tries each once. What is gone meanwhile is no error; what is in use comes again with the next pass.
+func (r *removal) pass(ctx context.Context, things []thing) error {
+	var errs []error
+	for _, t := range things {
+		switch err := t.remove(ctx); {
+		case err == nil:
+			r.removed = append(r.removed, t.kind+" "+t.name)
+		case errdefs.IsNotFound(err):
+		default:
+			errs = append(errs, fmt.Errorf("remove %s %s: %w", t.kind, t.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// list returns what matches, in the order in which it can be removed.
+func (r *removal) list(ctx context.Context) ([]thing, error) {
+	var all []thing
+	lists := []func(context.Context) ([]thing, error){r.listContainers, r.listNetworks, r.listVolumes}
+	if manager, err := isManager(ctx, r.docker); err != nil {
+		return nil, err
+	} else if manager {
+		lists = append([]func(context.Context) ([]thing, error){r.listServices}, append(lists, r.listSecrets, r.listConfigs)...)
+	}
+	if r.images {
+		lists = append(lists, r.listImages)
+	}
+	for _, list := range lists {
+		things, err := list(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, things...)
+	}
+	return all, nil
+}
+
+func (r *removal) listServices(ctx context.Context) ([]thing, error) {
+	list, err := r.docker.ServiceList(ctx, client.ServiceListOptions{Filters: labelled()})
+	if err != nil {
+		return nil, fmt.Errorf("list services: %w", err)
+	}
+	var things []thing
+	for _, s := range list.Items {
+		if !r.match(s.Spec.Labels[Label]) {
+			continue
+		}
+		things = append(things, thing{"service", s.Spec.Name, func(ctx context.Context) error {
+			_, err := r.docker.ServiceRemove(ctx, s.ID, client.ServiceRemoveOptions{})
+			if err == nil {
+				r.services[s.ID] = true
+			}
+			return err
+		}})
+	}
+	return things, nil
+}
+
+// listContainers also finds those of the services that were removed: the swarm would take seconds to end them.
+func (r *removal) listContainers(ctx context.Context) ([]thing, error) {
+	list, err := r.docker.ContainerList(ctx, client.ContainerListOptions{All: true})
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	var things []thing
+	for _, c := range list.Items {
+		value, labelled := c.Labels[Label]
+		service := c.Labels["com.docker.swarm.service.id"]
+		if service != "" && !r.services[service] {
+			continue // the swarm would only start another
+		}
+		if !r.services[service] && (r.swarmOnly || !labelled || !r.match(value)) {
+			continue
+		}
+		name := c.ID
+		if len(c.Names) > 0 {
+			name = strings.TrimPrefix(c.Names[0], "/")
+		}
+		things = append(things, thing{"container", name, func(ctx context.Context) error {
+			_, err := r.docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{RemoveVolumes: true, Force: true})
+			return err
+		}})
+	}
+	return things, nil
+}
+
+func (r *removal) listNetworks(ctx context.Context) ([]thing, error) {
+	list, err := r.docker.NetworkList(ctx, client.NetworkListOptions{Filters: labelled()})
+	if err != nil {
+		return nil, fmt.Errorf("list networks: %w", err)
+	}
+	var things []thing
+	for _, n := range list.Items {
+		if r.match(n.Labels[Label]) && (n.Scope == "swarm" || !r.swarmOnly) {
+			things = append(things, thing{"network", n.Name, func(ctx context.Context) error {
+				_, err := r.docker.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+				return err
+			}})
+		}
+	}
+	return things, nil
+}
+
+// listVolumes puts the mark of Keep last: what is left half-removed is still kept.
+func (r *removal) listVolumes(ctx context.Context) ([]thing, error) {
+	list, err := r.docker.VolumeList(ctx, client.VolumeListOptions{Filters: labelled()})
+	if err != nil {
+		return nil, fmt.Errorf("list volumes: %w", err)
+	}
+	var things, marks []thing
+	for _, v := range list.Items {
+		_, stack := v.Labels["com.docker.stack.namespace"]
+		if !r.match(v.Labels[Label]) || r.swarmOnly && !stack {
+			continue
+		}
+		t := thing{"volume", v.Name, func(ctx context.Context) error {
+			_, err := r.docker.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{})
+			return err
+		}}
+		if _, mark := v.Labels[keptLabel]; mark {
+			marks = append(marks, t)
+		} else {
+			things = append(things, t)
+		}
+	}
+	return append(things, marks...), nil
+}
+
+func (r *removal) listSecrets(ctx context.Context) ([]thing, error) {
+	list, err := r.docker.SecretList(ctx, client.SecretListOptions{Filters: labelled()})
+	if err != nil {
+		return nil, fmt.Errorf("list secrets: %w", err)
+	}
+	var things []thing
+	for _, s := range list.Items {
+		if r.match(s.Spec.Labels[Label]) {
+			things = append(things, thing{"secret", s.Spec.Name, func(ctx context.Context) error {
+				_, err := r.docker.SecretRemove(ctx, s.ID, client.SecretRemoveOptions{})
+				return err
+			}})
+		}
+	}
+	return things, nil
+}
+
+func (r *removal) listConfigs(ctx context.Context) ([]thing, error) {
+	list, err := r.docker.ConfigList(ctx, client.ConfigListOptions{Filters: labelled()})
+	if err != nil {
+		return nil, fmt.Errorf("list configs: %w", err)
+	}
+	var things []thing
+	for _, c := range list.Items {
+		if r.match(c.Spec.Labels[Label]) {
+			things = append(things, thing{"config", c.Spec.Name, func(ctx context.Context) error {
+				_, err := r.docker.ConfigRemove(ctx, c.ID, client.ConfigRemoveOptions{})
+				return err
+			}})
+		}
+	}
+	return things, nil
+}
+
+func (r *removal) listImages(ctx context.Context) ([]thing, error) {
+	list, err := r.docker.ImageList(ctx, client.ImageListOptions{Filters: labelled()})
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	var things []thing
+	for _, i := range list.Items {
+		name := i.ID
+		if len(i.RepoTags) > 0 {
+			name = i.RepoTags[0]
+		}
+		things = append(things, thing{"image", name, func(ctx context.Context) error {
+			_, err := r.docker.ImageRemove(ctx, i.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
+			return err
+		}})
+	}
+	return things, nil
+}
+
+func labelled() client.Filters { return make(client.Filters).Add("label", Label) }
+
+// isManager says whether the engine can be asked for services and secrets.
+func isManager(ctx context.Context, docker *client.Client) (bool, error) {
+	info, err := docker.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return false, fmt.Errorf("ask the engine for its state: %w", err)
+	}
+	return info.Info.Swarm.LocalNodeState == swarm.LocalNodeStateActive && info.Info.Swarm.ControlAvailable, nil
+}
