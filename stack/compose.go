@@ -1,0 +1,173 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// compose is a compose file as the docker program's loader understands it: merged, with variables and env files filled in
+// and short forms written out. The loader of docker/cli is no stable library, and its result would have to be converted by
+// more of its unstable code; the program itself gives the same result as docker stack deploy by construction.
+type compose struct {
+	Services map[string]struct {
+		Networks map[string]any `yaml:"networks"`
+		Secrets  []source       `yaml:"secrets"`
+		Configs  []source       `yaml:"configs"`
+	} `yaml:"services"`
+	Networks map[string]object `yaml:"networks"`
+	Secrets  map[string]object `yaml:"secrets"`
+	Configs  map[string]object `yaml:"configs"`
+
+	raw map[string]any
+}
+
+type source struct {
+	Source string `yaml:"source"`
+}
+
+type object struct {
+	Name     string `yaml:"name"`
+	External bool   `yaml:"external"`
+	File     string `yaml:"file"`
+}
+
+// load has the docker program read the files.
+func (s *Swarm) load(ctx context.Context, opts DeployOptions) (*compose, error) {
+	args := []string{"stack", "config"}
+	for _, f := range opts.Files {
+		args = append(args, "--compose-file", f)
+	}
+	out, err := s.docker(ctx, opts, nil, args...)
+	if err != nil {
+		return nil, err
+	}
+	var c compose
+	if err := yaml.Unmarshal(out, &c); err != nil {
+		return nil, fmt.Errorf("read the output of docker stack config: %w", err)
+	}
+	if err := yaml.Unmarshal(out, &c.raw); err != nil {
+		return nil, fmt.Errorf("read the output of docker stack config: %w", err)
+	}
+	return &c, nil
+}
+
+// only returns the file with these services alone, ready to be read again: variables are filled in already, so that every
+// dollar sign stands for itself, and so are env files.
+func (c *compose) only(services []string) ([]byte, error) {
+	out := maps.Clone(c.raw)
+	all, _ := out["services"].(map[string]any)
+	kept := map[string]any{}
+	for _, name := range services {
+		service, _ := all[name].(map[string]any)
+		service = maps.Clone(service)
+		delete(service, "env_file")
+		kept[name] = service
+	}
+	out["services"] = kept
+	return yaml.Marshal(escape(out))
+}
+
+func escape(v any) any {
+	switch v := v.(type) {
+	case string:
+		return strings.ReplaceAll(v, "$", "$$")
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = escape(v[i])
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k := range v {
+			out[k] = escape(v[k])
+		}
+		return out
+	}
+	return v
+}
+
+// needs are the external networks, secrets and configs of these services by their real names, and the files that secrets
+// and configs are made from.
+type needs struct{ networks, secrets, configs, files []string }
+
+func (c *compose) needs(services []string) needs {
+	var n needs
+	add := func(to *[]string, o object, key string) {
+		name := o.Name
+		if name == "" {
+			name = key
+		}
+		if o.External && !slices.Contains(*to, name) {
+			*to = append(*to, name)
+		}
+		if !o.External && o.File != "" && !slices.Contains(n.files, o.File) {
+			n.files = append(n.files, o.File)
+		}
+	}
+	for _, name := range services {
+		v := c.Services[name]
+		for key := range v.Networks {
+			add(&n.networks, c.Networks[key], key)
+		}
+		for _, r := range v.Secrets {
+			add(&n.secrets, c.Secrets[r.Source], r.Source)
+		}
+		for _, r := range v.Configs {
+			add(&n.configs, c.Configs[r.Source], r.Source)
+		}
+	}
+	for _, list := range []*[]string{&n.networks, &n.secrets, &n.configs, &n.files} {
+		slices.Sort(*list)
+	}
+	return n
+}
+
+// docker runs the docker program against the same engine. What it prints on a failure is the error's reason.
+func (s *Swarm) docker(ctx context.Context, opts DeployOptions, stdin []byte, args ...string) ([]byte, error) {
+	if s.host != "" {
+		args = append([]string{"--host", s.host}, args...)
+	}
+	cmd := exec.CommandContext(ctx, s.opts.Docker, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 2 * time.Second
+	cmd.Env = os.Environ()
+	for _, k := range slices.Sorted(maps.Keys(opts.Env)) {
+		cmd.Env = append(cmd.Env, k+"="+opts.Env[k])
+	}
+	if stdin != nil {
+		cmd.Stdin = bytes.NewReader(stdin)
+		cmd.Dir = filepath.Dir(opts.Files[0])
+	}
+	var out, problems bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problems
+	err := cmd.Run()
+	switch {
+	case err == nil:
+		return out.Bytes(), nil
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case cmd.ProcessState == nil:
+		return nil, &nuvlaops.Error{Resource: s.opts.Docker, Reason: err.Error(), Err: nuvlaops.ErrNotFound,
+			Hint: "install the docker program, or name it in Options.Docker"}
+	}
+	return nil, &nuvlaops.Error{Reason: "docker " + strings.Join(args[:min(2, len(args))], " ") + ": " + lastLine(problems.String()),
+		Err: nuvlaops.ErrInvalid, Hint: "check the compose file"}
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}

@@ -1,0 +1,89 @@
+package stack
+
+import (
+	"context"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// StackController looks at, stops, wipes, deploys and starts the services of one stack. Nothing in it assumes one
+// orchestrator: a service is what runs replicas of a container, a volume is what keeps their data.
+//
+// Every call may be made again, at any time and after a crash at any point, and then finishes the work. Stop, Deploy,
+// Wipe and Start return when the orchestrator shows the state that they promise, not when it has accepted the request.
+// Services are named without the stack's prefix, volumes with it.
+type StackController interface {
+	// Look describes the stack. A stack that is not there has no services, and is no error.
+	Look(ctx context.Context, stack string) (*Stack, error)
+	// Stop scales services to nothing, group after group, remembers their replicas in the orchestrator, and returns when
+	// no container of them is left, running or stopped. A service that is not there is stopped already.
+	Stop(ctx context.Context, stack string, opts StopOptions) error
+	// PlanWipe reads which volumes would be removed, where they are, and what stands in the way. It changes nothing.
+	PlanWipe(ctx context.Context, stack string, opts WipeOptions) (*WipePlan, error)
+	// Wipe removes exactly the plan's volumes. It refuses with ErrRefused when something stands in the way, and with
+	// ErrConflict when the stack's volumes are no longer those of the plan; volumes that are gone already are no
+	// conflict. guard is asked last, right before the first removal, and only if there is one; its error ends the call
+	// with nothing removed. A nil guard is ErrInvalid: hand in Unguarded to remove without one.
+	Wipe(ctx context.Context, plan *WipePlan, guard func(context.Context) error) error
+	// Deploy makes the services that are missing, and leaves those that are there alone, stopped or not. What they need
+	// (networks, secrets) is checked before anything is changed. It does not wait for health: Start does.
+	Deploy(ctx context.Context, stack string, opts DeployOptions) error
+	// Start brings services back to their remembered replicas, group after group, and returns when all are healthy:
+	// their tasks run and stay, and their probes succeed. A service that runs already is only waited for.
+	Start(ctx context.Context, stack string, opts StartOptions) error
+}
+
+// Unguarded is the guard of a caller who has nothing to check.
+func Unguarded(context.Context) error { return nil }
+
+// StopOptions says what to stop and in which order.
+type StopOptions struct {
+	// Groups are names of services; a group is stopped when the one before is gone. Empty means all services at once.
+	Groups [][]string
+	// Gone is called when a group is gone, before the next one is stopped. The call waits for it.
+	Gone func(group []string)
+	// Limit is how long one group may take; what is left then is named in the error. Default: as long as the context.
+	Limit    time.Duration
+	Progress func(nuvlaops.Progress)
+}
+
+// WipeOptions says which volumes to plan for.
+type WipeOptions struct {
+	// Services whose volumes are meant. Empty means all volumes of the stack, also those of services that are gone.
+	Services []string
+	// Volumes are full names of volumes that are meant besides, of services that are gone, for instance.
+	Volumes []string
+}
+
+// DeployOptions says what to deploy.
+type DeployOptions struct {
+	// Files are the paths of compose files, version 3.7 schema, merged in this order. Paths in them are relative to the
+	// first.
+	Files []string
+	// Env are variables for the files, before those of the process.
+	Env map[string]string
+	// CreateNetworks makes external networks that are missing, attachable. Otherwise a missing one is an error.
+	CreateNetworks bool
+	Progress       func(nuvlaops.Progress)
+}
+
+// StartOptions says what to start, in which order, and how health is seen.
+type StartOptions struct {
+	// Groups are names of services; a group is started when the one before is healthy. Empty means all at once.
+	Groups [][]string
+	// Healthy is called when a group is healthy, before the next one is started. The call waits for it.
+	Healthy func(group []string)
+	// Probes by service: called again and again until nil, each time with a deadline of ProbeTimeout. A service without
+	// one is healthy when its tasks have been running for Stable.
+	Probes map[string]func(context.Context) error
+	// ProbeTimeout ends one call of a probe. Default 5 s.
+	ProbeTimeout time.Duration
+	// Stable is how long the same tasks must have been running. Default 1 s.
+	Stable time.Duration
+	// Failures of a service's tasks end the wait. Default 3: one may be a dependency that was not ready.
+	Failures int
+	// Limit is how long one group may take; what is missing then is named in the error. Default: as long as the context.
+	Limit    time.Duration
+	Progress func(nuvlaops.Progress)
+}

@@ -1,0 +1,239 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// Deploy gives the services of the compose files that are missing to docker stack deploy, with --resolve-image never:
+// images are named exactly, and a recovery does not depend on a registry.
+func (s *Swarm) Deploy(ctx context.Context, stack string, opts DeployOptions) error {
+	return nuvlaops.Wrap("stack.Deploy", stack, s.deploy(ctx, stack, opts))
+}
+
+func (s *Swarm) deploy(ctx context.Context, stack string, opts DeployOptions) error {
+	if err := validName("stack", stack); err != nil {
+		return err
+	}
+	if len(opts.Files) == 0 {
+		return &nuvlaops.Error{Resource: "DeployOptions.Files", Reason: "no compose file", Err: nuvlaops.ErrInvalid}
+	}
+	self, err := s.manager(ctx)
+	if err != nil {
+		return err
+	}
+	file, err := s.load(ctx, opts)
+	if err != nil {
+		return err
+	}
+	w, err := s.see(ctx, stack, self)
+	if err != nil {
+		return err
+	}
+	all := slices.Sorted(maps.Keys(file.Services))
+	missing := w.missing(all)
+	report := newReporter("stack.Deploy", stack, "deploying", [][]string{missing}, opts.Progress, s.now)
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := s.prepare(ctx, file.needs(missing), opts); err != nil {
+		return err
+	}
+	if err := s.waitForLeftovers(ctx, w, missing, report); err != nil {
+		return err
+	}
+	report.say("deploying", missing)
+	if err := s.deployMissing(ctx, stack, file, missing, all, opts); err != nil {
+		return err
+	}
+	if w, err = s.see(ctx, stack, self); err != nil {
+		return err
+	}
+	if still := w.missing(missing); len(still) > 0 {
+		return &nuvlaops.Error{Reason: "not there after docker stack deploy: " + some(still), Err: nuvlaops.ErrVerification}
+	}
+	s.opts.Logger.InfoContext(ctx, "services deployed", "stack", stack, "services", missing)
+	report.done(missing)
+	return nil
+}
+
+// missing returns the services that are not there.
+func (w *world) missing(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { _, there := w.services[name]; return there })
+}
+
+// deployMissing runs the docker program: on the files themselves when all is missing, otherwise on what is missing, since
+// it would update and start the services that are there.
+func (s *Swarm) deployMissing(ctx context.Context, stack string, file *compose, missing, all []string, opts DeployOptions) error {
+	args := []string{"stack", "deploy", "--resolve-image", "never", "--detach=true"}
+	if len(missing) == len(all) {
+		for _, f := range opts.Files {
+			args = append(args, "--compose-file", f)
+		}
+		_, err := s.docker(ctx, opts, nil, append(args, stack)...)
+		return err
+	}
+	part, err := file.only(missing)
+	if err != nil {
+		return fmt.Errorf("write the compose file of %s: %w", some(missing), err)
+	}
+	_, err = s.docker(ctx, opts, part, append(args, "--compose-file", "-", stack)...)
+	return err
+}
+
+// prepare checks all that the services need before anything is changed, then makes the networks that it may make.
+func (s *Swarm) prepare(ctx context.Context, n needs, opts DeployOptions) error {
+	for _, f := range n.files {
+		if _, err := os.Stat(f); err != nil {
+			return &nuvlaops.Error{Resource: f, Reason: err.Error(), Err: nuvlaops.ErrNotFound,
+				Hint: "the compose file makes a secret or config from it"}
+		}
+	}
+	if err := s.checkSecrets(ctx, n.secrets); err != nil {
+		return err
+	}
+	if err := s.checkConfigs(ctx, n.configs); err != nil {
+		return err
+	}
+	var absent []string
+	for _, name := range n.networks {
+		there, err := s.checkNetwork(ctx, name)
+		if err != nil {
+			return err
+		}
+		if !there {
+			absent = append(absent, name)
+		}
+	}
+	if len(absent) > 0 && !opts.CreateNetworks {
+		return &nuvlaops.Error{Resource: absent[0], Reason: "no such network: " + some(absent), Err: nuvlaops.ErrNotFound,
+			Hint: "docker network create --driver overlay --attachable " + absent[0]}
+	}
+	for _, name := range absent {
+		if err := s.createNetwork(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Swarm) checkSecrets(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	list, err := read(ctx, s, "secrets", func(ctx context.Context) (client.SecretListResult, error) {
+		return s.api.SecretList(ctx, client.SecretListOptions{})
+	})
+	if err != nil {
+		return err
+	}
+	absent := slices.Clone(names)
+	for _, v := range list.Items {
+		absent = slices.DeleteFunc(absent, func(name string) bool { return name == v.Spec.Name })
+	}
+	return absentError("secret", absent)
+}
+
+func (s *Swarm) checkConfigs(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	list, err := read(ctx, s, "configs", func(ctx context.Context) (client.ConfigListResult, error) {
+		return s.api.ConfigList(ctx, client.ConfigListOptions{})
+	})
+	if err != nil {
+		return err
+	}
+	absent := slices.Clone(names)
+	for _, v := range list.Items {
+		absent = slices.DeleteFunc(absent, func(name string) bool { return name == v.Spec.Name })
+	}
+	return absentError("config", absent)
+}
+
+func absentError(kind string, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	return &nuvlaops.Error{Resource: names[0], Reason: fmt.Sprintf("no such %s: %s", kind, some(names)), Err: nuvlaops.ErrNotFound,
+		Hint: fmt.Sprintf("docker %s create %s FILE; nothing was changed", kind, names[0])}
+}
+
+// checkNetwork says whether an external network is there, and is an error when it cannot be used by services and by side
+// containers alike.
+func (s *Swarm) checkNetwork(ctx context.Context, name string) (bool, error) {
+	if name == "host" || name == "bridge" || name == "none" {
+		return true, nil // of every engine
+	}
+	list, err := read(ctx, s, name, func(ctx context.Context) (client.NetworkListResult, error) {
+		return s.api.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("name", name)})
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, n := range list.Items { // the filter takes parts of names
+		if n.Name == name {
+			return true, usable(n.Network)
+		}
+	}
+	return false, nil
+}
+
+func usable(n network.Network) error {
+	what := ""
+	switch {
+	case n.Driver != "overlay" || n.Scope != "swarm":
+		what = fmt.Sprintf("is no overlay of the swarm (driver %s, scope %s)", n.Driver, n.Scope)
+	case !n.Attachable:
+		what = "is not attachable, so that side containers cannot join it"
+	default:
+		return nil
+	}
+	return &nuvlaops.Error{Resource: n.Name, Reason: "network " + n.Name + " " + what, Err: nuvlaops.ErrRefused,
+		Hint: fmt.Sprintf("when nothing uses it: docker network rm %s && docker network create --driver overlay --attachable %s", n.Name, n.Name)}
+}
+
+// createNetwork makes an attachable overlay. A reply that was lost is decided by looking.
+func (s *Swarm) createNetwork(ctx context.Context, name string) error {
+	_, err := s.api.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: "overlay", Scope: "swarm", Attachable: true})
+	there, lookErr := s.checkNetwork(ctx, name)
+	switch {
+	case lookErr != nil:
+		return lookErr
+	case there:
+		s.opts.Logger.InfoContext(ctx, "network created", "network", name)
+		return nil
+	case err != nil:
+		return explain(name, err)
+	}
+	return &nuvlaops.Error{Resource: name, Reason: "the network is not there after its creation", Err: nuvlaops.ErrVerification}
+}
+
+// waitForLeftovers waits for the containers of services that were removed: docker stack rm returns before they are gone,
+// and a new service would come up beside them, or on their data.
+func (s *Swarm) waitForLeftovers(ctx context.Context, first *world, services []string, report *reporter) error {
+	if !slices.ContainsFunc(services, func(name string) bool { return len(first.containers[name]) > 0 }) {
+		return nil
+	}
+	events := s.watch(ctx, first.stack)
+	defer events.close()
+	return events.until(ctx, func(ctx context.Context) (bool, string, error) {
+		w, err := s.see(ctx, first.stack, first.self)
+		if err != nil {
+			return false, "", err
+		}
+		left, remote, err := s.left(ctx, w, services)
+		if events.remote = remote; len(left) > 0 {
+			report.say(some(left), nil)
+		}
+		return len(left) == 0, some(left), err
+	})
+}

@@ -1,0 +1,29 @@
+// Package stack looks at, stops, wipes, deploys and starts stacks of services, without a race and without regret.
+//
+// [StackController] is the contract, for any orchestrator; [Swarm] is Docker Swarm.
+//
+//   - Stop remembers the replicas of a service as a label on the service, in the same update that scales it to nothing, so
+//     that neither can be lost without the other. It is done when no container is left, running or stopped: a stopped one
+//     holds its volumes for good. A global service is stopped by a constraint that no node meets.
+//   - Wipe is a plan and its application. It takes local volumes that carry the stack's label and that nothing uses, and
+//     refuses when anything differs from the plan. The caller's guard is asked last, right before the first removal.
+//   - Deploy leaves alone what is there. It checks networks, secrets and configs of the compose file first, waits for the
+//     last containers of removed services (or the new ones come up with old data), and gives what is missing to the docker
+//     program.
+//   - Start brings back the remembered replicas, group after group. A service is healthy when its tasks have been running
+//     for a while and its probe has succeeded since.
+//
+// Waits follow the engine's events, and look again from time to time in case one is missed or happens on another node.
+//
+// # Errors
+//
+// Every error is a *nuvlaops.Error. ErrNotFound: a service, secret, config, network or the docker program is missing.
+// ErrRefused: a volume is in use, foreign, external or out of reach. ErrConflict: the stack changed since the plan.
+// ErrVerification: a service keeps failing, with its last error and log lines. ErrUnsupported: the engine is not a manager
+// of a swarm. A wait that the context ends names what it still waited for.
+//
+// # Retries
+//
+// Reads are repeated while the engine cannot be reached, also while it restarts. An update carries the version that was
+// read: one whose reply is lost is decided by reading the service again, and never applied twice.
+package stack

@@ -1,0 +1,96 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/retry"
+)
+
+// read calls the engine and repeats while it cannot be reached. what names the thing that is read.
+func read[T any](ctx context.Context, s *Swarm, what string, call func(context.Context) (T, error)) (T, error) {
+	var out T
+	err := retry.Do(ctx, s.opts.Retry, s.opts.Logger, transient, func(ctx context.Context) error {
+		var err error
+		out, err = call(ctx)
+		return err
+	})
+	return out, explain(what, err)
+}
+
+// transient says whether the engine gave no usable answer, so that the same read may succeed soon.
+func transient(err error) bool {
+	var network net.Error
+	switch {
+	case err == nil, isNotManager(err), errors.Is(err, syscall.EACCES):
+		return false
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return false
+	case client.IsErrConnectionFailed(err), cerrdefs.IsUnavailable(err), noLeader(err):
+		return true
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return true
+	}
+	return errors.As(err, &network)
+}
+
+// noLeader: a manager answers 500 while the swarm elects a leader, or while it starts.
+func noLeader(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "does not have a leader") || strings.Contains(text, "has no leader") ||
+		strings.Contains(text, "context deadline exceeded") && cerrdefs.IsInternal(err)
+}
+
+func isNotManager(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "not a swarm manager")
+}
+
+// outOfSequence: another update came first. The engine has no status of its own for it.
+func outOfSequence(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "update out of sequence")
+}
+
+// explain turns an error of the client into one of ours.
+func explain(what string, err error) error {
+	var own *nuvlaops.Error
+	if err == nil || errors.As(err, &own) {
+		return err
+	}
+	e := &nuvlaops.Error{Resource: what, Reason: strings.TrimPrefix(err.Error(), "Error response from daemon: "), Err: err}
+	kind := func(sentinel error, status int, hint string) {
+		e.Status, e.Hint, e.Err = status, hint, errors.Join(sentinel, err)
+	}
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case isNotManager(err):
+		return notManager("")
+	case errors.Is(err, syscall.EACCES), strings.Contains(err.Error(), "permission denied"):
+		kind(nuvlaops.ErrDenied, 0, "run as a user who may use the Docker engine, or check the certificates")
+	case cerrdefs.IsNotFound(err):
+		kind(nuvlaops.ErrNotFound, 404, "")
+	case cerrdefs.IsConflict(err):
+		kind(nuvlaops.ErrConflict, 409, "")
+	case cerrdefs.IsInvalidArgument(err):
+		kind(nuvlaops.ErrInvalid, 400, "")
+	case transient(err):
+		kind(nuvlaops.ErrUnavailable, 0, "is the Docker engine running, and does DOCKER_HOST name it?")
+	}
+	return e
+}
+
+func notManager(state string) error {
+	reason := "the engine is not a manager of a swarm"
+	if state != "" {
+		reason += " (its node is " + state + ")"
+	}
+	return &nuvlaops.Error{Resource: "engine", Reason: reason, Err: nuvlaops.ErrUnsupported,
+		Hint: "run on a manager, or point DOCKER_HOST at one; managers: docker node ls"}
+}

@@ -1,0 +1,92 @@
+package stack
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+const (
+	logLines = 5
+	logWait  = 3 * time.Second // the logs of a task on a node that is down never come
+	// resigned is how long a service with failures may be without any task before it counts as given up: the
+	// orchestrator makes the next task at once, even when it starts it later.
+	resigned = 2 * time.Second
+)
+
+// failing is an error when the service's tasks have failed too often since the start, or when the orchestrator has given
+// up on it.
+func (h *health) failing(ctx context.Context, name string, v swarm.Service, tasks []swarm.Task) error {
+	var bad []swarm.Task
+	live := false
+	for _, t := range tasks {
+		if failed(t) && !h.old[t.ID] {
+			bad = append(bad, t)
+		}
+		live = live || wanted(t) && !ended(t)
+	}
+	state := h.state[name]
+	if live || len(bad) == 0 {
+		state.idle = time.Time{}
+	} else if state.idle.IsZero() {
+		state.idle = h.s.now()
+	}
+	givenUp := !state.idle.IsZero() && h.s.now().Sub(state.idle) >= resigned
+	if len(bad) < h.opts.Failures && !givenUp {
+		return nil
+	}
+	last := slices.MaxFunc(bad, func(a, b swarm.Task) int { return a.Status.Timestamp.Compare(b.Status.Timestamp) })
+	text := last.Status.Err
+	if text == "" {
+		text = last.Status.Message
+	}
+	reason := fmt.Sprintf("%d tasks failed, the last with: %s", len(bad), text)
+	if lines := h.s.lastLines(ctx, last.ID); lines != "" {
+		reason += "; its log ends: " + lines
+	}
+	return &nuvlaops.Error{Resource: v.Spec.Name, Reason: reason, Err: errors.Join(nuvlaops.ErrVerification),
+		Hint: "see: docker service ps --no-trunc " + v.Spec.Name}
+}
+
+// lastLines are the last lines that a task wrote, or "" when they cannot be had.
+func (s *Swarm) lastLines(ctx context.Context, task string) string {
+	ctx, cancel := context.WithTimeout(ctx, logWait)
+	defer cancel()
+	logs, err := s.api.TaskLogs(ctx, task, client.TaskLogsOptions{ShowStdout: true, ShowStderr: true, Tail: fmt.Sprint(logLines)})
+	if err != nil {
+		return ""
+	}
+	defer logs.Close()
+	return strings.Join(readLog(logs), " | ")
+}
+
+// readLog takes the lines out of the engine's stream: a header of eight bytes, whose last four are the length, before each
+// piece; a task with a terminal has no headers.
+func readLog(r io.Reader) []string {
+	b, _ := io.ReadAll(io.LimitReader(r, 64<<10)) // what was read before an error is what there is
+	var text strings.Builder
+	for len(b) > 8 && b[0] <= 3 && b[1] == 0 && b[2] == 0 && b[3] == 0 {
+		n := min(int(binary.BigEndian.Uint32(b[4:8])), len(b)-8)
+		text.Write(b[8 : 8+n])
+		b = b[8+n:]
+	}
+	text.Write(b)
+	var lines []string
+	for scan := bufio.NewScanner(strings.NewReader(text.String())); scan.Scan(); {
+		if line := strings.TrimSpace(scan.Text()); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines[max(0, len(lines)-logLines):]
+}

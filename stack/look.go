@@ -1,0 +1,234 @@
+package stack
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// Look describes the stack as the manager sees it; volumes are those of the engine's own node.
+func (s *Swarm) Look(ctx context.Context, stack string) (*Stack, error) {
+	out, err := s.look(ctx, stack)
+	return out, nuvlaops.Wrap("stack.Look", stack, err)
+}
+
+func (s *Swarm) look(ctx context.Context, stack string) (*Stack, error) {
+	if err := validName("stack", stack); err != nil {
+		return nil, err
+	}
+	self, err := s.manager(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.see(ctx, stack, self)
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.nodeNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	networks, err := s.networkNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &Stack{Name: stack}
+	for name, v := range w.services {
+		out.Services = append(out.Services, describe(name, v, w.tasks[name], names, networks))
+	}
+	slices.SortFunc(out.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
+	out.Volumes, err = s.volumes(ctx, w)
+	return out, err
+}
+
+func describe(name string, v swarm.Service, tasks []swarm.Task, nodes, networks map[string]string) Service {
+	out := Service{Name: name, ID: v.ID, Global: v.Spec.Mode.Global != nil, Mounts: mounts(v)}
+	out.Stopped, out.Remembered = stopped(v.Spec)
+	if spec := v.Spec.TaskTemplate.ContainerSpec; spec != nil {
+		out.Image = spec.Image
+		for _, r := range spec.Secrets {
+			out.Secrets = append(out.Secrets, r.SecretName)
+		}
+		for _, r := range spec.Configs {
+			out.Configs = append(out.Configs, r.ConfigName)
+		}
+	}
+	for _, n := range v.Spec.TaskTemplate.Networks {
+		out.Networks = append(out.Networks, cmp.Or(networks[n.Target], n.Target))
+	}
+	if p := v.Spec.TaskTemplate.Placement; p != nil {
+		out.Constraints = p.Constraints
+	}
+	out.Replicas = replicas(v.Spec, tasks)
+	for _, t := range tasks {
+		if t.Status.State == swarm.TaskStateRunning && wanted(t) {
+			out.Running++
+		}
+		out.Tasks = append(out.Tasks, Task{ID: t.ID, Slot: t.Slot, Node: cmp.Or(nodes[t.NodeID], t.NodeID),
+			State: string(t.Status.State), Wanted: string(t.DesiredState), Since: t.Status.Timestamp,
+			Error: t.Status.Err, Container: containerOf(t)})
+	}
+	slices.SortFunc(out.Tasks, func(a, b Task) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID)) })
+	return out
+}
+
+// replicas are wanted now: of a global service, as many as the orchestrator has made tasks for.
+func replicas(spec swarm.ServiceSpec, tasks []swarm.Task) int {
+	if r := spec.Mode.Replicated; r != nil && r.Replicas != nil {
+		return int(*r.Replicas)
+	}
+	n := 0
+	for _, t := range tasks {
+		if wanted(t) && !ended(t) {
+			n++
+		}
+	}
+	return n
+}
+
+// stopped reads what Stop wrote. The label counts only while the service is at nothing: one that somebody has scaled up
+// since is not stopped.
+func stopped(spec swarm.ServiceSpec) (bool, int) {
+	value, labelled := spec.Labels[labelReplicas]
+	switch {
+	case !labelled:
+		return false, 0
+	case spec.Mode.Global != nil:
+		return spec.TaskTemplate.Placement != nil && slices.Contains(spec.TaskTemplate.Placement.Constraints, nowhere), 0
+	case spec.Mode.Replicated == nil || spec.Mode.Replicated.Replicas == nil || *spec.Mode.Replicated.Replicas > 0:
+		return false, 0
+	}
+	n, err := strconv.Atoi(value)
+	return err == nil && n > 0, n
+}
+
+func mounts(v swarm.Service) []Mount {
+	if v.Spec.TaskTemplate.ContainerSpec == nil {
+		return nil
+	}
+	var out []Mount
+	for _, m := range v.Spec.TaskTemplate.ContainerSpec.Mounts {
+		own := m.Type == mount.TypeVolume && m.Source != "" && m.VolumeOptions != nil &&
+			m.VolumeOptions.Labels[labelStack] != "" && m.VolumeOptions.Labels[labelStack] == v.Spec.Labels[labelStack]
+		out = append(out, Mount{Type: string(m.Type), Source: m.Source, Target: m.Target, Own: own})
+	}
+	return out
+}
+
+// volumes of the stack on the engine's own node: by their label, whether a service mounts them or not.
+func (s *Swarm) volumes(ctx context.Context, w *world) ([]Volume, error) {
+	list, err := read(ctx, s, w.stack, func(ctx context.Context) (client.VolumeListResult, error) {
+		return s.api.VolumeList(ctx, client.VolumeListOptions{
+			Filters: make(client.Filters).Add("label", labelStack+"="+w.stack)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	sizes := s.sizes(ctx, len(list.Items))
+	var out []Volume
+	for _, v := range list.Items {
+		created, _ := time.Parse(time.RFC3339Nano, v.CreatedAt)
+		vol := Volume{Name: v.Name, Node: w.self.name, Created: created, Bytes: -1}
+		if n, known := sizes[v.Name]; known {
+			vol.Bytes = n
+		}
+		vol.Services = w.mountedBy(v.Name)
+		if vol.Containers, err = s.holders(ctx, v.Name); err != nil {
+			return nil, err
+		}
+		out = append(out, vol)
+	}
+	slices.SortFunc(out, func(a, b Volume) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+func (w *world) mountedBy(volume string) []string {
+	var out []string
+	for name, v := range w.services {
+		if slices.ContainsFunc(mounts(v), func(m Mount) bool { return m.Type == "volume" && m.Source == volume }) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// holders are the names of the containers, whosever, running or stopped, that hold a volume on the engine's own node.
+func (s *Swarm) holders(ctx context.Context, volume string) ([]string, error) {
+	list, err := read(ctx, s, volume, func(ctx context.Context) (client.ContainerListResult, error) {
+		return s.api.ContainerList(ctx, client.ContainerListOptions{All: true,
+			Filters: make(client.Filters).Add("volume", volume)})
+	})
+	var out []string
+	for _, c := range list.Items {
+		for _, m := range c.Mounts {
+			if m.Type == mount.TypeVolume && m.Name == volume { // the filter takes mount points too
+				out = append(out, containerName(c.Names, c.ID))
+				break
+			}
+		}
+	}
+	slices.Sort(out)
+	return out, err
+}
+
+func containerName(names []string, id string) string {
+	if len(names) == 0 {
+		return id[:min(12, len(id))]
+	}
+	return names[0][1:] // they start with a slash
+}
+
+// sizes are a service to people: without them the rest is still right.
+func (s *Swarm) sizes(ctx context.Context, volumes int) map[string]int64 {
+	out := map[string]int64{}
+	if !s.opts.VolumeSizes || volumes == 0 {
+		return out
+	}
+	usage, err := s.api.DiskUsage(ctx, client.DiskUsageOptions{Volumes: true, Verbose: true})
+	if err != nil {
+		s.opts.Logger.WarnContext(ctx, "sizes of volumes not read", "error", err)
+		return out
+	}
+	for _, v := range usage.Volumes.Items {
+		if v.UsageData != nil && v.UsageData.Size >= 0 {
+			out[v.Name] = v.UsageData.Size
+		}
+	}
+	return out
+}
+
+func (s *Swarm) nodes(ctx context.Context) ([]swarm.Node, error) {
+	list, err := read(ctx, s, "nodes", func(ctx context.Context) (client.NodeListResult, error) {
+		return s.api.NodeList(ctx, client.NodeListOptions{})
+	})
+	return list.Items, err
+}
+
+func (s *Swarm) nodeNames(ctx context.Context) (map[string]string, error) {
+	nodes, err := s.nodes(ctx)
+	out := map[string]string{}
+	for _, n := range nodes {
+		out[n.ID] = n.Description.Hostname
+	}
+	return out, err
+}
+
+func (s *Swarm) networkNames(ctx context.Context) (map[string]string, error) {
+	list, err := read(ctx, s, "networks", func(ctx context.Context) (client.NetworkListResult, error) {
+		return s.api.NetworkList(ctx, client.NetworkListOptions{})
+	})
+	out := map[string]string{}
+	for _, n := range list.Items {
+		out[n.ID] = n.Name
+	}
+	return out, err
+}

@@ -1,0 +1,102 @@
+package stack
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// ProbeHTTP is a probe for StartOptions: a GET that answers with a status below 400.
+func ProbeHTTP(url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20)) // so that the connection can be used again
+		if res.StatusCode >= 400 {
+			return fmt.Errorf("GET %s: HTTP %d", url, res.StatusCode)
+		}
+		return nil
+	}
+}
+
+// ProbeZooKeeper is a probe for StartOptions: a ZooKeeper server that answers srvr with its mode, so that it serves.
+func ProbeZooKeeper(address string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // ends a read that waits
+		if _, err := io.WriteString(conn, "srvr\n"); err != nil {
+			return err
+		}
+		for scan := bufio.NewScanner(conn); scan.Scan(); {
+			if strings.HasPrefix(scan.Text(), "Mode:") {
+				return nil
+			}
+		}
+		return fmt.Errorf("zookeeper at %s does not serve", address)
+	}
+}
+
+// ProbeFrom is a probe for StartOptions that runs a command in a short container on an attachable network, where the
+// names of services resolve. It succeeds when the command exits with 0. The image must be on the engine.
+func (s *Swarm) ProbeFrom(network, image string, command ...string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		made, err := s.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+			Config:     &container.Config{Image: image, Entrypoint: command, Labels: map[string]string{labelProbe: network}},
+			HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(network)},
+		})
+		if err != nil {
+			return explain(image, err)
+		}
+		defer func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			if _, err := s.api.ContainerRemove(ctx, made.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+				s.opts.Logger.WarnContext(ctx, "container of a probe not removed", "container", made.ID, "error", err)
+			}
+		}()
+		if _, err := s.api.ContainerStart(ctx, made.ID, client.ContainerStartOptions{}); err != nil {
+			return explain(image, err)
+		}
+		wait := s.api.ContainerWait(ctx, made.ID, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+		select {
+		case err := <-wait.Error:
+			return explain(image, err)
+		case res := <-wait.Result:
+			if res.StatusCode == 0 {
+				return nil
+			}
+			return &nuvlaops.Error{Resource: image, Reason: fmt.Sprintf("the probe exits with %d: %s", res.StatusCode,
+				s.lastContainerLines(ctx, made.ID)), Err: nuvlaops.ErrUnavailable}
+		}
+	}
+}
+
+func (s *Swarm) lastContainerLines(ctx context.Context, id string) string {
+	logs, err := s.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: fmt.Sprint(logLines)})
+	if err != nil {
+		return ""
+	}
+	defer logs.Close()
+	return strings.Join(readLog(logs), " | ")
+}

@@ -1,0 +1,32 @@
+package stack
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+func validName(kind, name string) error {
+	if ok, _ := regexp.MatchString(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`, name); ok {
+		return nil
+	}
+	return &nuvlaops.Error{Resource: kind, Reason: fmt.Sprintf("%q is no name of a %s", name, kind), Err: nuvlaops.ErrInvalid,
+		Hint: "letters, digits, dots, dashes and underscores"}
+}
+
+func validGroups(groups [][]string) error {
+	seen := map[string]bool{}
+	for _, group := range groups {
+		for _, name := range group {
+			if err := validName("service", name); err != nil {
+				return err
+			}
+			if seen[name] {
+				return &nuvlaops.Error{Resource: name, Reason: "the service is in two groups", Err: nuvlaops.ErrInvalid}
+			}
+			seen[name] = true
+		}
+	}
+	return nil
+}

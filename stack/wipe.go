@@ -1,0 +1,116 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/retry"
+)
+
+// settle is how long a removal may race with the removal of the last container: the engine lets go of a volume a little
+// after the container has left its list.
+const settle = 10 * time.Second
+
+// Wipe removes the plan's volumes from the engine's own node.
+func (s *Swarm) Wipe(ctx context.Context, plan *WipePlan, guard func(context.Context) error) error {
+	name := ""
+	if plan != nil {
+		name = plan.Stack
+	}
+	return nuvlaops.Wrap("stack.Wipe", name, s.wipe(ctx, plan, guard))
+}
+
+func (s *Swarm) wipe(ctx context.Context, plan *WipePlan, guard func(context.Context) error) error {
+	if plan == nil || guard == nil {
+		return &nuvlaops.Error{Reason: "no plan or no guard", Err: nuvlaops.ErrInvalid,
+			Hint: "plan with PlanWipe; hand in Unguarded to remove without a guard"}
+	}
+	now, err := s.planWipe(ctx, plan.Stack, plan.Options)
+	if err != nil {
+		return err
+	}
+	if err := sameVolumes(plan, now); err != nil {
+		return err
+	}
+	if len(now.Obstacles) > 0 {
+		return &nuvlaops.Error{Reason: strings.Join(now.Obstacles, "; "), Err: nuvlaops.ErrRefused,
+			Hint: "nothing was removed; stop the services first, and plan again"}
+	}
+	if len(now.Volumes) == 0 {
+		return nil // all gone already
+	}
+	if err := guard(ctx); err != nil {
+		return &nuvlaops.Error{Reason: "the guard refused: " + err.Error(), Err: errors.Join(nuvlaops.ErrRefused, err),
+			Hint: "nothing was removed"}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	for _, v := range now.Volumes {
+		if err := s.removeVolume(ctx, v.Name); err != nil {
+			return fmt.Errorf("remove volume %s: %w", v.Name, err)
+		}
+		s.opts.Logger.InfoContext(ctx, "volume removed", "stack", plan.Stack, "volume", v.Name, "node", v.Node)
+	}
+	return s.verifyGone(ctx, now)
+}
+
+// sameVolumes: what is there now must have been in the plan, the very same volume. What is gone is no conflict.
+func sameVolumes(plan, now *WipePlan) error {
+	for _, v := range now.Volumes {
+		same := slices.ContainsFunc(plan.Volumes, func(p Volume) bool {
+			return p.Name == v.Name && p.Node == v.Node && p.Created.Equal(v.Created)
+		})
+		if !same {
+			return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is not in the plan, or was made anew since",
+				Err: nuvlaops.ErrConflict, Hint: "nothing was removed; plan again, and look at what is new"}
+		}
+	}
+	return nil
+}
+
+// removeVolume removes a volume. A reply that was lost is answered by the repetition: what is not found is gone.
+func (s *Swarm) removeVolume(ctx context.Context, name string) error {
+	deadline := s.now().Add(settle)
+	racing := s.opts.Retry
+	racing.Initial, racing.Max = soonest, latestHere
+	err := retry.Do(ctx, racing, s.opts.Logger, func(err error) bool {
+		return transient(err) || cerrdefs.IsConflict(err) && s.now().Before(deadline)
+	}, func(ctx context.Context) error {
+		_, err := s.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
+		return err
+	})
+	if cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	return explain(name, err)
+}
+
+// verifyGone looks whether the volumes are gone. One of the same name that was made since means that a service came back.
+func (s *Swarm) verifyGone(ctx context.Context, plan *WipePlan) error {
+	for _, v := range plan.Volumes {
+		_, err := read(ctx, s, v.Name, func(ctx context.Context) (client.VolumeInspectResult, error) {
+			return s.api.VolumeInspect(ctx, v.Name, client.VolumeInspectOptions{})
+		})
+		switch {
+		case err == nil:
+			return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is there again after its removal",
+				Err: nuvlaops.ErrVerification, Hint: "something mounts it: stop it, and wipe again"}
+		case !isNotFound(err):
+			return err
+		}
+	}
+	return nil
+}
+
+func isNotFound(err error) bool {
+	return errors.Is(err, nuvlaops.ErrNotFound) || cerrdefs.IsNotFound(err)
+}

@@ -1,0 +1,123 @@
+package stack
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/client"
+)
+
+// world is what the engine says about a stack at one moment.
+type world struct {
+	stack    string
+	self     node
+	services map[string]swarm.Service // by name without the prefix
+	tasks    map[string][]swarm.Task  // by the same name
+	// containers of the stack on the engine's own node by the service's name, running or stopped, also of services that
+	// are gone.
+	containers map[string][]container.Summary
+}
+
+// see reads the world. The services come first: a task or a container that a service seen has lost is then not missed.
+func (s *Swarm) see(ctx context.Context, stack string, self node) (*world, error) {
+	w := &world{stack: stack, self: self, services: map[string]swarm.Service{}, tasks: map[string][]swarm.Task{},
+		containers: map[string][]container.Summary{}}
+	services, err := read(ctx, s, stack, func(ctx context.Context) (client.ServiceListResult, error) {
+		return s.api.ServiceList(ctx, client.ServiceListOptions{
+			Filters: make(client.Filters).Add("label", labelStack+"="+stack)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	byID := map[string]string{}
+	for _, v := range services.Items {
+		name := w.short(v.Spec.Name)
+		w.services[name], byID[v.ID] = v, name
+	}
+	if err := s.seeTasks(ctx, w, byID); err != nil {
+		return nil, err
+	}
+	return w, s.seeContainers(ctx, w, byID)
+}
+
+func (s *Swarm) seeTasks(ctx context.Context, w *world, byID map[string]string) error {
+	if len(byID) == 0 {
+		return nil
+	}
+	filter := make(client.Filters)
+	for id := range byID {
+		filter.Add("service", id)
+	}
+	tasks, err := read(ctx, s, w.stack, func(ctx context.Context) (client.TaskListResult, error) {
+		return s.api.TaskList(ctx, client.TaskListOptions{Filters: filter})
+	})
+	for _, t := range tasks.Items {
+		if name, ours := byID[t.ServiceID]; ours { // the filter takes prefixes too
+			w.tasks[name] = append(w.tasks[name], t)
+		}
+	}
+	return err
+}
+
+func (s *Swarm) seeContainers(ctx context.Context, w *world, byID map[string]string) error {
+	list, err := read(ctx, s, w.stack, func(ctx context.Context) (client.ContainerListResult, error) {
+		return s.api.ContainerList(ctx, client.ContainerListOptions{All: true,
+			Filters: make(client.Filters).Add("label", labelService)})
+	})
+	for _, c := range list.Items {
+		_, known := byID[c.Labels[labelServiceID]]
+		if known || c.Labels[labelStack] == w.stack {
+			name := w.short(c.Labels[labelService])
+			w.containers[name] = append(w.containers[name], c)
+		}
+	}
+	return err
+}
+
+// short is a service's name without the stack's prefix.
+func (w *world) short(full string) string { return strings.TrimPrefix(full, w.stack+"_") }
+
+// names of the services that are there or have left containers, sorted.
+func (w *world) names() []string {
+	var out []string
+	for name := range w.services {
+		out = append(out, name)
+	}
+	for name := range w.containers {
+		if _, there := w.services[name]; !there {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// ended says whether a task's container runs no more and never will again.
+func ended(t swarm.Task) bool {
+	switch t.Status.State {
+	case swarm.TaskStateComplete, swarm.TaskStateShutdown, swarm.TaskStateFailed, swarm.TaskStateRejected,
+		swarm.TaskStateRemove, swarm.TaskStateOrphaned:
+		return true
+	}
+	return false
+}
+
+// failed says whether a task ended because something is wrong.
+func failed(t swarm.Task) bool {
+	return t.Status.State == swarm.TaskStateFailed || t.Status.State == swarm.TaskStateRejected
+}
+
+// wanted says whether the orchestrator wants the task to run.
+func wanted(t swarm.Task) bool {
+	return t.DesiredState == swarm.TaskStateRunning || t.DesiredState == swarm.TaskStateReady
+}
+
+func containerOf(t swarm.Task) string {
+	if t.Status.ContainerStatus == nil {
+		return ""
+	}
+	return t.Status.ContainerStatus.ContainerID
+}
