@@ -335,7 +335,7 @@ func lists(t *testing.T, target Target) {
 	}
 	for _, name := range []string{"c", "a", "b"} {
 		take(t, target, snapshot.CreateRequest{Name: name})
-		time.Sleep(5 * time.Millisecond) // Elasticsearch's start has milliseconds
+		time.Sleep(250 * time.Millisecond) // the clock of Elasticsearch's threads has steps of 200 ms
 	}
 	middle, err := target.Repo.Get(t.Context(), "a")
 	if err != nil {
