@@ -18,12 +18,20 @@ const keptLabel = Label + ".kept"
 // and for images. It returns what it removed, as "container NAME". The first start in a process calls it.
 func Sweep(ctx context.Context) (removed []string, err error) {
 	p := own()
-	docker, err := p.engine(ctx) // may sweep, too; what is reported is what is left to sweep
+	docker, err := p.unswept(ctx)
 	if err != nil {
 		return nil, op("Sweep", "", err)
 	}
 	removed, err = sweep(ctx, docker, p.me)
 	return removed, op("Sweep", "", err)
+}
+
+// unswept is the engine for one who sweeps by himself.
+func (p *process) unswept(ctx context.Context) (*client.Client, error) {
+	p.mu.Lock()
+	p.swept = true
+	p.mu.Unlock()
+	return p.engine(ctx)
 }
 
 func sweep(ctx context.Context, docker *client.Client, me owner) ([]string, error) {
@@ -69,11 +77,7 @@ func keptOwners(ctx context.Context, docker *client.Client) (map[string]bool, er
 // Clean removes everything that carries Label, whoever owns it and whether it is alive or not, with the images of this
 // project and a swarm that this package made (unless services run in it that are not ours). It returns what it removed.
 func Clean(ctx context.Context) (removed []string, err error) {
-	p := own()
-	p.mu.Lock()
-	p.swept = true
-	p.mu.Unlock()
-	docker, err := p.engine(ctx)
+	docker, err := own().unswept(ctx)
 	if err != nil {
 		return nil, op("Clean", "", err)
 	}
