@@ -225,15 +225,5 @@ func (s *Swarm) waitForLeftovers(ctx context.Context, first *world, services []s
 	}
 	events := s.watch(ctx, first.stack)
 	defer events.close()
-	return events.until(ctx, func(ctx context.Context) (bool, string, error) {
-		w, err := s.see(ctx, first.stack, first.self)
-		if err != nil {
-			return false, "", err
-		}
-		left, remote, err := s.left(ctx, w, services)
-		if events.remote = remote; len(left) > 0 {
-			report.say(some(left), nil)
-		}
-		return len(left) == 0, some(left), err
-	})
+	return s.waitGone(ctx, first, services, events, report)
 }

@@ -98,6 +98,7 @@ func (s *Swarm) startGroup(ctx context.Context, first *world, group []string, op
 	defer events.close()
 	report.say("waiting for", group)
 	health := newHealth(s, first, group, opts, report)
+	health.events = events
 	for _, name := range group {
 		if err := s.update(ctx, first.services[name].ID, up); err != nil {
 			return fmt.Errorf("start %s: %w", name, err)
@@ -125,6 +126,7 @@ type health struct {
 	group  []string
 	opts   StartOptions
 	report *reporter
+	events *watch
 	old    map[string]bool // tasks that had failed before
 
 	mu    sync.Mutex
@@ -187,7 +189,8 @@ func (h *health) judge(ctx context.Context, name string, w *world) (why string, 
 			return "", &nuvlaops.Error{Resource: v.Spec.Name, Reason: "the service was stopped while it was waited for",
 				Err: nuvlaops.ErrConflict}
 		}
-		return "", h.healthy(name) // none wanted
+		h.countHealthy(name) // none wanted
+		return "", nil
 	}
 	tasks := w.tasks[name]
 	if err := h.failing(ctx, name, v, tasks); err != nil {
@@ -209,23 +212,18 @@ func (h *health) judge(ctx context.Context, name string, w *world) (why string, 
 		}
 		return "not probed yet", nil
 	case left > 0:
-		return "running, stable in " + left.Round(100*time.Millisecond).String(), nil
+		h.events.sooner(left)
+		return "running, not stable yet", nil
 	}
-	return "", h.countHealthy(name)
+	h.countHealthy(name)
+	return "", nil
 }
 
-func (h *health) healthy(name string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.countHealthy(name)
-}
-
-func (h *health) countHealthy(name string) error {
+func (h *health) countHealthy(name string) {
 	if !h.state[name].healthy {
 		h.state[name].healthy = true
 		h.report.done([]string{name})
 	}
-	return nil
 }
 
 // allRunning names the tasks that run when as many run as are wanted; otherwise it says what is missing.

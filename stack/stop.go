@@ -6,12 +6,7 @@ import (
 	"slices"
 	"time"
 
-	cerrdefs "github.com/containerd/errdefs"
-	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/client"
-
 	"github.com/nuvla/nuvlaops"
-	"github.com/nuvla/nuvlaops/internal/retry"
 )
 
 // Stop scales services to nothing in order, removes their stopped containers from the engine's own node, and waits until
@@ -66,67 +61,28 @@ func (s *Swarm) stopGroup(ctx context.Context, first *world, group []string, lim
 			s.opts.Logger.InfoContext(ctx, "service scaled to nothing", "stack", first.stack, "service", name)
 		}
 	}
-	return events.until(ctx, func(ctx context.Context) (bool, string, error) {
+	return s.waitGone(ctx, first, group, events, report)
+}
+
+// waitGone waits until no task and no container of services that are at nothing, or not there, is left.
+func (s *Swarm) waitGone(ctx context.Context, first *world, group []string, events *watch, report *reporter) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	r := &remains{s: s, asked: map[string]bool{}}
+	err := events.until(ctx, func(ctx context.Context) (bool, string, error) {
 		w, err := s.see(ctx, first.stack, first.self)
 		if err != nil {
 			return false, "", err
 		}
-		left, remote, err := s.left(ctx, w, group)
+		left, err := r.left(ctx, w, group)
 		if err != nil {
 			return false, "", err
 		}
-		if events.remote = remote; len(left) > 0 {
+		if events.remote = r.remote; len(left) > 0 {
 			report.say(some(left), nil)
 		}
 		return len(left) == 0, some(left), nil
 	})
-}
-
-// left names what still runs of a group, and removes what has stopped on the engine's own node.
-func (s *Swarm) left(ctx context.Context, w *world, group []string) (names []string, remote bool, err error) {
-	for _, name := range group {
-		if v, there := w.services[name]; there && !atNothing(v.Spec) {
-			return nil, false, &nuvlaops.Error{Resource: v.Spec.Name, Reason: "was scaled up again while it was being stopped",
-				Err: nuvlaops.ErrConflict, Hint: "find out who starts it, then stop it again"}
-		}
-		for _, c := range w.containers[name] {
-			gone, err := s.removeStopped(ctx, c)
-			if err != nil {
-				return nil, false, err
-			}
-			if !gone {
-				names = append(names, fmt.Sprintf("container %s (%s)", containerName(c.Names, c.ID), c.State))
-			}
-		}
-		for _, t := range w.tasks[name] {
-			here := t.NodeID == w.self.id && containerOf(t) != "" // its container is counted above
-			if ended(t) || !wanted(t) && (here || t.NodeID == "") {
-				continue
-			}
-			remote = remote || t.NodeID != w.self.id
-			names = append(names, fmt.Sprintf("task %s.%d on node %s (%s)", name, t.Slot, t.NodeID, t.Status.State))
-		}
-	}
-	return names, remote, nil
-}
-
-// removeStopped removes a container that runs no more: the engine keeps it as history, and with it its volumes. Anonymous
-// volumes are left.
-func (s *Swarm) removeStopped(ctx context.Context, c container.Summary) (gone bool, err error) {
-	switch c.State {
-	case container.StateExited, container.StateDead, container.StateCreated:
-	default:
-		return false, nil
-	}
-	err = retry.Do(ctx, s.opts.Retry, s.opts.Logger, transient, func(ctx context.Context) error {
-		_, err := s.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{})
-		return err
-	})
-	switch {
-	case err == nil, cerrdefs.IsNotFound(err):
-		return true, nil
-	case cerrdefs.IsConflict(err):
-		return false, nil // being removed by the engine, or started: the next look tells
-	}
-	return false, explain(c.ID, err)
+	cancel(errDone)
+	r.stops.Wait()
+	return err
 }

@@ -17,6 +17,7 @@ const (
 	labelReplicas  = "org.nuvla.ops.replicas" // on a stopped service: the replicas to come back to, or "global"
 	labelService   = "com.docker.swarm.service.name"
 	labelServiceID = "com.docker.swarm.service.id"
+	labelTask      = "com.docker.swarm.task.id"
 	labelProbe     = "org.nuvla.ops.probe" // on the container of a probe
 
 	// nowhere is the constraint of a stopped global service: node identifiers have no dashes.

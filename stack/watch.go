@@ -21,7 +21,8 @@ const (
 // watch is woken by the events of a stack's containers on the engine's own node.
 type watch struct {
 	wake    chan struct{}
-	remote  bool // whether something is waited for on another node
+	remote  bool          // whether something is waited for on another node
+	within  time.Duration // the next look comes no later than this, if it is set by look
 	stopped chan struct{}
 	cancel  context.CancelFunc
 }
@@ -78,6 +79,7 @@ func (w *watch) until(ctx context.Context, look func(context.Context) (done bool
 			return interrupted(ctx, last)
 		}
 		began := time.Now()
+		w.within = 0
 		done, missing, err := look(ctx)
 		if err != nil && ctx.Err() != nil {
 			return interrupted(ctx, last)
@@ -88,7 +90,11 @@ func (w *watch) until(ctx context.Context, look func(context.Context) (done bool
 		if last = missing; w.remote {
 			wait = min(wait, latestElsewhere)
 		}
-		woken := w.pause(ctx, began, wait)
+		next := wait
+		if w.within > 0 {
+			next = min(next, max(w.within, soonest))
+		}
+		woken := w.pause(ctx, began, next)
 		if wait = min(wait+wait/2, latestHere); woken {
 			wait = soonest
 		}
@@ -136,6 +142,13 @@ func some(names []string) string {
 		return strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// sooner is for look: something happens after d without an event.
+func (w *watch) sooner(d time.Duration) {
+	if w.within == 0 || d < w.within {
+		w.within = d
+	}
 }
 
 // poke makes the next look come soon, as an event does.

@@ -1,0 +1,112 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/retry"
+)
+
+// defaultGrace is what Swarm gives a container between SIGTERM and SIGKILL when the service does not say.
+const defaultGrace = 10 * time.Second
+
+// remains is what is left of services that are being stopped.
+type remains struct {
+	s      *Swarm
+	remote bool            // whether some of it is on another node
+	asked  map[string]bool // containers that were told to end
+	stops  sync.WaitGroup
+}
+
+// left names what still runs of a group. On the engine's own node it tells what runs to end, and removes what has ended.
+func (r *remains) left(ctx context.Context, w *world, group []string) (names []string, err error) {
+	r.remote = false
+	for _, name := range group {
+		v, there := w.services[name]
+		if there && !atNothing(v.Spec) {
+			return nil, &nuvlaops.Error{Resource: v.Spec.Name, Reason: "was scaled up again while it was being stopped",
+				Err: nuvlaops.ErrConflict, Hint: "find out who starts it, then stop it again"}
+		}
+		for _, c := range w.containers[name] {
+			gone, err := r.s.removeStopped(ctx, c)
+			if err != nil {
+				return nil, err
+			}
+			if gone {
+				continue
+			}
+			names = append(names, fmt.Sprintf("container %s (%s)", containerName(c.Names, c.ID), c.State))
+			if there && !taskWanted(w.tasks[name], c.Labels[labelTask]) {
+				r.end(ctx, c, v.Spec)
+			}
+		}
+		for _, t := range w.tasks[name] {
+			here := t.NodeID == w.self.id && containerOf(t) != "" // its container is counted above
+			if ended(t) || !wanted(t) && (here || t.NodeID == "") {
+				continue
+			}
+			r.remote = r.remote || t.NodeID != w.self.id
+			names = append(names, fmt.Sprintf("task %s.%d on node %s (%s)", name, t.Slot, t.NodeID, t.Status.State))
+		}
+	}
+	return names, nil
+}
+
+func taskWanted(tasks []swarm.Task, id string) bool {
+	for _, t := range tasks {
+		if t.ID == id {
+			return wanted(t)
+		}
+	}
+	return false
+}
+
+// end stops a container whose task the orchestrator has given up already. Swarm would do it about 3 s later: it lets load
+// balancers forget the task first, which is of no use when the whole service ends. The signal and the grace period are the
+// service's own.
+func (r *remains) end(ctx context.Context, c container.Summary, spec swarm.ServiceSpec) {
+	if c.State != container.StateRunning || r.asked[c.ID] {
+		return
+	}
+	r.asked[c.ID] = true
+	grace := defaultGrace
+	if v := spec.TaskTemplate.ContainerSpec; v != nil && v.StopGracePeriod != nil {
+		grace = *v.StopGracePeriod
+	}
+	seconds := int(math.Ceil(grace.Seconds()))
+	r.stops.Go(func() {
+		if _, err := r.s.api.ContainerStop(ctx, c.ID, client.ContainerStopOptions{Timeout: &seconds}); err != nil && ctx.Err() == nil {
+			r.s.opts.Logger.DebugContext(ctx, "container not stopped, swarm will do it", "container", c.ID, "error", err)
+		}
+	})
+}
+
+// removeStopped removes a container that runs no more: the engine keeps it as history, and with it its volumes. Anonymous
+// volumes are left.
+func (s *Swarm) removeStopped(ctx context.Context, c container.Summary) (gone bool, err error) {
+	switch c.State {
+	case container.StateExited, container.StateDead, container.StateCreated:
+	default:
+		return false, nil
+	}
+	err = retry.Do(ctx, s.opts.Retry, s.opts.Logger, transient, func(ctx context.Context) error {
+		_, err := s.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{})
+		return err
+	})
+	switch {
+	case err == nil, cerrdefs.IsNotFound(err):
+		return true, nil
+	case cerrdefs.IsConflict(err):
+		return false, nil // being removed by the engine, or started: the next look tells
+	}
+	return false, explain(c.ID, err)
+}
