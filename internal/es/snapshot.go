@@ -38,6 +38,13 @@ type SnapshotInfo struct {
 	Failures    []ShardFailure
 	Reason      string // why it FAILED
 	Metadata    map[string]any
+	Details     map[string]IndexDetail // by index; nil unless asked for
+}
+
+// IndexDetail is the size of one index in a snapshot.
+type IndexDetail struct {
+	Shards int   `json:"shard_count"`
+	Bytes  int64 `json:"size_in_bytes"`
 }
 
 // ShardCount counts shards.
@@ -82,13 +89,16 @@ func (s *SnapshotInfo) UnmarshalJSON(raw []byte) error {
 		Failures    []ShardFailure `json:"failures"`
 		Reason      string         `json:"reason"`
 		Metadata    map[string]any `json:"metadata"`
+
+		Details map[string]IndexDetail `json:"index_details"`
 	}
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return err
 	}
 	*s = SnapshotInfo{Name: d.Name, UUID: d.UUID, Repository: d.Repository, State: d.State, Version: d.Version,
 		Indices: d.Indices, DataStreams: d.DataStreams, GlobalState: d.GlobalState, Start: fromMillis(d.Start),
-		End: fromMillis(d.End), Shards: d.Shards, Failures: d.Failures, Reason: d.Reason, Metadata: d.Metadata}
+		End: fromMillis(d.End), Shards: d.Shards, Failures: d.Failures, Reason: d.Reason, Metadata: d.Metadata,
+		Details: d.Details}
 	return nil
 }
 
@@ -128,9 +138,18 @@ func (q SnapshotQuery) withDefaults() SnapshotQuery {
 
 // Snapshot describes one snapshot. Error: ErrNotFound when the repository or the snapshot does not exist.
 func (c *Conn) Snapshot(ctx context.Context, repository, name string) (SnapshotInfo, error) {
+	return c.oneSnapshot(ctx, repository, name, false)
+}
+
+// SnapshotWithDetails is Snapshot with shards and bytes by index.
+func (c *Conn) SnapshotWithDetails(ctx context.Context, repository, name string) (SnapshotInfo, error) {
+	return c.oneSnapshot(ctx, repository, name, true)
+}
+
+func (c *Conn) oneSnapshot(ctx context.Context, repository, name string, details bool) (SnapshotInfo, error) {
 	var page snapshotPage
 	err := c.Read(ctx, func() esapi.Request {
-		return esapi.SnapshotGetRequest{Repository: repository, Snapshot: []string{name}}
+		return esapi.SnapshotGetRequest{Repository: repository, Snapshot: []string{name}, IndexDetails: &details}
 	}, &page)
 	if err == nil {
 		err = page.failure()

@@ -3,6 +3,7 @@ package es
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,10 @@ func (v Version) AtLeast(major, minor int) bool {
 	return v.Major > major || (v.Major == major && v.Minor >= minor)
 }
 
+func (v Version) before(w Version) bool {
+	return slices.Compare([]int{v.Major, v.Minor, v.Patch}, []int{w.Major, w.Minor, w.Patch}) < 0
+}
+
 // Version is the oldest version among the nodes. It does not ask for /, which needs a module that a server may lack.
 func (c *Conn) Version(ctx context.Context) (Version, error) {
 	var answer struct {
@@ -29,7 +34,7 @@ func (c *Conn) Version(ctx context.Context) (Version, error) {
 		} `json:"nodes"`
 	}
 	err := c.Read(ctx, func() esapi.Request {
-		return esapi.NodesInfoRequest{Metric: []string{"_none"}, FilterPath: []string{"nodes.*.version"}}
+		return esapi.NodesInfoRequest{NodeID: []string{"_all"}, Metric: []string{"_none"}, FilterPath: []string{"nodes.*.version"}}
 	}, &answer)
 	if err != nil {
 		return Version{}, err
@@ -37,7 +42,7 @@ func (c *Conn) Version(ctx context.Context) (Version, error) {
 	var oldest Version
 	for _, n := range answer.Nodes {
 		v := ParseVersion(n.Version)
-		if oldest == (Version{}) || !v.AtLeast(oldest.Major, oldest.Minor) {
+		if oldest == (Version{}) || v.before(oldest) {
 			oldest = v
 		}
 	}

@@ -1,0 +1,150 @@
+package es
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+)
+
+// maxNames is the most bytes of names in one request's line. Servers take 4,096 bytes for the whole line.
+const maxNames = 3000
+
+// IndexState is what the cluster state says about one index.
+type IndexState struct {
+	UUID    string
+	Open    bool
+	Shards  int
+	Aliases []string
+	// Primaries by number of the shard; nil for a closed index whose shards are not allocated.
+	Primaries map[int]Primary
+}
+
+// Primary is the primary copy of a shard in the routing table.
+type Primary struct {
+	State  string // UNASSIGNED, INITIALIZING, STARTED, RELOCATING
+	Source Source // where it recovers from; zero when it is started
+	// Status and Details say why it is not assigned: "no_valid_shard_copy", "deciders_no"; the last failure.
+	Status, Details string
+	Attempts        int // failed ones
+}
+
+// Started reports whether the primary serves.
+func (p Primary) Started() bool { return p.State == "STARTED" || p.State == "RELOCATING" }
+
+// Source is where a shard recovers from.
+type Source struct {
+	Type        string `json:"type"` // SNAPSHOT, EXISTING_STORE, EMPTY_STORE, PEER, LOCAL_SHARDS
+	Repository  string `json:"repository"`
+	Snapshot    string `json:"snapshot"`
+	RestoreUUID string `json:"restoreUUID"`
+}
+
+// From reports whether the source is this snapshot.
+func (s Source) From(repository, snapshot string) bool {
+	return s.Type == "SNAPSHOT" && s.Repository == repository && s.Snapshot == snapshot
+}
+
+type routingCopy struct {
+	State      string `json:"state"`
+	Primary    bool   `json:"primary"`
+	Shard      int    `json:"shard"`
+	Source     Source `json:"recovery_source"`
+	Unassigned struct {
+		Status   string `json:"allocation_status"`
+		Details  string `json:"details"`
+		Attempts int    `json:"failed_attempts"`
+	} `json:"unassigned_info"`
+}
+
+type stateAnswer struct {
+	ClusterUUID string `json:"cluster_uuid"`
+	Metadata    struct {
+		Indices map[string]struct {
+			State    string   `json:"state"`
+			Aliases  []string `json:"aliases"`
+			Settings struct {
+				Index struct {
+					UUID   string `json:"uuid"`
+					Shards int    `json:"number_of_shards,string"`
+				} `json:"index"`
+			} `json:"settings"`
+		} `json:"indices"`
+	} `json:"metadata"`
+	Routing struct {
+		Indices map[string]struct {
+			Shards map[string][]routingCopy `json:"shards"`
+		} `json:"indices"`
+	} `json:"routing_table"`
+	Restore struct {
+		Snapshots []RunningRestore `json:"snapshots"`
+	} `json:"restore"`
+}
+
+// IndexStates describes the indices of these names that are there, open or closed, and the restores that run, each part
+// of the answer at one moment. Names that are not there are left out. Many names are asked for in several requests.
+func (c *Conn) IndexStates(ctx context.Context, names []string) (map[string]IndexState, []RunningRestore, error) {
+	out := map[string]IndexState{}
+	var restores []RunningRestore
+	for chunk := range NameChunks(names) {
+		answer, err := c.indexStates(ctx, chunk)
+		if err != nil {
+			return nil, nil, err
+		}
+		restores = answer.Restore.Snapshots
+		maps.Copy(out, answer.states())
+	}
+	return out, restores, nil
+}
+
+func (c *Conn) indexStates(ctx context.Context, names []string) (*stateAnswer, error) {
+	yes := true
+	var answer stateAnswer
+	err := c.Read(ctx, func() esapi.Request {
+		return esapi.ClusterStateRequest{Metric: []string{"metadata", "routing_table", "customs"}, Index: names,
+			IgnoreUnavailable: &yes, AllowNoIndices: &yes, ExpandWildcards: "all",
+			FilterPath: []string{"metadata.indices.*.state", "metadata.indices.*.aliases", "metadata.indices.*.settings.index.uuid",
+				"metadata.indices.*.settings.index.number_of_shards", "routing_table.indices.*.shards.*.state",
+				"routing_table.indices.*.shards.*.primary", "routing_table.indices.*.shards.*.shard",
+				"routing_table.indices.*.shards.*.recovery_source", "routing_table.indices.*.shards.*.unassigned_info", "restore"}}
+	}, &answer)
+	return &answer, err
+}
+
+func (a *stateAnswer) states() map[string]IndexState {
+	out := make(map[string]IndexState, len(a.Metadata.Indices))
+	for name, m := range a.Metadata.Indices {
+		s := IndexState{UUID: m.Settings.Index.UUID, Open: m.State == "open", Shards: m.Settings.Index.Shards,
+			Aliases: m.Aliases, Primaries: map[int]Primary{}}
+		for _, copies := range a.Routing.Indices[name].Shards {
+			for _, r := range copies {
+				if r.Primary {
+					s.Primaries[r.Shard] = Primary{State: r.State, Source: r.Source, Status: r.Unassigned.Status,
+						Details: r.Unassigned.Details, Attempts: r.Unassigned.Attempts}
+				}
+			}
+		}
+		out[name] = s
+	}
+	return out
+}
+
+// NameChunks cuts names into groups that fit into the line of a request.
+func NameChunks(names []string) func(yield func([]string) bool) {
+	return func(yield func([]string) bool) {
+		start, size := 0, 0
+		for i, name := range names {
+			if size+len(name)+1 > maxNames && i > start {
+				if !yield(slices.Clip(names[start:i])) {
+					return
+				}
+				start, size = i, 0
+			}
+			size += len(name) + 1
+		}
+		if start < len(names) {
+			yield(slices.Clip(names[start:]))
+		}
+	}
+}
