@@ -1,0 +1,123 @@
+package zkjobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// The limits of a transaction. ZooKeeper 3.4.13 acknowledges larger ones, and cannot start again after a crash.
+const (
+	mostOps   = 500
+	mostBytes = 256 << 10
+)
+
+// ApplyOptions says how to write. Zero fields take the defaults.
+type ApplyOptions struct {
+	// Force goes on although consumers are alive or others change the queue.
+	Force bool
+	// DryRun compares with the queue and writes nothing.
+	DryRun bool
+	// Batch is the most operations in a transaction, 2 to 500 (one of them is the rebuild's own). Default 500.
+	Batch int
+	// BatchBytes is the most bytes in a transaction, 1 KiB to 256 KiB. Default 256 KiB.
+	BatchBytes int
+	// Rate is the most jobs written in a second. Default 0, no limit.
+	Rate     float64
+	Progress func(nuvlaops.Progress)
+}
+
+func (o ApplyOptions) withDefaults() ApplyOptions {
+	if o.Batch == 0 {
+		o.Batch = mostOps
+	}
+	if o.BatchBytes == 0 {
+		o.BatchBytes = mostBytes
+	}
+	return o
+}
+
+func (o ApplyOptions) validate() error {
+	invalid := func(field string, got any, want string) error {
+		return &nuvlaops.Error{Resource: "ApplyOptions." + field, Reason: fmt.Sprintf("%v is out of range, want %s", got, want), Err: nuvlaops.ErrInvalid}
+	}
+	switch {
+	case o.Batch < 2 || o.Batch > mostOps:
+		return invalid("Batch", o.Batch, "2 to 500")
+	case o.BatchBytes < 1<<10 || o.BatchBytes > mostBytes:
+		return invalid("BatchBytes", o.BatchBytes, "1024 to 262144")
+	case o.Rate < 0:
+		return invalid("Rate", o.Rate, "0 (no limit) or more")
+	}
+	return nil
+}
+
+// Result says what Apply did.
+type Result struct {
+	// Written counts the jobs that were put on the queue, by this call; ToWrite is what a dry run would write.
+	Written int `json:"written"`
+	ToWrite int `json:"to_write,omitempty"`
+	// Present counts jobs that were on the queue already; Consumed those whose entry was there and is gone.
+	Present  int `json:"present"`
+	Consumed int `json:"consumed,omitempty"`
+	// Dropped counts jobs of the plan that ended or were consumed before they were written.
+	Dropped int `json:"dropped,omitempty"`
+	// Transactions that were sent; Resolved counts those whose reply was lost and whose outcome was found by listing again.
+	Transactions int           `json:"transactions"`
+	Resolved     int           `json:"resolved,omitempty"`
+	Elapsed      time.Duration `json:"elapsed"`
+	// Report is the verification; nil when it did not come to that.
+	Report *Report `json:"report,omitempty"`
+}
+
+// Apply writes what the plan wants and the queue lacks, as one ordered stream of transactions, and verifies it.
+func (r *Rebuilder) Apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*Result, error) {
+	result, err := r.apply(ctx, plan, opts.withDefaults())
+	return result, nuvlaops.Wrap("zkjobs.Apply", r.opts.Path, err)
+}
+
+func (r *Rebuilder) apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*Result, error) {
+	begun := r.now()
+	result := &Result{}
+	defer func() { result.Elapsed = r.now().Sub(begun) }()
+	if err := opts.validate(); err != nil {
+		return result, err
+	}
+	if err := r.checkPlan(plan); err != nil {
+		return result, err
+	}
+	w := newWriter(r, plan, opts, result)
+	if err := w.open(ctx); err != nil {
+		return result, err
+	}
+	if opts.DryRun {
+		result.ToWrite = len(w.todo) + len(w.young)
+		return result, nil
+	}
+	if err := w.writeAll(ctx); err != nil {
+		return result, err
+	}
+	return result, w.verify(ctx)
+}
+
+// checkPlan refuses a plan that is not of this queue, or that was edited into something that must not be written.
+func (r *Rebuilder) checkPlan(plan *Plan) error {
+	if plan == nil {
+		return &nuvlaops.Error{Reason: "no plan", Err: nuvlaops.ErrInvalid}
+	}
+	if plan.Path != r.opts.Path {
+		return &nuvlaops.Error{Reason: "the plan is of the queue " + plan.Path, Err: nuvlaops.ErrInvalid}
+	}
+	for i := range plan.Jobs {
+		job := plan.Jobs[i].Job
+		if checkJob(&job) {
+			return &nuvlaops.Error{Reason: fmt.Sprintf("the plan has a job %q that must not be queued: %s", job.ID, job.Invalid), Err: nuvlaops.ErrInvalid}
+		}
+		if i > 0 && compareJobs(&plan.Jobs[i-1].Job, &job) > 0 {
+			return &nuvlaops.Error{Reason: "the plan's jobs are not in order", Err: nuvlaops.ErrInvalid}
+		}
+	}
+	return nil
+}

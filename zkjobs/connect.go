@@ -1,0 +1,160 @@
+package zkjobs
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// ConnectOptions says how to connect to ZooKeeper. Zero fields take the defaults.
+type ConnectOptions struct {
+	// SessionTimeout is asked for; the server has the last word. Default 10 s.
+	SessionTimeout time.Duration
+	// ConnectTimeout limits the wait for a session, beside the context. Default 30 s.
+	ConnectTimeout time.Duration
+	// CallTimeout limits each call, beside its context: while no server answers, calls wait. Default 30 s.
+	CallTimeout time.Duration
+	// Chroot is put before every path: "/nuvla". A host may carry it too, as in "zk:2181/nuvla".
+	Chroot string
+	// User and Password are for digest authentication.
+	User, Password string
+	// TLS connects to a secure client port.
+	TLS    *tls.Config
+	Retry  nuvlaops.RetryPolicy // of reads
+	Logger *slog.Logger         // nil discards
+}
+
+func (o *ConnectOptions) withDefaults() ConnectOptions {
+	out := ConnectOptions{}
+	if o != nil {
+		out = *o
+	}
+	setDefault(&out.SessionTimeout, 10*time.Second)
+	setDefault(&out.ConnectTimeout, 30*time.Second)
+	setDefault(&out.CallTimeout, 30*time.Second)
+	return out
+}
+
+func setDefault(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
+}
+
+func (o ConnectOptions) validate() error {
+	for _, f := range []struct {
+		name string
+		d    time.Duration
+	}{{"SessionTimeout", o.SessionTimeout}, {"ConnectTimeout", o.ConnectTimeout}, {"CallTimeout", o.CallTimeout}} {
+		if f.d < 0 {
+			return &nuvlaops.Error{Resource: "ConnectOptions." + f.name, Reason: fmt.Sprintf("%v is negative", f.d), Err: nuvlaops.ErrInvalid}
+		}
+	}
+	if o.Chroot != "" && (!strings.HasPrefix(o.Chroot, "/") || strings.HasSuffix(o.Chroot, "/")) {
+		return &nuvlaops.Error{Resource: "ConnectOptions.Chroot", Reason: fmt.Sprintf("%q must begin with / and not end with it", o.Chroot),
+			Err: nuvlaops.ErrInvalid}
+	}
+	if strings.Contains(o.User, ":") || (o.User == "") != (o.Password == "") {
+		return &nuvlaops.Error{Resource: "ConnectOptions.User", Reason: "want a user without colon, and a password", Err: nuvlaops.ErrInvalid}
+	}
+	return o.Retry.Validate()
+}
+
+// ParseHosts reads addresses in the forms that ZooKeeper's clients take: "zk", "zk:2181", "a:2181,b:2181/chroot", several
+// of them also divided by spaces. The port defaults to 2181.
+func ParseHosts(lists ...string) (hosts []string, chroot string, err error) {
+	for _, list := range lists {
+		for _, field := range strings.Fields(list) {
+			addresses, root, found := strings.Cut(field, "/")
+			if root = strings.TrimRight(root, "/"); found && root != "" {
+				if chroot != "" && chroot != "/"+root {
+					return nil, "", &nuvlaops.Error{Resource: field, Reason: "another chroot than " + chroot, Err: nuvlaops.ErrInvalid}
+				}
+				chroot = "/" + root
+			}
+			for a := range strings.SplitSeq(addresses, ",") {
+				if a != "" {
+					hosts = append(hosts, zk.FormatServers([]string{a})...)
+				}
+			}
+		}
+	}
+	if len(hosts) == 0 {
+		return nil, "", &nuvlaops.Error{Reason: "no address of ZooKeeper", Err: nuvlaops.ErrInvalid}
+	}
+	return hosts, chroot, nil
+}
+
+// Connect returns when there is a session with one of the hosts (and the user is authenticated), or when the context
+// or ConnectTimeout ends. The caller closes the connection.
+//
+// Errors: ErrInvalid, ErrDenied, ErrUnavailable (no session in time; it names the last failure).
+func Connect(ctx context.Context, hosts []string, opts *ConnectOptions) (*Conn, error) {
+	c, err := connect(ctx, hosts, opts.withDefaults())
+	if err != nil {
+		return nil, nuvlaops.Wrap("zkjobs.Connect", strings.Join(hosts, ","), err)
+	}
+	return c, nil
+}
+
+func connect(ctx context.Context, lists []string, opts ConnectOptions) (*Conn, error) {
+	hosts, chroot, err := ParseHosts(lists...)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Chroot == "" {
+		opts.Chroot = chroot
+	}
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	c := &Conn{opts: opts, chroot: opts.Chroot, session: make(chan struct{})}
+	d := newDialer(hosts, opts)
+	raw, events, err := zk.Connect(hosts, opts.SessionTimeout, zk.WithHostProvider(d), zk.WithDialer(d.dial),
+		zk.WithLogger(zkLog{opts.Logger}), zk.WithLogInfo(false), zk.WithEventCallback(c.observe))
+	if err != nil {
+		d.cancel()
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	c.zk, c.events, c.dialer = raw, events, d
+	if err := c.begin(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// begin waits for the first session and authenticates it; go-zookeeper does so again after each reconnection.
+func (c *Conn) begin(ctx context.Context) error {
+	limit := time.NewTimer(c.opts.ConnectTimeout)
+	defer limit.Stop()
+	select {
+	case <-c.session:
+	case <-ctx.Done():
+		return errors.Join(context.Cause(ctx), c.dialer.lastError())
+	case <-limit.C:
+		reason := fmt.Sprintf("no session within %v", c.opts.ConnectTimeout)
+		if last := c.dialer.lastError(); last != nil {
+			reason += ": " + last.Error()
+		}
+		return &nuvlaops.Error{Reason: reason, Hint: "check that ZooKeeper runs and that its address is right", Err: nuvlaops.ErrUnavailable}
+	}
+	if c.opts.User == "" {
+		return nil
+	}
+	_, err := call(ctx, c, func() (struct{}, error) {
+		return struct{}{}, c.zk.AddAuth("digest", []byte(c.opts.User+":"+c.opts.Password))
+	})
+	return err
+}

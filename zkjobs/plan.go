@@ -1,0 +1,277 @@
+package zkjobs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// PlanOptions chooses what belongs on the queue. The zero value takes every open job that executors would run.
+type PlanOptions struct {
+	// States, Modes and Actions let only these through; empty lets all through (Modes: all but pull).
+	States, Modes, Actions []string `json:",omitempty"`
+	// NotBefore leaves out jobs created earlier; MaxAge those created earlier than this before now. 0 means no limit.
+	NotBefore time.Time     `json:",omitzero"`
+	MaxAge    time.Duration `json:",omitempty"`
+	// WithoutRunning leaves out RUNNING jobs: queued again, they run again from the start.
+	WithoutRunning bool `json:",omitempty"`
+	// WithMonitored takes bulk jobs that are being followed; queued again, they repeat the whole bulk action.
+	WithMonitored bool `json:",omitempty"`
+	// Settle is how long a living api-server may take between writing a job's document and its entry: younger jobs are
+	// looked at again before they are written. Default 2 s; negative: no wait.
+	Settle   time.Duration           `json:",omitempty"`
+	Progress func(nuvlaops.Progress) `json:"-"`
+}
+
+func (opts PlanOptions) validate() error {
+	if opts.MaxAge < 0 {
+		return &nuvlaops.Error{Resource: "PlanOptions.MaxAge", Reason: fmt.Sprintf("%v is negative", opts.MaxAge), Err: nuvlaops.ErrInvalid}
+	}
+	return nil
+}
+
+func (opts PlanOptions) settle() time.Duration {
+	if opts.Settle == 0 {
+		return 2 * time.Second
+	}
+	return max(0, opts.Settle)
+}
+
+// Decision says what is to be done with a job that belongs on the queue.
+type Decision string
+
+// The decisions of a plan.
+const (
+	Add       Decision = "add"       // it is not on the queue
+	Settle    Decision = "settle"    // it is not on the queue, but so young that its own entry may be on the way: look again
+	There     Decision = "there"     // it is on the queue
+	Elsewhere Decision = "elsewhere" // it is on the queue at another priority
+	Taken     Decision = "taken"     // an executor has it in its hands
+	Consumed  Decision = "consumed"  // an executor finished with its entry while the plan was made
+)
+
+// Planned is a job that belongs on the queue.
+type Planned struct {
+	Job
+	Do Decision `json:"do"`
+	// Entry is the name of its entry on the queue, "" when there is none.
+	Entry string `json:"entry,omitempty"`
+}
+
+// Entry is an entry of the queue.
+type Entry struct {
+	Name  string `json:"name"`
+	ID    string `json:"id"`
+	Taken bool   `json:"taken,omitempty"`
+}
+
+// LeftOut is a job that does not belong on the queue, and why.
+type LeftOut struct {
+	ID     string `json:"id"`
+	Reason Reason `json:"reason"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Plan is what Apply will do. It may be printed, and travels as JSON.
+type Plan struct {
+	// Path of the queue; At is when the reading began.
+	Path string      `json:"path"`
+	At   time.Time   `json:"at"`
+	Opts PlanOptions `json:"options"`
+	// Jobs belong on the queue, in its order.
+	Jobs []Planned `json:"jobs"`
+	// Left counts what was left out; LeftOut holds the first 1,000 of each reason but the ordinary ones (pull, final).
+	Left    map[Reason]int `json:"left,omitempty"`
+	LeftOut []LeftOut      `json:"left_out,omitempty"`
+	// Extra are entries that no open job stands behind; Doubled those of a job that has another entry before.
+	Extra   []Entry `json:"extra,omitempty"`
+	Doubled []Entry `json:"doubled,omitempty"`
+	// Busy says what shows that the queue is in use; Apply then wants Force.
+	Busy []string `json:"busy,omitempty"`
+	// Summary counts Jobs.
+	Summary Summary `json:"summary"`
+
+	mark  mark     // of the queue when it was compared
+	known *listing // what was on it
+}
+
+const mostExamples = 1000
+
+// Plan reads the queue, the jobs, and what changed on the queue meanwhile.
+func (r *Rebuilder) Plan(ctx context.Context, opts PlanOptions) (*Plan, error) {
+	plan, err := r.plan(ctx, opts)
+	if err != nil {
+		return nil, nuvlaops.Wrap("zkjobs.Plan", r.opts.Path, err)
+	}
+	return plan, nil
+}
+
+// plan lists before it reads the jobs and again afterwards: a job that is on neither list was on the queue at no time
+// since its document was read, unless its entry was still on the way (Settle).
+func (r *Rebuilder) plan(ctx context.Context, opts PlanOptions) (*Plan, error) {
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	plan := &Plan{Path: r.opts.Path, At: r.now(), Opts: opts, Left: map[Reason]int{}}
+	before, err := r.list(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.read(ctx, r.source, r.now); err != nil {
+		return nil, err
+	}
+	after, err := r.list(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	plan.compare(before, after)
+	plan.summarize()
+	return plan, nil
+}
+
+// read takes the jobs that belong on the queue and puts them in its order.
+func (p *Plan) read(ctx context.Context, source Source, now func() time.Time) error {
+	notBefore := p.Opts.NotBefore
+	if p.Opts.MaxAge > 0 {
+		if limit := p.At.Add(-p.Opts.MaxAge); limit.After(notBefore) {
+			notBefore = limit
+		}
+	}
+	report := newReporter("zkjobs.Plan", p.Path, p.Opts.Progress, now)
+	for job, err := range source.Jobs(ctx) {
+		if err != nil {
+			return fmt.Errorf("read jobs: %w", err)
+		}
+		reason := p.Opts.reason(job, notBefore)
+		if reason == "" && checkJob(&job) {
+			reason = LeftInvalid
+		}
+		if reason != "" {
+			p.leave(job, reason)
+		} else {
+			p.Jobs = append(p.Jobs, Planned{Job: job, Do: Add})
+		}
+		report.each("reading jobs", len(p.Jobs), 0, "jobs")
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	slices.SortFunc(p.Jobs, func(a, b Planned) int { return compareJobs(&a.Job, &b.Job) })
+	report.end("reading jobs", len(p.Jobs), len(p.Jobs), "jobs")
+	return nil
+}
+
+// checkJob looks at what a Source other than Documents may give, and says whether it is invalid.
+func checkJob(job *Job) bool {
+	job.Invalid = checkID(job.ID)
+	if job.Invalid == "" && (job.Priority < 0 || job.Priority > LowestPriority) {
+		job.Invalid = fmt.Sprintf("priority %d is out of range", job.Priority)
+	}
+	return job.Invalid != ""
+}
+
+func (p *Plan) leave(job Job, reason Reason) {
+	p.Left[reason]++
+	if reason != LeftPull && reason != LeftFinal && p.Left[reason] <= mostExamples {
+		p.LeftOut = append(p.LeftOut, LeftOut{ID: job.ID, Reason: reason, Detail: job.Invalid})
+	}
+}
+
+// compare decides on each job by what is on the queue.
+func (p *Plan) compare(before, after *listing) {
+	index := p.index()
+	youngest := p.At.Add(-p.Opts.settle())
+	for i := range p.Jobs {
+		if p.Jobs[i].Created.After(youngest) && p.Opts.settle() > 0 {
+			p.Jobs[i].Do = Settle
+		}
+	}
+	p.place(index, after)
+	p.placeGone(index, before, after)
+	p.mark, p.known = after.mark, after
+	p.Busy = busy(before, after)
+}
+
+// place finds the jobs behind the entries.
+func (p *Plan) place(index map[string]int32, l *listing) {
+	for n := range l.entries {
+		e := &l.entries[n]
+		i, wanted := index[e.id]
+		switch {
+		case !wanted:
+			p.Extra = append(p.Extra, e.public())
+			continue
+		case p.Jobs[i].Entry != "":
+			p.Doubled = append(p.Doubled, e.public())
+			continue
+		}
+		job := &p.Jobs[i]
+		e.job, e.id = i+1, job.ID // one copy of the id
+		job.Entry = e.name
+		switch {
+		case e.taken:
+			job.Do = Taken
+		case e.priority() != job.Priority:
+			job.Do = Elsewhere
+		default:
+			job.Do = There
+		}
+	}
+}
+
+// placeGone marks jobs whose entry was there before the jobs were read, and is not any more.
+func (p *Plan) placeGone(index map[string]int32, before, after *listing) {
+	if before.mark.deleted == after.mark.deleted && before.mark.czxid == after.mark.czxid {
+		return
+	}
+	for _, e := range before.entries {
+		if i, wanted := index[e.id]; wanted && p.Jobs[i].Entry == "" {
+			p.Jobs[i].Do = Consumed
+		}
+	}
+}
+
+// index finds jobs by id, and drops those that come a second time.
+func (p *Plan) index() map[string]int32 {
+	index := make(map[string]int32, len(p.Jobs))
+	kept := p.Jobs[:0]
+	for _, job := range p.Jobs {
+		if _, repeated := index[job.ID]; repeated {
+			p.leave(job.Job, LeftRepeated)
+			continue
+		}
+		index[job.ID] = int32(len(kept))
+		kept = append(kept, job)
+	}
+	p.Jobs = kept
+	return index
+}
+
+// busy says what shows that others work with the queue.
+func busy(before, after *listing) []string {
+	var signs []string
+	taken := 0
+	for _, e := range after.entries {
+		if e.taken {
+			taken++
+		}
+	}
+	if n := taken + len(after.orphans); n > 0 {
+		signs = append(signs, fmt.Sprintf("consumers are alive: %d locks", n))
+	}
+	if before.mark.czxid != after.mark.czxid {
+		return append(signs, "the queue was made while it was read")
+	}
+	if n := after.mark.created - before.mark.created; n > 0 {
+		signs = append(signs, fmt.Sprintf("the queue grew by %d entries while it was read", n))
+	}
+	if n := after.mark.deleted - before.mark.deleted; n > 0 {
+		signs = append(signs, fmt.Sprintf("%d entries were consumed while it was read", n))
+	}
+	return signs
+}
+
+func (e entry) public() Entry { return Entry{Name: e.name, ID: e.id, Taken: e.taken} }

@@ -1,0 +1,157 @@
+package zkjobs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// relist finds out what the queue holds after a reply was lost or others changed it, and goes on from there.
+func (w *writer) relist(ctx context.Context) error {
+	known := w.known()
+	l, err := w.r.list(ctx, known)
+	if err != nil {
+		return fmt.Errorf("list again: %w", err)
+	}
+	if l.mark.czxid != w.mark.czxid {
+		return errDeleted()
+	}
+	w.noteGone(known, l)
+	carriedOut := len(w.pending) > 0 && l.mark.token == w.token && w.token != ""
+	lost := map[int32]bool{} // jobs of the transaction whose reply was lost
+	for _, i := range w.pending {
+		lost[i] = true
+	}
+	if !w.opts.Force {
+		if signs := w.others(l, known); len(signs) > 0 {
+			return errBusy(signs)
+		}
+	}
+	w.base, w.mark, w.written = l, l.mark, nil
+	found := w.present(l)
+	for n := range l.entries {
+		if e := &l.entries[n]; e.job > 0 && lost[e.job-1] && carriedOut {
+			e.mine = true
+		}
+	}
+	w.todo = slices.DeleteFunc(slices.Clone(w.todo), func(i int32) bool {
+		switch {
+		case carriedOut && lost[i]: // also when its entry is consumed by now
+			w.result.Written++
+			w.sent++
+			w.gone[i] = !found[i]
+			return true
+		case found[i]: // somebody else wrote it
+			w.result.Present++
+			return true
+		}
+		return false
+	})
+	w.pending, w.token = w.pending[:0], ""
+	return w.checkOrphans()
+}
+
+// known is everything that we know to be or to have been on the queue.
+func (w *writer) known() *listing {
+	all := &listing{mark: w.base.mark, entries: slices.Clone(w.base.entries)}
+	if len(w.written) > 0 {
+		all.mark.created = -1 // so that it is listed
+	}
+	all.add(w.written)
+	return all
+}
+
+// others says what others did with the queue while we write.
+func (w *writer) others(l, known *listing) []string {
+	var signs []string
+	for _, sign := range busy(l, l) {
+		signs = append(signs, sign)
+	}
+	if n := w.foreign(l, known); n > 0 {
+		signs = append(signs, fmt.Sprintf("the queue grew by %d entries while it was rebuilt", n))
+	}
+	return signs
+}
+
+// settle waits until a living api-server must have queued the jobs that were too young, and looks again at what is
+// missing then.
+func (w *writer) settle(ctx context.Context) error {
+	w.report.end("waiting for young jobs", w.result.Written, w.result.Written+len(w.young), "jobs")
+	if err := sleep(ctx, w.plan.At.Add(w.plan.Opts.settle()).Sub(w.r.now())); err != nil {
+		return err
+	}
+	return w.lookAgain(ctx)
+}
+
+// lookAgain plans anew, for the jobs of the plan that are not written yet: the queue first, then the documents, then the
+// queue, so that a job that was run meanwhile is not run again.
+func (w *writer) lookAgain(ctx context.Context) error {
+	left := map[int32]bool{}
+	for _, i := range append(slices.Clone(w.todo), w.young...) {
+		left[i] = true
+	}
+	opts := w.plan.Opts
+	opts.Progress = nil
+	again, err := w.r.plan(ctx, opts)
+	if err != nil {
+		return err
+	}
+	if w.mark.czxid != 0 && again.mark.czxid != w.mark.czxid {
+		return errDeleted()
+	}
+	w.todo, w.young = nil, nil
+	for n := range again.Jobs {
+		job := &again.Jobs[n]
+		i, planned := w.find(job.ID)
+		if !planned || !left[int32(i)] {
+			continue
+		}
+		delete(left, int32(i))
+		switch job.Do {
+		case Add:
+			w.todo = append(w.todo, int32(i))
+		case Settle:
+			w.young = append(w.young, int32(i))
+		case Consumed:
+			w.result.Dropped++
+			w.gone[int32(i)] = true
+		default:
+			w.result.Present++
+		}
+	}
+	for i := range left { // they do not belong on the queue any more
+		w.result.Dropped++
+		w.gone[i] = true
+	}
+	slices.Sort(w.todo) // the plan's order
+	w.adopt(again.known)
+	return w.checkOrphans()
+}
+
+// adopt takes a fresh listing, keeping what we know of our own entries.
+func (w *writer) adopt(l *listing) {
+	for n := range l.entries {
+		l.entries[n].job = 0 // a place in another plan
+	}
+	known := w.known()
+	for n := range l.entries {
+		if i, found := known.find(l.entries[n].name); found {
+			l.entries[n].mine, l.entries[n].job = known.entries[i].mine, known.entries[i].job
+		}
+	}
+	w.noteGone(known, l)
+	w.base, w.mark, w.written = l, l.mark, nil
+}
+
+// noteGone remembers the jobs whose entries were there and were consumed. Only a deletion that ZooKeeper counted makes it
+// believable that an entry was there.
+func (w *writer) noteGone(known, l *listing) {
+	if l.mark.deleted == known.mark.deleted {
+		return
+	}
+	for _, e := range known.entries {
+		if _, still := l.find(e.name); !still && e.job > 0 {
+			w.gone[e.job-1] = true
+		}
+	}
+}

@@ -1,0 +1,310 @@
+package zkjobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// writer is one Apply.
+//
+// Each transaction also sets the data of /job/entries, if its version is the one that was read: so a transaction of an
+// earlier run or of another rebuilder that is still on its way cannot be carried out behind our back, and the token in
+// the data says afterwards whether our own one was carried out whose reply was lost.
+type writer struct {
+	r      *Rebuilder
+	plan   *Plan
+	opts   ApplyOptions
+	result *Result
+	report *reporter
+	run    string
+
+	todo    []int32        // jobs to write, in order
+	young   []int32        // jobs to look at again before that
+	index   map[string]int // plan's jobs by id, made when it is needed
+	base    *listing       // what was on the queue, but for what we wrote
+	written []entry        // what we wrote since base was listed
+	mark    mark           // of the queue as we know it
+	pending []int32        // jobs of the transaction under way
+	token   string         // of the transaction under way
+	began   time.Time
+	sent    int            // jobs written since began, for the rate
+	gone    map[int32]bool // jobs that need not be on the queue in the end
+}
+
+func newWriter(r *Rebuilder, plan *Plan, opts ApplyOptions, result *Result) *writer {
+	return &writer{r: r, plan: plan, opts: opts, result: result, run: newRunID(), began: r.now(), gone: map[int32]bool{},
+		report: newReporter("zkjobs.Apply", plan.Path, opts.Progress, r.now)}
+}
+
+// open compares with the queue right before writing, and guards it.
+func (w *writer) open(ctx context.Context) error {
+	if !w.opts.DryRun {
+		for _, path := range []string{w.r.takenPath(), w.r.entriesPath()} {
+			if err := w.r.conn.ensure(ctx, path, w.r.opts.acl()); err != nil {
+				return err
+			}
+		}
+	}
+	l, err := w.r.list(ctx, w.plan.known)
+	if err != nil {
+		return err
+	}
+	signs, changed := w.changes(l)
+	if len(signs) > 0 && !w.opts.Force {
+		return errBusy(signs)
+	}
+	w.base, w.mark = l, l.mark
+	w.choose()
+	if changed && len(w.todo)+len(w.young) > 0 { // the jobs may have changed as well
+		return w.lookAgain(ctx)
+	}
+	return w.checkOrphans()
+}
+
+// choose takes the plan's missing jobs that are not on the queue.
+func (w *writer) choose() {
+	w.todo, w.young = w.todo[:0], w.young[:0]
+	present := w.present(w.base)
+	w.result.Present = 0
+	for i := range w.plan.Jobs {
+		switch w.plan.Jobs[i].Do {
+		case Add, Settle:
+			switch {
+			case present[int32(i)]:
+				w.result.Present++
+			case w.plan.Jobs[i].Do == Settle:
+				w.young = append(w.young, int32(i))
+			default:
+				w.todo = append(w.todo, int32(i))
+			}
+		case Consumed:
+			w.result.Consumed++
+		default:
+			w.result.Present++
+		}
+	}
+}
+
+// present finds the plan's jobs among the entries.
+func (w *writer) present(l *listing) map[int32]bool {
+	found := map[int32]bool{}
+	for n := range l.entries {
+		e := &l.entries[n]
+		if e.job == 0 {
+			if i, wanted := w.find(e.id); wanted {
+				e.job = int32(i) + 1
+			}
+		}
+		if e.job > 0 {
+			found[e.job-1] = true
+		}
+	}
+	return found
+}
+
+func (w *writer) find(id string) (int, bool) {
+	if w.index == nil {
+		w.index = make(map[string]int, len(w.plan.Jobs))
+		for i := range w.plan.Jobs {
+			w.index[w.plan.Jobs[i].ID] = i
+		}
+	}
+	i, found := w.index[id]
+	return i, found
+}
+
+// changes says what others did with the queue since the plan was made, and whether anything changed at all. Entries of
+// the plan's own missing jobs are not signs of others: an earlier Apply may have made them.
+func (w *writer) changes(l *listing) (signs []string, changed bool) {
+	if w.plan.known == nil { // the plan came from a file: its own remarks are all there is
+		return append(slices.Clone(w.plan.Busy), busy(l, l)...), true
+	}
+	for _, sign := range w.plan.Busy {
+		if !strings.HasPrefix(sign, "consumers") { // they are counted now
+			signs = append(signs, sign)
+		}
+	}
+	signs = append(signs, busy(l, l)...)
+	m := w.plan.mark
+	if m.czxid != l.mark.czxid && m.czxid != 0 {
+		return append(signs, "the queue was deleted and made anew since the plan"), true
+	}
+	if n := l.mark.deleted - m.deleted; n > 0 {
+		signs = append(signs, fmt.Sprintf("%d entries were consumed since the plan", n))
+	}
+	if n := w.foreign(l, w.plan.known); n > 0 {
+		signs = append(signs, fmt.Sprintf("the queue grew by %d entries since the plan", n))
+	}
+	return signs, len(signs) > 0
+}
+
+// foreign counts entries that are not known and not of the plan's missing jobs.
+func (w *writer) foreign(l, known *listing) int {
+	n := 0
+	for _, e := range l.entries {
+		if _, seen := known.find(e.name); seen {
+			continue
+		}
+		if i, wanted := w.find(e.id); !wanted || (w.plan.Jobs[i].Do != Add && w.plan.Jobs[i].Do != Settle) {
+			n++
+		}
+	}
+	return n
+}
+
+func errBusy(signs []string) error {
+	return &nuvlaops.Error{Reason: "the queue is in use: " + strings.Join(signs, "; "),
+		Hint: "stop the api-server and the executors (a dead one's locks last as long as its session), or use force", Err: nuvlaops.ErrBusy}
+}
+
+// checkOrphans refuses to write entries that a lock without an entry would hide.
+func (w *writer) checkOrphans() error {
+	for _, lock := range w.base.orphans {
+		if p, ok := parseEntry(lock); ok && p.number >= w.mark.created {
+			return &nuvlaops.Error{Resource: w.r.takenPath() + "/" + lock, Reason: "a lock is held on an entry that is not there yet: the queue was deleted under a consumer, which would delete a new entry unseen",
+				Hint: "stop that consumer and wait for its session to end", Err: nuvlaops.ErrRefused}
+		}
+	}
+	return nil
+}
+
+// writeAll writes what is old enough, then looks again at what was too young, and writes that.
+func (w *writer) writeAll(ctx context.Context) error {
+	if err := w.stream(ctx); err != nil || len(w.young) == 0 {
+		return err
+	}
+	if err := w.settle(ctx); err != nil {
+		return err
+	}
+	return w.stream(ctx)
+}
+
+// stream sends one transaction after the other: several at once would scramble the order.
+func (w *writer) stream(ctx context.Context) error {
+	for len(w.todo) > 0 {
+		if err := w.pace(ctx); err != nil {
+			return err
+		}
+		if err := w.step(ctx); err != nil {
+			return err
+		}
+		w.report.end("writing jobs", w.result.Written, w.result.Written+len(w.todo)+len(w.young), "jobs")
+	}
+	return nil
+}
+
+// step compares with the queue and sends one transaction.
+func (w *writer) step(ctx context.Context) error {
+	parent, err := w.r.conn.get(ctx, w.r.entriesPath())
+	if errors.Is(err, nuvlaops.ErrNotFound) {
+		return errDeleted()
+	}
+	if err != nil {
+		return fmt.Errorf("read entries: %w", err)
+	}
+	if m := markOf(parent); m.czxid != w.mark.czxid || m.created != w.mark.created || m.version != w.mark.version {
+		return w.relist(ctx)
+	}
+	ops := w.batch()
+	answers, err := w.r.conn.multi(ctx, ops)
+	w.result.Transactions++
+	switch {
+	case err == nil:
+		return w.took(answers)
+	case ctx.Err() != nil:
+		return fmt.Errorf("write jobs: %w", err)
+	case errors.Is(err, nuvlaops.ErrUnavailable):
+		w.result.Resolved++
+		w.r.opts.Logger.DebugContext(ctx, "reply lost, list again", "error", err)
+		return w.relist(ctx)
+	case errors.Is(err, nuvlaops.ErrConflict):
+		return w.relist(ctx)
+	case errors.Is(err, nuvlaops.ErrNotFound):
+		return errDeleted()
+	}
+	return fmt.Errorf("write jobs: %w", err)
+}
+
+func errDeleted() error {
+	return &nuvlaops.Error{Reason: "the queue was deleted while it was rebuilt", Hint: "find out who deletes it, and plan again", Err: nuvlaops.ErrConflict}
+}
+
+// batch makes the next transaction.
+func (w *writer) batch() []any {
+	w.token = fmt.Sprintf("nuvlaops %s %d", w.run, w.result.Transactions)
+	entries := w.r.conn.chroot + w.r.entriesPath()
+	ops := []any{&zk.SetDataRequest{Path: entries, Data: []byte(w.token), Version: w.mark.version}}
+	size := 100 + len(entries) + len(w.token)
+	acl := w.r.opts.acl()
+	each := 50 + len(entries) // headers, lengths, flags
+	for _, a := range acl {
+		each += 12 + len(a.Scheme) + len(a.ID)
+	}
+	w.pending = w.pending[:0]
+	for _, i := range w.todo {
+		job := &w.plan.Jobs[i]
+		name := entryName(job.Priority)
+		size += each + len(name) + len(job.ID)
+		if len(ops) > 1 && (len(ops) >= w.opts.Batch || size > w.opts.BatchBytes || w.overRate(len(ops))) {
+			break
+		}
+		ops = append(ops, &zk.CreateRequest{Path: entries + "/" + name, Data: []byte(job.ID), Acl: acl, Flags: zk.FlagSequence})
+		w.pending = append(w.pending, i)
+	}
+	return ops
+}
+
+// took notes what a transaction wrote, by the names that it returned.
+func (w *writer) took(answers []zk.MultiResponse) error {
+	if len(answers) != len(w.pending)+1 {
+		return fmt.Errorf("a transaction of %d operations returned %d", len(w.pending)+1, len(answers))
+	}
+	for n, i := range w.pending {
+		path := answers[n+1].String
+		w.wrote(i, path[strings.LastIndexByte(path, '/')+1:])
+	}
+	w.mark.version++
+	w.mark.created += int64(len(w.pending))
+	w.todo = w.todo[len(w.pending):]
+	w.pending = w.pending[:0]
+	return nil
+}
+
+func (w *writer) wrote(i int32, name string) {
+	w.written = append(w.written, entry{name: name, id: w.plan.Jobs[i].ID, mine: true, job: i + 1})
+	w.result.Written++
+	w.sent++
+}
+
+// pace keeps to the rate.
+func (w *writer) pace(ctx context.Context) error {
+	if w.opts.Rate == 0 {
+		return nil
+	}
+	due := w.began.Add(time.Duration(float64(w.sent) / w.opts.Rate * float64(time.Second)))
+	return sleep(ctx, due.Sub(w.r.now()))
+}
+
+// overRate limits a transaction to what the rate allows in a tenth of a second.
+func (w *writer) overRate(ops int) bool {
+	return w.opts.Rate > 0 && float64(ops) > max(1, w.opts.Rate/10)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(max(0, d))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
