@@ -1,0 +1,363 @@
+// Package stacktest helps to test what uses package stack: an orchestrator in memory, and what every StackController must
+// do.
+package stacktest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+// Service is what a compose file of a Fake holds.
+type Service struct {
+	Name     string
+	Replicas int
+	// Volumes are names without the stack's prefix.
+	Volumes []string
+}
+
+// Fake is a StackController in memory: containers start and end at once. Make it with NewFake.
+type Fake struct {
+	mu      sync.Mutex
+	files   map[string][]Service
+	stacks  map[string]map[string]*service
+	volumes map[string]*volume
+	failing map[string]string
+	clock   time.Time
+	serial  int
+}
+
+type service struct {
+	Service
+	now        int // replicas
+	remembered int // by Stop
+	tasks      []string
+}
+
+type volume struct {
+	stack   string
+	created time.Time
+	starts  int
+}
+
+var _ stack.StackController = (*Fake)(nil)
+
+// NewFake returns an orchestrator without stacks.
+func NewFake() *Fake {
+	return &Fake{files: map[string][]Service{}, stacks: map[string]map[string]*service{}, volumes: map[string]*volume{},
+		failing: map[string]string{}, clock: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)}
+}
+
+// AddFile says what Deploy makes of a compose file of this path.
+func (f *Fake) AddFile(path string, services ...Service) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.files[path] = services
+}
+
+// Break makes the tasks of a service fail with this reason from its next start on; "" heals it.
+func (f *Fake) Break(stack, service, reason string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failing[stack+"_"+service] = reason
+}
+
+// Starts says how often tasks have started on a volume since it was made; 0 when it is not there.
+func (f *Fake) Starts(name string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if v := f.volumes[name]; v != nil {
+		return v.starts
+	}
+	return 0
+}
+
+// Look describes the stack.
+func (f *Fake) Look(ctx context.Context, name string) (*stack.Stack, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := check(ctx, name, nil); err != nil {
+		return nil, nuvlaops.Wrap("stack.Look", name, err)
+	}
+	out := &stack.Stack{Name: name, Volumes: f.describeVolumes(name)}
+	for _, key := range slices.Sorted(maps.Keys(f.stacks[name])) {
+		v := f.stacks[name][key]
+		s := stack.Service{Name: key, ID: name + "/" + key, Image: key, Replicas: v.now, Stopped: v.remembered > 0, Remembered: v.remembered}
+		for i, id := range v.tasks {
+			s.Tasks = append(s.Tasks, stack.Task{ID: id, Slot: i + 1, Node: "fake", State: "running", Wanted: "running", Since: f.clock, Container: id})
+			s.Running++
+		}
+		for _, short := range v.Volumes {
+			s.Mounts = append(s.Mounts, stack.Mount{Type: "volume", Source: name + "_" + short, Target: "/" + short, Own: true})
+		}
+		out.Services = append(out.Services, s)
+	}
+	return out, nil
+}
+
+func (f *Fake) describeVolumes(name string) []stack.Volume {
+	var out []stack.Volume
+	for _, full := range slices.Sorted(maps.Keys(f.volumes)) {
+		if f.volumes[full].stack != name {
+			continue
+		}
+		v := stack.Volume{Name: full, Node: "fake", Created: f.volumes[full].created, Bytes: -1}
+		for _, key := range slices.Sorted(maps.Keys(f.stacks[name])) {
+			s := f.stacks[name][key]
+			if slices.ContainsFunc(s.Volumes, func(short string) bool { return name+"_"+short == full }) {
+				v.Services = append(v.Services, key)
+				v.Containers = append(v.Containers, s.tasks...)
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// Stop ends the services' tasks.
+func (f *Fake) Stop(ctx context.Context, name string, opts stack.StopOptions) error {
+	if err := check(ctx, name, opts.Groups); err != nil {
+		return nuvlaops.Wrap("stack.Stop", name, err)
+	}
+	for _, group := range f.groups(name, opts.Groups) {
+		if ctx.Err() != nil {
+			return nuvlaops.Wrap("stack.Stop", name, context.Cause(ctx))
+		}
+		f.mu.Lock()
+		for _, key := range group {
+			if v := f.stacks[name][key]; v != nil && v.now > 0 {
+				v.remembered, v.now, v.tasks = v.now, 0, nil
+			}
+		}
+		f.mu.Unlock()
+		if opts.Gone != nil {
+			opts.Gone(slices.Clone(group))
+		}
+	}
+	return nil
+}
+
+func (f *Fake) groups(name string, groups [][]string) [][]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(groups) > 0 {
+		return groups
+	}
+	return [][]string{slices.Sorted(maps.Keys(f.stacks[name]))}
+}
+
+// PlanWipe plans.
+func (f *Fake) PlanWipe(ctx context.Context, name string, opts stack.WipeOptions) (*stack.WipePlan, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	plan, err := f.plan(ctx, name, opts)
+	return plan, nuvlaops.Wrap("stack.PlanWipe", name, err)
+}
+
+func (f *Fake) plan(ctx context.Context, name string, opts stack.WipeOptions) (*stack.WipePlan, error) {
+	if err := check(ctx, name, nil); err != nil {
+		return nil, err
+	}
+	for _, key := range opts.Services {
+		if f.stacks[name][key] == nil {
+			return nil, notThere(key)
+		}
+	}
+	plan := &stack.WipePlan{Stack: name, Options: opts}
+	for _, full := range opts.Volumes {
+		if v := f.volumes[full]; v != nil && v.stack != name {
+			plan.Obstacles = append(plan.Obstacles, "volume "+full+" is not the stack's own")
+		}
+	}
+	all := len(opts.Services) == 0 && len(opts.Volumes) == 0
+	for _, v := range f.describeVolumes(name) {
+		named := slices.Contains(opts.Volumes, v.Name)
+		if !all && !named && !slices.ContainsFunc(v.Services, func(s string) bool { return slices.Contains(opts.Services, s) }) {
+			continue
+		}
+		plan.Volumes = append(plan.Volumes, v)
+		for _, c := range v.Containers {
+			plan.Obstacles = append(plan.Obstacles, "volume "+v.Name+" is in use by container "+c)
+		}
+	}
+	return plan, nil
+}
+
+// Wipe removes the plan's volumes.
+func (f *Fake) Wipe(ctx context.Context, plan *stack.WipePlan, guard func(context.Context) error) error {
+	if plan == nil || guard == nil {
+		return nuvlaops.Wrap("stack.Wipe", "", &nuvlaops.Error{Reason: "no plan or no guard", Err: nuvlaops.ErrInvalid})
+	}
+	return nuvlaops.Wrap("stack.Wipe", plan.Stack, f.wipe(ctx, plan, guard))
+}
+
+func (f *Fake) wipe(ctx context.Context, plan *stack.WipePlan, guard func(context.Context) error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now, err := f.plan(ctx, plan.Stack, plan.Options)
+	if err != nil {
+		return err
+	}
+	for _, v := range now.Volumes {
+		if !slices.ContainsFunc(plan.Volumes, func(p stack.Volume) bool { return p.Name == v.Name && p.Created.Equal(v.Created) }) {
+			return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is not in the plan", Err: nuvlaops.ErrConflict}
+		}
+	}
+	switch {
+	case len(now.Obstacles) > 0:
+		return &nuvlaops.Error{Reason: fmt.Sprint(now.Obstacles), Err: nuvlaops.ErrRefused}
+	case len(now.Volumes) == 0:
+		return nil
+	}
+	f.mu.Unlock() // the guard may look
+	err = guard(ctx)
+	f.mu.Lock()
+	if err != nil {
+		return &nuvlaops.Error{Reason: "the guard refused: " + err.Error(), Err: errors.Join(nuvlaops.ErrRefused, err)}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	for _, v := range now.Volumes {
+		delete(f.volumes, v.Name)
+	}
+	return nil
+}
+
+// Deploy makes the services of the first file that AddFile knows.
+func (f *Fake) Deploy(ctx context.Context, name string, opts stack.DeployOptions) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := check(ctx, name, nil); err != nil {
+		return nuvlaops.Wrap("stack.Deploy", name, err)
+	}
+	if len(opts.Files) == 0 || f.files[opts.Files[0]] == nil {
+		return nuvlaops.Wrap("stack.Deploy", name, &nuvlaops.Error{Reason: "no such compose file", Err: nuvlaops.ErrInvalid})
+	}
+	if f.stacks[name] == nil {
+		f.stacks[name] = map[string]*service{}
+	}
+	for _, s := range f.files[opts.Files[0]] {
+		if f.stacks[name][s.Name] == nil {
+			v := &service{Service: s}
+			f.stacks[name][s.Name] = v
+			f.run(name, v, s.Replicas)
+		}
+	}
+	return nil
+}
+
+// run starts n tasks, on new volumes where there are none.
+func (f *Fake) run(name string, v *service, n int) {
+	v.now, v.remembered = n, 0
+	for range n {
+		f.serial++
+		v.tasks = append(v.tasks, fmt.Sprintf("task%d", f.serial))
+	}
+	for _, short := range v.Volumes {
+		full := name + "_" + short
+		if f.volumes[full] == nil {
+			f.clock = f.clock.Add(time.Second)
+			f.volumes[full] = &volume{stack: name, created: f.clock}
+		}
+		f.volumes[full].starts += n
+	}
+}
+
+// Start brings services back and calls their probes until they succeed.
+func (f *Fake) Start(ctx context.Context, name string, opts stack.StartOptions) error {
+	return nuvlaops.Wrap("stack.Start", name, f.start(ctx, name, opts))
+}
+
+func (f *Fake) start(ctx context.Context, name string, opts stack.StartOptions) error {
+	if err := check(ctx, name, opts.Groups); err != nil {
+		return err
+	}
+	groups := f.groups(name, opts.Groups)
+	if missing := f.absent(name, groups); missing != "" {
+		return notThere(missing)
+	}
+	for _, group := range groups {
+		for _, key := range group {
+			if err := f.bringBack(name, key); err != nil {
+				return err
+			}
+		}
+		for _, key := range group {
+			if err := await(ctx, opts.Probes[key]); err != nil {
+				return err
+			}
+		}
+		if opts.Healthy != nil {
+			opts.Healthy(slices.Clone(group))
+		}
+	}
+	return nil
+}
+
+func (f *Fake) absent(name string, groups [][]string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, key := range slices.Concat(groups...) {
+		if f.stacks[name][key] == nil {
+			return key
+		}
+	}
+	return ""
+}
+
+func (f *Fake) bringBack(name, key string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v := f.stacks[name][key]
+	if v.remembered > 0 {
+		f.run(name, v, v.remembered)
+	}
+	if reason := f.failing[name+"_"+key]; reason != "" {
+		return &nuvlaops.Error{Resource: name + "_" + key, Reason: "3 tasks failed, the last with: " + reason, Err: nuvlaops.ErrVerification}
+	}
+	return nil
+}
+
+func await(ctx context.Context, probe func(context.Context) error) error {
+	for probe != nil {
+		err := probe(ctx)
+		if err == nil {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w while waiting: probe: %w", context.Cause(ctx), err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return nil
+}
+
+func check(ctx context.Context, name string, groups [][]string) error {
+	if name == "" || name[0] == '-' {
+		return &nuvlaops.Error{Resource: "stack", Reason: fmt.Sprintf("%q is no name of a stack", name), Err: nuvlaops.ErrInvalid}
+	}
+	seen := map[string]bool{}
+	for _, key := range slices.Concat(groups...) {
+		if seen[key] {
+			return &nuvlaops.Error{Resource: key, Reason: "the service is in two groups", Err: nuvlaops.ErrInvalid}
+		}
+		seen[key] = true
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+func notThere(name string) error {
+	return &nuvlaops.Error{Resource: name, Reason: "no such service in the stack", Err: nuvlaops.ErrNotFound}
+}

@@ -1,0 +1,34 @@
+package stacktest_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
+	"github.com/nuvla/nuvlaops/stack/stacktest"
+)
+
+func TestFakeKeepsTheContract(t *testing.T) {
+	stacktest.Conformance(t, func(t *testing.T) stacktest.World {
+		f := stacktest.NewFake()
+		f.AddFile("db.yml", stacktest.Service{Name: "db", Replicas: 1, Volumes: []string{"data"}},
+			stacktest.Service{Name: "app", Replicas: 2})
+		return stacktest.World{Controller: f, Stack: "db", Deploy: stack.DeployOptions{Files: []string{"db.yml"}},
+			Starts: func(_ *testing.T, volume string) int { return f.Starts(volume) }}
+	})
+}
+
+func TestBrokenServiceEndsTheStart(t *testing.T) {
+	f := stacktest.NewFake()
+	f.AddFile("db.yml", stacktest.Service{Name: "es", Replicas: 1})
+	if err := f.Deploy(t.Context(), "db", stack.DeployOptions{Files: []string{"db.yml"}}); err != nil {
+		t.Fatal(err)
+	}
+	f.Break("db", "es", "out of memory")
+	err := f.Start(t.Context(), "db", stack.StartOptions{})
+	if !errors.Is(err, nuvlaops.ErrVerification) || !strings.Contains(err.Error(), "out of memory") {
+		t.Errorf("error %v, want a verification error that names the reason", err)
+	}
+}
