@@ -25,7 +25,7 @@
 // image and no folder behind.
 //
 // Assembly needs, on the host, debootstrap and root (unless debian:bookworm-slim can be pulled), Maven, a JDK 17 and Go;
-// internal/testenv/scripts/engine.sh installs them on Debian.
+// internal/testenv/scripts/engine.sh --tools installs them on Debian.
 //
 // # The s3 fixture
 //

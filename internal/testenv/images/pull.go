@@ -53,6 +53,7 @@ func (r *Resolver) pullNamed(ctx context.Context, spec Spec, ref string) error {
 func (r *Resolver) remember(mark string) {
 	if err := os.MkdirAll(filepath.Dir(mark), 0o755); err == nil {
 		_ = os.WriteFile(mark, nil, 0o644)
+		_ = os.Chtimes(mark, time.Time{}, r.now())
 	}
 }
 
