@@ -55,6 +55,28 @@ func TestElasticsearchSnapshotsToS3AndSurvivesAKill(t *testing.T) {
 	testReloadOfSecrets(ctx, t, es, s3)
 }
 
+func TestElasticsearchTakesSettingsASmallDiskAndASharedVolume(t *testing.T) {
+	volume := testenv.UseVolume(t)
+	es := testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{
+		Version:      testenv.Elasticsearch819,
+		Settings:     map[string]string{"cluster.name": "small", "node.attr.rack": "r1"},
+		Heap:         "400m",
+		DataSize:     64 << 20,
+		SharedVolume: volume,
+	})
+	info := call(t, es, "GET", "/_nodes/_local?filter_path=cluster_name,nodes.*.version,nodes.*.attributes.rack", "", 200)
+	stats := call(t, es, "GET", "/_nodes/stats/fs,jvm?filter_path=nodes.*.fs.total.total_in_bytes,nodes.*.jvm.mem.heap_max_in_bytes", "", 200)
+	for _, want := range []string{`"small"`, `"8.19.7"`, `"r1"`, fmt.Sprint(64 << 20), fmt.Sprint(400 << 20)} {
+		if !strings.Contains(info+stats, want) {
+			t.Errorf("no %s in %s %s", want, info, stats)
+		}
+	}
+	call(t, es, "PUT", "/_snapshot/fs", fmt.Sprintf(`{"type":"fs","settings":{"location":"%s/here"}}`, testenv.ElasticsearchSharedPath), 200)
+	if logs, err := es.Logs(t.Context()); err != nil || !strings.Contains(logs, "started") {
+		t.Errorf("logs of %d bytes, %v", len(logs), err)
+	}
+}
+
 // testReloadOfSecrets is a part of another test only to save the start of a server.
 func testReloadOfSecrets(ctx context.Context, t *testing.T, es *testenv.Elasticsearch, s3 *testenv.S3) {
 	right := s3.Keys()

@@ -23,9 +23,11 @@ const minAPI = "1.41"
 type process struct {
 	me owner
 
+	setup  sync.Mutex // held while an engine is looked for and swept
+	docker *client.Client
+	swept  bool
+
 	mu       sync.Mutex
-	docker   *client.Client
-	swept    bool
 	closing  bool
 	kept     bool
 	stop     chan struct{} // closed when closing begins
@@ -44,8 +46,8 @@ var own = sync.OnceValue(func() *process {
 
 // engine returns the client of the engine, after the first call has seen that it can be used and has swept it.
 func (p *process) engine(ctx context.Context) (*client.Client, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.setup.Lock()
+	defer p.setup.Unlock()
 	if p.docker == nil {
 		docker, err := connect(ctx)
 		if err != nil {
@@ -55,7 +57,7 @@ func (p *process) engine(ctx context.Context) (*client.Client, error) {
 	}
 	if !p.swept {
 		p.swept = true // once: what cannot be swept must not keep anyone from working
-		if _, err := sweep(ctx, p.docker, p.me); err != nil && ctx.Err() != nil {
+		if _, err := sweep(ctx, p.docker, p.me, 5*time.Second); err != nil && ctx.Err() != nil {
 			p.swept = false
 			return nil, err
 		}
@@ -135,13 +137,15 @@ func (p *process) begin(ctx context.Context) (_ context.Context, done func(), er
 // removeOwn removes all that this process has made. Final means that nothing is made any more afterwards.
 func (p *process) removeOwn(ctx context.Context, final bool) error {
 	p.mu.Lock()
-	docker := p.docker
 	if !p.closing {
 		p.closing = true
 		close(p.stop)
 	}
 	p.mu.Unlock()
 	p.inFlight.Wait()
+	p.setup.Lock()
+	docker := p.docker
+	p.setup.Unlock()
 	var err error
 	if docker != nil {
 		err = removeOf(ctx, docker, p.me.String())

@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,9 @@ type removal struct {
 	settle bool
 	// swarmOnly leaves alone what a stack cannot have made.
 	swarmOnly bool
+	// patience is how long to try without removing anything before giving up. Default 40 s: a container of a service may
+	// take its grace time, then its networks and volumes go.
+	patience time.Duration
 
 	removed  []string
 	services map[string]bool // whose containers must go as well, by id
@@ -33,37 +37,37 @@ type thing struct {
 	remove     func(context.Context) error
 }
 
-// run needs no deadline: without one it gives up after a minute.
 func (r *removal) run(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
 	r.services = map[string]bool{}
-	quiet := 1
+	quiet, patience := 1, cmp.Or(r.patience, 40*time.Second)
 	if r.settle {
 		quiet = 4
 	}
-	var last error
-	for empty := 0; empty < quiet; {
+	progress, before := time.Now(), 0
+	for empty := 0; ; {
 		things, err := r.list(ctx)
 		if err != nil {
-			return errors.Join(err, last)
+			return err
 		}
 		if len(things) == 0 {
-			empty++
+			if empty++; empty == quiet {
+				return nil
+			}
 		} else {
-			empty = 0
-			last = r.pass(ctx, things)
+			empty, err = 0, r.pass(ctx, things)
 		}
-		if empty == quiet {
-			return nil
+		if len(r.removed) > before {
+			progress, before = time.Now(), len(r.removed)
+		}
+		if len(things) > 0 && time.Since(progress) > patience {
+			return errors.Join(fmt.Errorf("%d things that carry our label are still there", len(things)), err)
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), last)
+			return errors.Join(context.Cause(ctx), err)
 		case <-time.After(250 * time.Millisecond):
 		}
 	}
-	return nil
 }
 
 // pass tries each once. What is gone meanwhile is no error; what is in use comes again with the next pass.

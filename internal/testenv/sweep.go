@@ -3,6 +3,7 @@ package testenv
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/moby/moby/client"
 )
@@ -22,24 +23,24 @@ func Sweep(ctx context.Context) (removed []string, err error) {
 	if err != nil {
 		return nil, op("Sweep", "", err)
 	}
-	removed, err = sweep(ctx, docker, p.me)
+	removed, err = sweep(ctx, docker, p.me, 0)
 	return removed, op("Sweep", "", err)
 }
 
 // unswept is the engine for one who sweeps by himself.
 func (p *process) unswept(ctx context.Context) (*client.Client, error) {
-	p.mu.Lock()
+	p.setup.Lock()
 	p.swept = true
-	p.mu.Unlock()
+	p.setup.Unlock()
 	return p.engine(ctx)
 }
 
-func sweep(ctx context.Context, docker *client.Client, me owner) ([]string, error) {
+func sweep(ctx context.Context, docker *client.Client, me owner, patience time.Duration) ([]string, error) {
 	gone, err := goneOwners(ctx, docker, me)
 	if err != nil {
 		return nil, err
 	}
-	r := removal{docker: docker, match: gone}
+	r := removal{docker: docker, match: gone, patience: patience}
 	if err := r.run(ctx); err != nil {
 		return r.removed, err
 	}
