@@ -3,6 +3,7 @@ package es
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -34,10 +35,12 @@ func (c *Conn) CountDocuments(ctx context.Context, patterns ...string) (map[stri
 	if err != nil {
 		return nil, fmt.Errorf("refresh indices: %w", err)
 	}
-	return c.readDocuments(ctx, patterns)
+	return c.VisibleDocuments(ctx, patterns...)
 }
 
-func (c *Conn) readDocuments(ctx context.Context, patterns []string) (map[string]IndexDocuments, error) {
+// VisibleDocuments is CountDocuments without the refresh, which waits for a minute for a shard without a primary. Such
+// shards are not counted, and an index that has no other is left out.
+func (c *Conn) VisibleDocuments(ctx context.Context, patterns ...string) (map[string]IndexDocuments, error) {
 	forbid := false
 	var stats struct {
 		Shards  ShardCount `json:"_shards"`
@@ -66,4 +69,27 @@ func (c *Conn) readDocuments(ctx context.Context, patterns []string) (map[string
 		out[name] = IndexDocuments{UUID: i.UUID, Documents: i.Primaries.Docs.Count}
 	}
 	return out, nil
+}
+
+// MissingPrimaries names the indices of these patterns that have a shard without a primary.
+func (c *Conn) MissingPrimaries(ctx context.Context, patterns ...string) ([]string, error) {
+	var health struct {
+		Indices map[string]struct {
+			Status string `json:"status"`
+		} `json:"indices"`
+	}
+	err := c.Read(ctx, func() esapi.Request {
+		return esapi.ClusterHealthRequest{Index: patterns, Level: "indices", ExpandWildcards: "open,hidden", FilterPath: []string{"indices.*.status"}}
+	}, &health)
+	if err != nil {
+		return nil, fmt.Errorf("look for primary shards: %w", err)
+	}
+	var red []string
+	for name, i := range health.Indices {
+		if i.Status == "red" {
+			red = append(red, name)
+		}
+	}
+	slices.Sort(red)
+	return red, nil
 }
