@@ -8,6 +8,7 @@ import (
 )
 
 func TestSwarmKeepsTheContract(t *testing.T) {
+	t.Parallel()
 	stacktest.Conformance(t, func(t *testing.T) stacktest.World {
 		b := newBench(t)
 		t.Cleanup(func() { b.removeStack(b.stack + "2") })

@@ -30,6 +30,7 @@ networks:
 `
 
 func TestStopWipeStartGivesEmptyVolumesAndTheSameServices(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	ctx := t.Context()
 	b.deploy(dbStack)

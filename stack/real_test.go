@@ -5,13 +5,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,9 +36,22 @@ type bench struct {
 	dir   string
 }
 
+// shared is made once for all tests, which run side by side; Main takes it down.
+var shared = sync.OnceValues(func() (image string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if _, err := testenv.StartSwarm(ctx); err != nil {
+		return "", err
+	}
+	return testImage(ctx)
+})
+
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	testenv.UseSwarm(t)
+	image, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
 	swarm, err := stack.NewSwarm(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +60,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{Swarm: swarm, t: t, api: api, stack: "st" + random(), image: testImage(t, api), dir: t.TempDir()}
+	b := &bench{Swarm: swarm, t: t, api: api, stack: "st" + random(), image: image, dir: t.TempDir()}
 	t.Cleanup(func() {
 		b.removeStack(b.stack)
 		_ = swarm.Close()
@@ -59,50 +75,58 @@ func random() string {
 	return hex.EncodeToString(b)
 }
 
-// testImage builds testservice and imports it as an image of one file.
-func testImage(t *testing.T, api *client.Client) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "testservice")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -buildid=", "-o", program, "./internal/testservice")
+// testImage builds testservice and imports it as an image of one file, unless that very image is there.
+func testImage(ctx context.Context) (ref string, err error) {
+	dir, err := os.MkdirTemp("", "testservice")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, "testservice")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w -buildid=", "-o", program, "./internal/testservice")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build testservice: %v\n%s", err, out)
+		return "", fmt.Errorf("build testservice: %w\n%s", err, out)
 	}
 	content, err := os.ReadFile(program)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
+	}
+	sum := sha256.Sum256(content)
+	ref = "nuvlaops-test/stackservice:" + hex.EncodeToString(sum[:6])
+	api, err := client.New(client.FromEnv)
+	if err != nil {
+		return "", err
+	}
+	defer api.Close()
+	if _, err := api.ImageInspect(ctx, ref); err == nil {
+		return ref, nil
 	}
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
-	if err := w.WriteHeader(&tar.Header{Name: "testservice", Mode: 0o755, Size: int64(len(content))}); err != nil {
-		t.Fatal(err)
+	header := &tar.Header{Name: "testservice", Mode: 0o755, Size: int64(len(content))}
+	if err := errors.Join(w.WriteHeader(header), write(w, content), w.Close()); err != nil {
+		return "", err
 	}
-	if _, err := w.Write(content); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	ref := "nuvlaops-stacktest:" + random()
-	res, err := api.ImageImport(t.Context(), client.ImageImportSource{Source: &archive, SourceName: "-"}, ref,
-		client.ImageImportOptions{Changes: []string{"LABEL " + testenv.Label + "=" + testenv.OwnerLabelValue(), `ENTRYPOINT ["/testservice"]`}})
+	res, err := api.ImageImport(ctx, client.ImageImportSource{Source: &archive, SourceName: "-"}, ref,
+		client.ImageImportOptions{Changes: []string{"LABEL " + testenv.Label + "=image", `ENTRYPOINT ["/testservice"]`}})
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	_, _ = io.Copy(io.Discard, res)
-	_ = res.Close()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		_, _ = api.ImageRemove(ctx, ref, client.ImageRemoveOptions{Force: true})
-	})
-	return ref
+	defer res.Close()
+	_, err = io.Copy(io.Discard, res)
+	return ref, err
+}
+
+func write(w io.Writer, b []byte) error {
+	_, err := w.Write(b)
+	return err
 }
 
 // file writes a compose file; %OWNER% marks where the labels of the test go.
 func (b *bench) file(text string) string {
 	b.t.Helper()
-	text = strings.NewReplacer("%IMAGE%", b.image, "%OWNER%", fmt.Sprintf("{%s: %q}", testenv.Label, testenv.OwnerLabelValue())).Replace(text)
+	text = strings.NewReplacer("%STACK%", b.stack, "%IMAGE%", b.image, "%OWNER%", fmt.Sprintf("{%s: %q}", testenv.Label, testenv.OwnerLabelValue())).Replace(text)
 	path := filepath.Join(b.dir, "compose-"+random()+".yml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		b.t.Fatal(err)
@@ -166,4 +190,38 @@ func (b *bench) marks(volume string) int {
 		b.t.Fatal(err)
 	}
 	return len(files)
+}
+
+// containers counts the containers of a service, running or stopped, by its full name.
+func (b *bench) containers(service string) int {
+	b.t.Helper()
+	list, err := b.api.ContainerList(b.t.Context(), client.ContainerListOptions{All: true,
+		Filters: make(client.Filters).Add("label", "com.docker.swarm.service.name="+service)})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return len(list.Items)
+}
+
+// scale does what docker service scale does.
+func (b *bench) scale(service string, n uint64) {
+	b.t.Helper()
+	v, err := b.api.ServiceInspect(b.t.Context(), b.stack+"_"+service, client.ServiceInspectOptions{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	v.Service.Spec.Mode.Replicated.Replicas = &n
+	_, err = b.api.ServiceUpdate(b.t.Context(), v.Service.ID, client.ServiceUpdateOptions{Version: v.Service.Version, Spec: v.Service.Spec})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) eventually(what string, is func() bool) {
+	b.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%s does not come", what)
+		}
+	}
 }

@@ -1,0 +1,110 @@
+package stack_test
+
+import (
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/testenv"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+const volumesStack = `
+version: "3.7"
+services:
+  db:
+    image: %IMAGE%
+    command: [run]
+    volumes: ["data:/data", "foreign:/foreign", "/tmp:/host", "/anonymous", "linked:/linked", "named:/named"]
+    deploy: {endpoint_mode: dnsrr, replicas: 0, labels: %OWNER%}
+volumes:
+  data: {labels: %OWNER%}
+  named: {name: %STACK%-with-a-name, labels: %OWNER%}
+  linked: {labels: %OWNER%, driver_opts: {type: none, o: bind, device: /tmp}}
+  foreign: {external: true, name: %STACK%_x}
+networks:
+  default: {labels: %OWNER%}
+`
+
+func TestPlanTakesTheStacksOwnVolumesAlone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(volumesStack)
+	b.volume(b.stack+"_data", b.stack, nil)
+	b.volume(b.stack+"-with-a-name", b.stack, nil)
+	b.volume(b.stack+"_x", "", nil)              // its name looks like the stack's
+	b.volume(b.stack+"2_data", b.stack+"2", nil) // of a stack with a similar name
+	linked := map[string]string{"type": "none", "o": "bind", "device": "/tmp"}
+	b.volume(b.stack+"_linked", b.stack, linked)
+
+	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Volumes: []string{b.stack + "_data", b.stack + "-with-a-name"}})
+	must(t, err)
+	if diff := cmp.Diff([]string{b.stack + "-with-a-name", b.stack + "_data"}, names(plan.Volumes)); diff != "" || len(plan.Obstacles) > 0 {
+		t.Errorf("planned volumes (-want +got):\n%s\n%s", diff, plan)
+	}
+	all, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Services: []string{"db"}})
+	must(t, err)
+	mustBe(t, b.Wipe(t.Context(), all, stack.Unguarded), nuvlaops.ErrRefused, b.stack+"_linked only points at /tmp")
+	var kept []string
+	for _, k := range all.Kept {
+		kept = append(kept, k.Target+": "+k.Why)
+	}
+	if diff := cmp.Diff([]string{"/foreign: an external volume, not the stack's own", "/host: a bind mount, its data is a folder of the host",
+		"/anonymous: an anonymous volume"}, kept); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+	for _, name := range []string{b.stack + "_x", b.stack + "2_data"} {
+		foreign, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Volumes: []string{name}})
+		must(t, err)
+		mustBe(t, b.Wipe(t.Context(), foreign, stack.Unguarded), nuvlaops.ErrRefused, name+" is not the stack's own")
+	}
+	must(t, b.Wipe(t.Context(), plan, stack.Unguarded))
+	for _, name := range []string{b.stack + "_x", b.stack + "2_data", b.stack + "_linked"} {
+		if _, err := b.api.VolumeInspect(t.Context(), name, client.VolumeInspectOptions{}); err != nil {
+			t.Errorf("volume %s: %v", name, err)
+		}
+	}
+}
+
+func TestVolumeThatAnotherContainerHoldsIsNotRemoved(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(volumesStack)
+	b.volume(b.stack+"_data", b.stack, nil)
+	c, err := b.api.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: b.stack + "-holder",
+		Config:     &container.Config{Image: b.image, Cmd: []string{"run"}, Labels: map[string]string{testenv.Label: testenv.OwnerLabelValue()}},
+		HostConfig: &container.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: b.stack + "_data", Target: "/data"}}}})
+	must(t, err)
+	only := stack.WipeOptions{Volumes: []string{b.stack + "_data"}}
+	plan, err := b.PlanWipe(t.Context(), b.stack, only)
+	must(t, err)
+	mustBe(t, b.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, "in use by container "+b.stack+"-holder")
+	_, err = b.api.ContainerRemove(t.Context(), c.ID, client.ContainerRemoveOptions{})
+	must(t, err)
+	must(t, b.Wipe(t.Context(), plan, stack.Unguarded)) // what stood in the way is gone
+}
+
+// volume makes a volume as the orchestrator does for a stack, or a foreign one.
+func (b *bench) volume(name, of string, options map[string]string) {
+	b.t.Helper()
+	labels := map[string]string{testenv.Label: testenv.OwnerLabelValue()}
+	if of != "" {
+		labels["com.docker.stack.namespace"] = of
+	}
+	if _, err := b.api.VolumeCreate(b.t.Context(), client.VolumeCreateOptions{Name: name, Labels: labels, DriverOpts: options}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func names(volumes []stack.Volume) []string {
+	var out []string
+	for _, v := range volumes {
+		out = append(out, v.Name)
+	}
+	return out
+}
