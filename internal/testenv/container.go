@@ -128,6 +128,7 @@ func (c *Container) request(s spec, publish int) testcontainers.ContainerRequest
 		ExposedPorts: []string{port.String()},
 		WaitingFor:   wait.ForAll(&served{addr: c.addr, probe: s.serving}).WithDeadline(startDeadline),
 		HostConfigModifier: func(h *container.HostConfig) {
+			h.NetworkMode = container.NetworkMode(s.network) // an overlay is not joined by being named as endpoint alone
 			h.PortBindings = dockernet.PortMap{port: {{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: strconv.Itoa(publish)}}}
 			for volume, path := range s.volumes {
 				h.Binds = append(h.Binds, volume+":"+path)
