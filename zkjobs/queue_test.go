@@ -1,0 +1,125 @@
+package zkjobs_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/testenv"
+	"github.com/nuvla/nuvlaops/zkjobs"
+)
+
+func (q *queue) other() *zkjobs.Queue {
+	q.t.Helper()
+	return must[*zkjobs.Queue](q.t)(zkjobs.NewQueue(q.connect(), &zkjobs.Options{Path: q.path}))
+}
+
+func TestAQueueIsConsumedInOrderByOneAtATime(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		ctx := within(t, time.Minute)
+		a, b := q.other(), q.other()
+		for _, put := range []struct {
+			priority int
+			ids      []string
+		}{{50, []string{"job/second", "job/third"}}, {1, []string{"job/first"}}} {
+			if err := a.Put(ctx, put.priority, put.ids...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff([]string{"001 job/first", "050 job/second", "050 job/third"}, q.ids()); diff != "" {
+			t.Fatalf("queue (-want +got):\n%s", diff)
+		}
+		first := must[zkjobs.Entry](t)(a.Get(ctx))
+		second := must[zkjobs.Entry](t)(b.Get(ctx))
+		if first.ID != "job/first" || second.ID != "job/second" {
+			t.Errorf("got %v, %v", first, second)
+		}
+		if again := must[zkjobs.Entry](t)(a.Get(ctx)); again != first {
+			t.Errorf("a held entry is not returned again: %v", again)
+		}
+		if !must[bool](t)(a.Consume(ctx)) || !must[bool](t)(b.Release(ctx)) {
+			t.Error("consume and release say no")
+		}
+		if again := must[zkjobs.Entry](t)(a.Get(ctx)); again.ID != "job/second" {
+			t.Errorf("a released entry is not the next: %v", again)
+		}
+		if must[bool](t)(b.Consume(ctx)) {
+			t.Error("consumed without an entry")
+		}
+		if diff := cmp.Diff([]string{"050 job/second", "050 job/third"}, q.ids()); diff != "" {
+			t.Errorf("queue (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestGetWaitsForAnEntryAndForALockToGo(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		ctx := within(t, time.Minute)
+		a, b := q.other(), q.other()
+		got := make(chan zkjobs.Entry, 1)
+		get := func() {
+			e, _ := b.Get(ctx)
+			got <- e
+		}
+		go get()
+		time.Sleep(50 * time.Millisecond)
+		if err := a.Put(ctx, 5, "job/late"); err != nil {
+			t.Fatal(err)
+		}
+		if e := <-got; e.ID != "job/late" {
+			t.Errorf("got %v", e)
+		}
+		short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		defer cancel()
+		if _, err := a.Get(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a locked entry: got %v", err)
+		}
+		must[bool](t)(b.Release(ctx))
+		if e := must[zkjobs.Entry](t)(a.Get(ctx)); e.ID != "job/late" {
+			t.Errorf("got %v", e)
+		}
+	})
+}
+
+func TestPutRefusesWhatWouldHarmAnExecutor(t *testing.T) {
+	q := newQueue(t, testenv.SharedZooKeeper(t, "").Addr())
+	o := q.other()
+	for _, tc := range []struct {
+		priority int
+		id       string
+	}{{50, ""}, {50, "job/"}, {50, "user/x"}, {-1, "job/x"}, {1000, "job/x"}, {5, "job/a b"}} {
+		if err := o.Put(t.Context(), tc.priority, tc.id); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("%v: got %v", tc, err)
+		}
+	}
+	if n := q.names(); len(n) != 0 {
+		t.Errorf("refused, and wrote %v", n)
+	}
+}
+
+// TestALostReplyToConsumeIsResolved: consumed is consumed, once.
+func TestALostReplyToConsumeIsResolved(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		root := q.path
+		for name, do := range cuts() {
+			q.path = root + name
+			p := proxyTo(t, q.addr)
+			o := must[*zkjobs.Queue](t)(zkjobs.NewQueue(q.connect(p.Addr()), &zkjobs.Options{Path: q.path}))
+			if err := o.Put(t.Context(), 5, "job/a", "job/b"); err != nil {
+				t.Fatal(err)
+			}
+			must[zkjobs.Entry](t)(o.Get(t.Context()))
+			p.Inject(testenv.Fault{Match: func(r testenv.Request) bool { return r.Method == "multi" }, Do: do})
+			if done, err := o.Consume(t.Context()); !done || err != nil {
+				t.Errorf("cut %s: %t, %v", name, done, err)
+			}
+			if diff := cmp.Diff([]string{"005 job/b"}, q.ids()); diff != "" {
+				t.Errorf("cut %s: queue (-want +got):\n%s", name, diff)
+			}
+		}
+	})
+}
