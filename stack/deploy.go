@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 
-	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"github.com/nuvla/nuvlaops"
@@ -165,56 +164,6 @@ func absentError(kind string, names []string) error {
 	}
 	return &nuvlaops.Error{Resource: names[0], Reason: fmt.Sprintf("no such %s: %s", kind, some(names)), Err: nuvlaops.ErrNotFound,
 		Hint: fmt.Sprintf("docker %s create %s FILE; nothing was changed", kind, names[0])}
-}
-
-// checkNetwork says whether an external network is there, and is an error when it cannot be used by services and by side
-// containers alike.
-func (s *Swarm) checkNetwork(ctx context.Context, name string) (bool, error) {
-	if name == "host" || name == "bridge" || name == "none" {
-		return true, nil // of every engine
-	}
-	list, err := read(ctx, s, name, func(ctx context.Context) (client.NetworkListResult, error) {
-		return s.api.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("name", name)})
-	})
-	if err != nil {
-		return false, err
-	}
-	for _, n := range list.Items { // the filter takes parts of names
-		if n.Name == name {
-			return true, usable(n.Network)
-		}
-	}
-	return false, nil
-}
-
-func usable(n network.Network) error {
-	what := ""
-	switch {
-	case n.Driver != "overlay" || n.Scope != "swarm":
-		what = fmt.Sprintf("is no overlay of the swarm (driver %s, scope %s)", n.Driver, n.Scope)
-	case !n.Attachable:
-		what = "is not attachable, so that side containers cannot join it"
-	default:
-		return nil
-	}
-	return &nuvlaops.Error{Resource: n.Name, Reason: "network " + n.Name + " " + what, Err: nuvlaops.ErrRefused,
-		Hint: fmt.Sprintf("when nothing uses it: docker network rm %s && docker network create --driver overlay --attachable %s", n.Name, n.Name)}
-}
-
-// createNetwork makes an attachable overlay. A reply that was lost is decided by looking.
-func (s *Swarm) createNetwork(ctx context.Context, name string) error {
-	_, err := s.api.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: "overlay", Scope: "swarm", Attachable: true})
-	there, lookErr := s.checkNetwork(ctx, name)
-	switch {
-	case lookErr != nil:
-		return lookErr
-	case there:
-		s.opts.Logger.InfoContext(ctx, "network created", "network", name)
-		return nil
-	case err != nil:
-		return explain(name, err)
-	}
-	return &nuvlaops.Error{Resource: name, Reason: "the network is not there after its creation", Err: nuvlaops.ErrVerification}
 }
 
 // waitForLeftovers waits for the containers of services that were removed: docker stack rm returns before they are gone,

@@ -34,6 +34,7 @@ type bench struct {
 	stack string
 	image string
 	dir   string
+	ends  []func(context.Context)
 }
 
 // shared is made once for all tests, which run side by side; Main takes it down.
@@ -63,6 +64,9 @@ func newBench(t *testing.T) *bench {
 	b := &bench{Swarm: swarm, t: t, api: api, stack: "st" + random(), image: image, dir: t.TempDir()}
 	t.Cleanup(func() {
 		b.removeStack(b.stack)
+		for _, end := range b.ends {
+			end(context.Background())
+		}
 		_ = swarm.Close()
 		_ = api.Close()
 	})
@@ -225,3 +229,6 @@ func (b *bench) eventually(what string, is func() bool) {
 		}
 	}
 }
+
+// atEnd runs when the stack has been removed, since what it uses cannot be removed before.
+func (b *bench) atEnd(remove func(context.Context)) { b.ends = append(b.ends, remove) }

@@ -13,7 +13,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: testservice run|stubborn|fail|serve|get ...")
+		fmt.Fprintln(os.Stderr, "usage: testservice run|stubborn|fail|serve|ok|dial ...")
 		os.Exit(2)
 	}
 	end := make(chan os.Signal, 1)
@@ -39,6 +39,7 @@ func main() {
 		check(err)
 		go func() { check(http.Serve(listener, http.NotFoundHandler())) }()
 		<-end
+	case "ok": // a healthcheck that succeeds
 	case "dial": // an address, once
 		conn, err := net.DialTimeout("tcp", os.Args[2], time.Second)
 		check(err)

@@ -1,0 +1,125 @@
+package stack_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+const failingStack = `
+version: "3.7"
+services:
+  bad:
+    image: %IMAGE%
+    command: [fail]
+    deploy: {endpoint_mode: dnsrr, restart_policy: {condition: any, delay: 100ms}, labels: %OWNER%}
+  once:
+    image: %IMAGE%
+    command: [fail]
+    deploy: {endpoint_mode: dnsrr, restart_policy: {condition: none}, labels: %OWNER%}
+  nowhere:
+    image: %IMAGE%
+    command: [run]
+    deploy: {endpoint_mode: dnsrr, placement: {constraints: [node.labels.none == such]}, labels: %OWNER%}
+  noimage:
+    image: nuvlaops-test/no-such-image:1
+    deploy: {endpoint_mode: dnsrr, restart_policy: {condition: any, delay: 100ms}, labels: %OWNER%}
+networks:
+  default: {labels: %OWNER%}
+`
+
+func TestStartEndsEarlyWhenTasksKeepFailing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(failingStack)
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	start := func(name string) error {
+		return b.Start(ctx, b.stack, stack.StartOptions{Groups: [][]string{{name}}})
+	}
+	mustBe(t, start("bad"), nuvlaops.ErrVerification, "3 tasks failed", "non-zero exit (3)",
+		"starting | cannot open the database: no such luck", "docker service ps")
+	mustBe(t, start("once"), nuvlaops.ErrVerification, "1 tasks failed", "cannot open the database")
+	mustBe(t, start("noimage"), nuvlaops.ErrVerification, "No such image")
+	short, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	err := b.Start(short, b.stack, stack.StartOptions{Groups: [][]string{{"nowhere"}}})
+	mustBe(t, err, context.DeadlineExceeded, "0 of 1 tasks run", "no suitable node")
+}
+
+const serverStack = `
+version: "3.7"
+services:
+  server:
+    image: %IMAGE%
+    command: [serve, 2s]
+    networks: [net]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+  next:
+    image: %IMAGE%
+    command: [run]
+    networks: [net]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+networks:
+  net: {attachable: true, driver: overlay, labels: %OWNER%}
+`
+
+func TestStartWaitsForAProbeFromTheOverlayNetwork(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(serverStack)
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	probe := b.ProbeFrom(b.stack+"_net", b.image, "/testservice", "dial", "server:8080")
+	var failures []string
+	opts := stack.StartOptions{Groups: [][]string{{"server"}, {"next"}}, Stable: 100 * time.Millisecond,
+		Probes: map[string]func(context.Context) error{"server": func(ctx context.Context) error {
+			err := probe(ctx)
+			if err != nil {
+				failures = append(failures, err.Error())
+			}
+			return err
+		}},
+		Healthy: func(group []string) {
+			if group[0] == "server" && b.look().Service("next").Replicas != 0 {
+				t.Error("next was started before server was healthy")
+			}
+		}}
+	must(t, b.Start(t.Context(), b.stack, opts))
+	if len(failures) == 0 {
+		t.Error("the probe succeeded at once, although the server waits two seconds before it listens")
+	}
+	list, err := b.api.ContainerList(t.Context(), client.ContainerListOptions{All: true,
+		Filters: make(client.Filters).Add("label", "org.nuvla.ops.probe="+b.stack+"_net")})
+	must(t, err)
+	if len(list.Items) > 0 {
+		t.Errorf("the probe left %d containers", len(list.Items))
+	}
+	if err := b.ProbeFrom(b.stack+"_net", b.image, "/testservice", "dial", "nobody:8080")(t.Context()); !errors.Is(err, nuvlaops.ErrUnavailable) {
+		t.Errorf("probe of a service that is not there: %v", err)
+	}
+}
+
+func TestStartThatIsCancelledIsFinishedByTheNextOne(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(dbStack)
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	ctx, cancel := context.WithCancel(t.Context())
+	err := b.Start(ctx, b.stack, stack.StartOptions{Groups: [][]string{{"db"}, {"app"}}, Healthy: func([]string) { cancel() }})
+	mustBe(t, err, context.Canceled)
+	if v := b.look().Service("app"); !v.Stopped || v.Remembered != 2 {
+		t.Errorf("app after the cancellation: %+v", v)
+	}
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{Groups: [][]string{{"db"}, {"app"}}}))
+	s := b.look()
+	if s.Service("app").Running != 2 || s.Service("db").Running != 1 {
+		t.Errorf("after the second start:\n%s", s)
+	}
+}
