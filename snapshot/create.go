@@ -180,7 +180,7 @@ func (w *run) adopt(ctx context.Context) (*es.SnapshotInfo, error) {
 	}
 	for info, err := range w.conn.Snapshots(ctx, w.Repo.name, es.SnapshotQuery{Names: names, WithoutIndices: true, Descending: true}) {
 		if err != nil {
-			return nil, fmt.Errorf("look for an earlier snapshot of this run: %w", diagnose(err, Settings{}))
+			return nil, fmt.Errorf("look for an earlier snapshot of this run: %w", w.explain(ctx, err))
 		}
 		if info.RunID() == w.req.RunID {
 			w.name, w.begun = info.Name, true
@@ -197,14 +197,38 @@ func (w *run) begin(ctx context.Context) (*es.SnapshotInfo, error) {
 		return nil, err
 	}
 	var err error
-	if w.before, err = w.conn.CountDocuments(ctx, w.req.Indices...); err != nil {
+	if w.before, err = w.count(ctx); err != nil {
 		return nil, err
 	}
-	if len(w.before) == 0 && !w.req.GlobalState {
+	if len(w.before) == 0 && !w.req.GlobalState && !w.req.Partial {
 		return nil, &nuvlaops.Error{Reason: "no index matches " + strings.Join(w.req.Indices, ", "),
 			Hint: "an empty snapshot would pass for a good one: check the patterns and that this is the right cluster", Err: nuvlaops.ErrNotFound}
 	}
 	return w.take(ctx)
+}
+
+// count counts the documents. Shards without a primary cannot be counted, nor snapshotted: Elasticsearch would answer 500,
+// and may leave no record of the snapshot.
+func (w *run) count(ctx context.Context) (map[string]es.IndexDocuments, error) {
+	red, err := w.conn.MissingPrimaries(ctx, w.req.Indices...)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(red) == 0:
+		return w.conn.CountDocuments(ctx, w.req.Indices...)
+	case w.req.Partial:
+		return w.conn.VisibleDocuments(ctx, w.req.Indices...)
+	}
+	return nil, &nuvlaops.Error{Reason: "primary shards are missing of " + shorten(red), Err: nuvlaops.ErrRefused,
+		Hint: "ask _cluster/allocation/explain why; with Partial the other shards are taken, which is an error all the same"}
+}
+
+func shorten(names []string) string {
+	const most = 5
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
 }
 
 // waitForOthers does what is chosen when another snapshot runs in the repository.
@@ -216,7 +240,7 @@ func (w *run) waitForOthers(ctx context.Context) error {
 	return poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
 		running, err := w.conn.RunningSnapshots(ctx, w.Repo.name)
 		if err != nil {
-			return false, "", fmt.Errorf("look for running snapshots: %w", diagnose(err, Settings{}))
+			return false, "", fmt.Errorf("look for running snapshots: %w", w.explain(ctx, err))
 		}
 		if len(running) == 0 {
 			return true, "", nil
@@ -246,7 +270,7 @@ func (w *run) conclude(ctx context.Context, info es.SnapshotInfo) (*Snapshot, er
 		return snap, err
 	}
 	if w.before != nil {
-		after, err := w.conn.CountDocuments(ctx, w.req.Indices...)
+		after, err := w.count(ctx)
 		if err != nil {
 			return snap, fmt.Errorf("the snapshot is complete, but documents could not be counted again: %w", err)
 		}

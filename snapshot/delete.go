@@ -29,7 +29,7 @@ func (r *Repo) Delete(ctx context.Context, names ...string) error {
 	}
 	for batch := range batches(names) {
 		if err := r.deleteBatch(ctx, batch); err != nil {
-			return nuvlaops.Wrap("snapshot.Delete", r.resource(label(batch)), diagnose(err, Settings{}))
+			return nuvlaops.Wrap("snapshot.Delete", r.resource(label(batch)), r.explain(ctx, err))
 		}
 		r.log.InfoContext(ctx, "snapshots deleted", "repository", r.name, "snapshots", batch)
 	}

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,6 +27,7 @@ type symptom struct {
 var symptoms = []symptom{
 	{code: "NoSuchBucket", types: []string{"no_such_bucket_exception"}, reason: "bucket %[1]s does not exist", hint: "create it first, or correct the bucket's name"},
 	{code: "InvalidAccessKeyId", reason: "%[2]s does not know the S3 access key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.access_key) and reload the secrets"},
+	{code: "XAdminUserNotFound", reason: "%[2]s does not know the S3 access key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.access_key) and reload the secrets"}, // versitygw's
 	{code: "SignatureDoesNotMatch", reason: "%[2]s refuses the S3 secret key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.secret_key) and reload the secrets; a wrong clock or region shows in the same way"},
 	{code: "AccessDenied", reason: "the S3 key may not use bucket %[1]s", hint: "allow it to list the bucket, and to read, write and delete objects in it"},
 	{code: "PermanentRedirect", reason: "bucket %[1]s is in another region than %[2]s", hint: "set endpoint and region to the bucket's own"},
@@ -38,6 +40,8 @@ var symptoms = []symptom{
 	{text: "Unknown s3 client name", reason: "Elasticsearch has no S3 client %[3]s", hint: "put s3.client.%[3]s.access_key and secret_key into the keystore of each node and reload the secrets"},
 	{text: "is insecure", reason: "", hint: "put keys into the keystore of each node, never into a repository's settings"},
 	{text: "doesn't match any of the locations specified by path.repo", reason: "%[4]s is not below a path.repo", hint: "add it to path.repo of every node, and restart them"},
+	{text: "readonly repository", reason: "the repository is registered read-only", hint: "promote it by Ensure without ReadOnly, once no other cluster writes to it"},
+	{text: "repository is readonly", reason: "the repository is registered read-only", hint: "promote it by Ensure without ReadOnly, once no other cluster writes to it"},
 	{text: "repository type [", reason: "", hint: "install the module or plugin of this type on every node"},
 	{types: []string{"access_denied_exception"}, reason: "Elasticsearch may not write to %[4]s", hint: "make the folder writable for the user that runs it, on every node"},
 	{text: "a file written by master to the store", reason: "the nodes do not see the same files", hint: "mount the same file system at the location on every node"},
@@ -69,6 +73,19 @@ func diagnose(err error, s Settings) error {
 		return &out
 	}
 	return err
+}
+
+// explain is diagnose with the settings that the repository is registered with, which a failing call asks for.
+func (r *Repo) explain(ctx context.Context, err error) error {
+	var server *es.ServerError
+	if !errors.As(err, &server) || !errors.Is(err, nuvlaops.ErrRepository) || ctx.Err() != nil {
+		return err
+	}
+	var s Settings
+	if reg, err := r.registered(ctx); err == nil && reg != nil {
+		s, _ = settingsOf(*reg) // of a kind without a type here nothing is known
+	}
+	return diagnose(err, s)
 }
 
 func (sym symptom) fits(e *es.ServerError) bool {

@@ -41,7 +41,7 @@ func (r *Repo) List(ctx context.Context, f Filter) iter.Seq2[Snapshot, error] {
 		q := es.SnapshotQuery{Names: f.Names, WithoutIndices: !f.WithIndices, Descending: f.NewestFirst}
 		for info, err := range r.conn.Snapshots(ctx, r.name, q) {
 			if err != nil {
-				yield(Snapshot{}, nuvlaops.Wrap("snapshot.List", r.name, diagnose(err, Settings{})))
+				yield(Snapshot{}, nuvlaops.Wrap("snapshot.List", r.name, r.explain(ctx, err)))
 				return
 			}
 			if s := fromInfo(info); f.Lets(*s) && !yield(*s, nil) {
@@ -63,7 +63,7 @@ func (r *Repo) get(ctx context.Context, name string) (*Snapshot, error) {
 	}
 	info, err := r.conn.Snapshot(ctx, r.name, name)
 	if err != nil {
-		return nil, diagnose(err, Settings{})
+		return nil, r.explain(ctx, err)
 	}
 	return fromInfo(info), nil
 }

@@ -30,7 +30,8 @@ type SnapshotRepo interface {
 	// Create takes a snapshot and waits for its end. One that ended PARTIAL or FAILED is returned beside an error that
 	// matches ErrPartial. When the context ends, the snapshot goes on in the server, or is aborted if so chosen, and
 	// the error says which. Errors: ErrInvalid, ErrNotFound (repository, or no index matches), ErrExists (the name is
-	// taken by another run), ErrBusy, ErrRepository, ErrPartial, ErrVerification.
+	// taken by another run), ErrRefused (primary shards are missing), ErrBusy, ErrRepository, ErrPartial,
+	// ErrVerification.
 	Create(ctx context.Context, req CreateRequest) (*Snapshot, error)
 	// List yields the snapshots that the filter lets through, oldest first, reading page by page. An error ends the
 	// sequence.

@@ -116,7 +116,7 @@ func (w *run) request() esapi.Request {
 
 // failed adds to an error of the server what it left behind under the name.
 func (w *run) failed(ctx context.Context, err error) error {
-	err = diagnose(err, Settings{})
+	err = w.explain(ctx, err)
 	found, look := w.conn.Snapshot(ctx, w.Repo.name, w.name)
 	if look == nil && found.RunID() == w.req.RunID {
 		return fmt.Errorf("%w (the snapshot is listed as %s)", err, found.State)
