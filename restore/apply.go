@@ -1,0 +1,246 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+const (
+	// defaultLimit is well above what a disk or a network of today gives one node; the default of Elasticsearch is 40 MB/s.
+	defaultLimit = 1 << 30
+	// putBackWithin bounds what is done after the caller's context has ended.
+	putBackWithin = 30 * time.Second
+	// lookBackWithin bounds a last look for a caller who does not wait any more.
+	lookBackWithin = 3 * time.Second
+	// rounds bounds how often one call restores what a restart of the server has broken.
+	rounds = 3
+)
+
+// application is one call of Apply.
+type application struct {
+	*Repo
+	plan    *Plan
+	opts    ApplyOptions
+	mu      sync.Mutex // guards journal.Indices, which looks fill in while the restore runs
+	journal *journal
+	report  *Report
+	started time.Time
+	there   map[string]bool // indices that were complete when the round began
+	done    int             // shards, and bytes, as told in the last progress
+	bytes   int64
+}
+
+// Apply restores what the plan says.
+func (r *Repo) Apply(ctx context.Context, p *Plan, opts ApplyOptions) (*Report, error) {
+	if err := p.validate(r.name); err != nil {
+		return nil, nuvlaops.Wrap("restore.Apply", r.name, err)
+	}
+	a := &application{Repo: r, plan: p, opts: opts, started: r.now()}
+	err := a.run(ctx)
+	if a.report != nil {
+		a.report.Took = r.now().Sub(a.started)
+	}
+	return a.report, nuvlaops.Wrap("restore.Apply", r.resource(p.Snapshot.Name), err)
+}
+
+func (a *application) run(ctx context.Context) error {
+	if err := a.plan.refused(); err != nil {
+		return err
+	}
+	if err := a.sameWorld(ctx); err != nil {
+		return err
+	}
+	w, err := a.takeUp(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.unclaimed(w); err != nil {
+		return err
+	}
+	a.report = a.plan.report(a.started)
+	a.report.AlreadyThere = w.count(complete)
+	if w.count(complete) == len(w) {
+		return errors.Join(a.conclude(ctx, a.plan, w, a.report), a.putBack(ctx, true))
+	}
+	err = a.prepare(ctx)
+	detached := false
+	if err == nil {
+		detached, err = a.restoreAll(ctx, w)
+	}
+	return a.end(ctx, detached, err)
+}
+
+// end puts back what was changed, and keeps the first error the first. While a restore that was left goes on, ILM stays
+// stopped: it would act on indices that are half there.
+func (a *application) end(ctx context.Context, detached bool, err error) error {
+	back := a.putBack(ctx, !detached)
+	switch {
+	case back == nil:
+		return err
+	case err == nil:
+		return back
+	}
+	return fmt.Errorf("%w (and %w)", err, back)
+}
+
+// sameWorld refuses when the cluster or the snapshot is not the plan's.
+func (a *application) sameWorld(ctx context.Context) error {
+	cluster, err := a.conn.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	if cluster.UUID != a.plan.Cluster.UUID {
+		return conflict("this is another cluster than the plan's, "+a.plan.Cluster.Name, "plan again")
+	}
+	info, err := a.conn.Snapshot(ctx, a.name, a.plan.Snapshot.Name)
+	switch {
+	case err != nil:
+		return err
+	case info.UUID != a.plan.Snapshot.UUID:
+		return conflict("the snapshot of this name is another one than the plan's", "plan again")
+	case !info.Complete() && !a.plan.Request.AllowPartial:
+		return incomplete(info)
+	}
+	return nil
+}
+
+func conflict(reason, hint string) error {
+	return &nuvlaops.Error{Reason: reason, Hint: hint, Err: nuvlaops.ErrConflict}
+}
+
+// takeUp reads the journal that earlier calls have left, and how the plan's indices stand.
+func (a *application) takeUp(ctx context.Context) (world, error) {
+	old, err := a.readJournal(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.journal = &journal{Plan: a.plan.ID, Repository: a.name, Snapshot: a.plan.Snapshot.Name, SnapshotUUID: a.plan.Snapshot.UUID, Started: a.started.UTC()}
+	if old != nil {
+		a.journal.Limit, a.journal.ILM = old.Limit, old.ILM // what a killed call has left to put back is now ours to put back
+		if old.Plan == a.plan.ID {
+			a.journal.Indices, a.journal.Started = old.Indices, old.Started
+		}
+	}
+	return a.inspect(ctx, a.plan, a.journal)
+}
+
+// unclaimed refuses when an index is there that this restore has not made.
+func (a *application) unclaimed(w world) error {
+	names := w.names(foreign)
+	if len(names) == 0 {
+		return nil
+	}
+	e := conflict(fmt.Sprintf("%s of the plan: %s", plural(len(names), "index"), "there is one of this name by now, and nothing says that this restore made it"), "plan again")
+	e.(*nuvlaops.Error).Resource = names[0]
+	return e
+}
+
+// prepare writes the journal, raises the limit and stops ILM.
+func (a *application) prepare(ctx context.Context) error {
+	settings, err := a.conn.ClusterSettings(ctx)
+	if err != nil {
+		return err
+	}
+	var raised *string
+	if want := a.limit(); want > 0 && lower(settings, want) {
+		text := fmt.Sprintf("%db", want)
+		raised = &text
+		if a.journal.Limit == nil {
+			before := settings.Transient[limitSetting]
+			a.journal.Limit = &before
+		}
+	}
+	mode, err := a.conn.ILMMode(ctx)
+	if errors.Is(err, nuvlaops.ErrUnsupported) {
+		mode, err = es.ILMStopped, nil
+	}
+	if err != nil {
+		return err
+	}
+	a.journal.ILM = a.journal.ILM || mode == es.ILMRunning
+	if err := a.writeJournal(ctx, a.journal, raised); err != nil {
+		return err
+	}
+	return a.stopILM(ctx, mode)
+}
+
+func (a *application) limit() int64 {
+	if a.opts.BytesPerSecond == 0 {
+		return defaultLimit
+	}
+	return a.opts.BytesPerSecond
+}
+
+// restoreAll deletes what is broken, restores what is not there, and follows all of it to its end; again when the server
+// was restarted meanwhile. It reports whether the restore was left running.
+func (a *application) restoreAll(ctx context.Context, w world) (detached bool, err error) {
+	for round := 1; ; round++ {
+		if w, err = a.round(ctx, w); err == nil {
+			err = a.remember(ctx, w)
+		}
+		if err != nil {
+			return a.left(ctx, err)
+		}
+		if !w.restarted() || round == rounds {
+			return false, a.conclude(ctx, a.plan, w, a.report)
+		}
+		a.log.InfoContext(ctx, "restoring again what a restart of the server has broken", "indices", w.names(broken))
+	}
+}
+
+// restarted reports whether only a restart of the server has broken what is broken.
+func (w world) restarted() bool {
+	n := 0
+	for _, x := range w {
+		if x.standing == absent || x.standing == broken {
+			if x.standing == broken && !x.restart {
+				return false
+			}
+			n++
+		}
+	}
+	return n > 0
+}
+
+// left says in which state things are left when the caller stops waiting, and whether the restore goes on.
+func (a *application) left(ctx context.Context, err error) (running bool, _ error) {
+	if ctx.Err() == nil {
+		return false, err
+	}
+	fresh, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookBackWithin)
+	defer cancel()
+	e := &nuvlaops.Error{Err: err, Hint: "apply the same plan again to follow the restore to its end and to verify it; until then ILM stays stopped, if it ran"}
+	w, lookErr := a.inspect(fresh, a.plan, a.known())
+	if lookErr != nil {
+		e.Reason = fmt.Sprintf("stopped waiting (%s); the restore may go on in the server, which does not answer", context.Cause(ctx))
+		return true, e
+	}
+	a.report.fill(w)
+	a.learn(w.uuids())
+	e.Reason = fmt.Sprintf("stopped waiting (%s); of %s %d are restored, %d are being restored by the server and %d are not there",
+		context.Cause(ctx), plural(len(w), "index"), w.count(complete), w.count(underway), w.count(absent))
+	return w.count(complete) < len(w), e
+}
+
+// round sends what has to be sent and waits.
+func (a *application) round(ctx context.Context, w world) (world, error) {
+	w = w.wholeStreams()
+	if err := a.deleteBroken(ctx, w); err != nil {
+		return nil, err
+	}
+	missing := map[string]bool{}
+	a.there = map[string]bool{}
+	for _, name := range w.names(complete) {
+		a.there[name] = true
+	}
+	for _, name := range append(w.names(absent), w.names(broken)...) {
+		missing[name] = true
+	}
+	return a.follow(ctx, missing)
+}

@@ -1,0 +1,67 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+// wholeStreams makes a data stream one thing: when one of its indices is broken, all are restored again, since neither a
+// single index of a stream can be deleted nor restored into it.
+func (w world) wholeStreams() world {
+	bad := map[string]bool{}
+	for _, x := range w {
+		if x.planned.Stream != "" && x.standing == broken {
+			bad[x.planned.Stream] = true
+		}
+	}
+	out := slices.Clone(w)
+	for i, x := range out {
+		if bad[x.planned.Stream] && x.standing != absent {
+			out[i].standing = broken
+		}
+	}
+	return out
+}
+
+// deleteBroken removes what this restore made and could not finish: a shard that has finally failed is only freed so.
+func (a *application) deleteBroken(ctx context.Context, w world) error {
+	var indices, streams []string
+	for _, x := range w {
+		switch stream := a.plan.Request.RenamePrefix + x.planned.Stream; {
+		case x.standing != broken:
+		case x.planned.Stream == "":
+			indices = append(indices, x.planned.Target)
+		case !slices.Contains(streams, stream):
+			streams = append(streams, stream)
+		}
+	}
+	yes := true
+	err := a.deleteAll(ctx, indices, func(names []string) esapi.Request {
+		return esapi.IndicesDeleteRequest{Index: names, IgnoreUnavailable: &yes}
+	})
+	if err != nil {
+		return err
+	}
+	return a.deleteAll(ctx, streams, func(names []string) esapi.Request {
+		return esapi.IndicesDeleteDataStreamRequest{Name: names}
+	})
+}
+
+func (a *application) deleteAll(ctx context.Context, names []string, request func([]string) esapi.Request) error {
+	for chunk := range es.NameChunks(names) {
+		a.log.InfoContext(ctx, "deleting what is half restored", "names", chunk)
+		err := a.conn.WriteIdempotent(ctx, func() esapi.Request { return request(chunk) }, nil)
+		if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {
+			return fmt.Errorf("delete half restored %s: %w", strings.Join(chunk, ", "), err)
+		}
+	}
+	return nil
+}

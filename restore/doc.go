@@ -1,0 +1,30 @@
+// Package restore brings a snapshot back and proves that each of its primaries came back.
+//
+// Elasticsearch answers a restore with 200 also when shards have failed, and its list of recoveries forgets those.
+// Apply therefore reads the routing table: a restore is done when each primary that the snapshot's description promises
+// is STARTED, and its recovery came from this repository and snapshot.
+//
+//   - Choose finds a snapshot, Plan reads the snapshot and the cluster and says what would be done and what stands in the
+//     way. Neither changes anything.
+//   - Apply writes a journal into the cluster's settings (cluster.metadata.nuvlaops.restore), in the same change that
+//     raises the limits of recovery; stops ILM where there is one; sends one blocking restore and looks beside it, twice
+//     at first and then once a second, at the shards and bytes; and puts everything back as it was. The journal holds
+//     what was before and which indices the restore made, so that a call after a crash, of this program or of the
+//     server, puts back what is left to put back and takes the restore up where it stands.
+//   - Verify proves the primaries and compares documents with what the snapshot's metadata say was there.
+//
+// A primary that a server found on its own disk after a restart no longer says that it came from a snapshot. It is proven
+// by the journal: its index has the UUID that the restore gave it, and Elasticsearch never starts a half restored primary.
+//
+// # Errors
+//
+// ErrNotFound (no such repository or snapshot), ErrInvalid (a request that makes no sense), ErrRefused (a finding of the
+// plan stands in the way), ErrConflict (the cluster or the snapshot is not what the plan saw), ErrBusy (another restore
+// runs), ErrVerification (a shard has failed or documents are missing; the report names them), ErrRepository,
+// ErrUnavailable.
+//
+// # Retries
+//
+// Reads, settings and deletions are repeated as the policy says. A restore whose answer was lost is looked for in the
+// cluster first, and sent again only while one of its indices is not there.
+package restore

@@ -1,0 +1,245 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+// Severity of a finding.
+const (
+	// SeverityError stops Apply.
+	SeverityError = "error"
+	// SeverityWarning is shown.
+	SeverityWarning = "warning"
+	// SeverityInfo is what Apply will take care of.
+	SeverityInfo = "info"
+)
+
+// Codes of findings.
+const (
+	CodeIncomplete      = "snapshot_not_complete"
+	CodeNothing         = "nothing_selected"
+	CodeVersion         = "snapshot_version"
+	CodeOpenIndex       = "index_exists_open"
+	CodeClosedIndex     = "index_exists_closed"
+	CodeReplicas        = "replicas_cannot_be_assigned"
+	CodeSnapshotRunning = "snapshot_running"
+	CodeRestoreRunning  = "restore_running"
+	CodeILM             = "ilm_running"
+	CodeWritable        = "repository_writable"
+	CodeLimit           = "repository_restore_limit"
+	CodeNoGlobalState   = "no_global_state"
+	CodeGlobalState     = "global_state_overwrites"
+	CodeUnknownBacking  = "data_stream_without_known_indices"
+	CodeInterrupted     = "restore_interrupted"
+	CodeShardLimit      = "shard_limit"
+	CodeAlias           = "alias_exists"
+	CodeAliasClash      = "name_clash"
+	CodeStreamExists    = "data_stream_exists"
+	CodeTemplate        = "template_missing"
+	CodeILMPolicy       = "ilm_policy_missing"
+	CodeDisk            = "disk_space"
+	CodeAllocation      = "allocation_disabled"
+)
+
+// Finding is one thing that stands in the way of a restore, or that is good to know before it.
+type Finding struct {
+	Severity string `json:"severity"`
+	Code     string `json:"code"`
+	// Resource is what it is about: an index, a snapshot.
+	Resource string `json:"resource,omitempty"`
+	Text     string `json:"text"`
+	Hint     string `json:"hint,omitempty"`
+}
+
+func (p *Plan) add(severity, code, resource, hint, format string, args ...any) {
+	p.Findings = append(p.Findings, Finding{Severity: severity, Code: code, Resource: resource, Text: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// find reads the cluster and adds what it finds, the worst first.
+func (r *Repo) find(ctx context.Context, p *Plan, cluster es.Cluster) error {
+	p.findInSnapshot(cluster)
+	checks := []func(context.Context, *Plan) error{r.findIndices, r.findRunning, r.findILM, r.findRepository, r.findJournal}
+	for _, check := range checks {
+		if err := check(ctx, p); err != nil {
+			return err
+		}
+	}
+	order := []string{SeverityError, SeverityWarning, SeverityInfo}
+	slices.SortStableFunc(p.Findings, func(a, b Finding) int {
+		return slices.Index(order, a.Severity) - slices.Index(order, b.Severity)
+	})
+	return nil
+}
+
+// findInSnapshot needs nothing but what is read already.
+func (p *Plan) findInSnapshot(cluster es.Cluster) {
+	name, s := p.Snapshot.Name, &p.Snapshot
+	switch {
+	case s.State == es.StatePartial && p.Request.AllowPartial:
+		p.add(SeverityWarning, CodeIncomplete, name, "", "%d of %d shards are missing; indices that miss one are left out: %s",
+			s.Failed, s.Shards, strings.Join(s.lostIndices(), ", "))
+	case s.State != es.StateSuccess || s.Failed > 0:
+		p.add(SeverityError, CodeIncomplete, name, "choose another snapshot", "the snapshot is %s, %d of %d shards are missing", s.State, s.Failed, s.Shards)
+	}
+	if len(p.Indices) == 0 {
+		p.add(SeverityError, CodeNothing, name, "check the patterns", "%s selects none of %d indices", strings.Join(p.Request.Indices, " "), len(s.Indices))
+	}
+	if newer, known := newerThan(s.Version, cluster); newer {
+		p.add(SeverityError, CodeVersion, name, "restore into a cluster of that version or a later one",
+			"the snapshot was taken by version %s, this cluster is %s and cannot read it", s.Version, cluster.Version)
+	} else if !known {
+		p.add(SeverityInfo, CodeVersion, name, "", "the version of the snapshot, %q, cannot be compared with the cluster's, %s", s.Version, cluster.Version)
+	}
+	p.findReplicas()
+	for _, stream := range p.DataStreams {
+		if !slices.ContainsFunc(p.Indices, func(i PlannedIndex) bool { return i.Stream == stream }) {
+			p.add(SeverityWarning, CodeUnknownBacking, stream, "", "none of the snapshot's indices is named as one of data stream %s", stream)
+		}
+	}
+	if p.Request.GlobalState {
+		if !s.GlobalState {
+			p.add(SeverityError, CodeNoGlobalState, name, "leave the global state out", "the snapshot holds no global state")
+		} else {
+			p.add(SeverityWarning, CodeGlobalState, name, "", "templates, ingest pipelines, ILM policies, persistent settings and the license are overwritten, and ILM may be started")
+		}
+	}
+}
+
+func (p *Plan) findReplicas() {
+	want := -1
+	if p.Request.Replicas != nil {
+		want = *p.Request.Replicas
+	}
+	if n := p.Cluster.DataNodes; want >= n {
+		p.add(SeverityWarning, CodeReplicas, "", fmt.Sprintf("choose at most %d replicas", max(0, n-1)),
+			"%s cannot hold %s: health stays yellow; primaries are waited for, never green", plural(n, "data node"), plural(want, "replica"))
+	} else if want < 0 && n == 1 {
+		p.add(SeverityWarning, CodeReplicas, "", "restore with 0 replicas", "one data node cannot hold replicas: if the indices have any, "+
+			"health stays yellow; primaries are waited for, never green")
+	}
+}
+
+func (s *Snapshot) lostIndices() []string {
+	var names []string
+	for _, f := range s.failures {
+		if !slices.Contains(names, f.Index) {
+			names = append(names, f.Index)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// newerThan compares a snapshot's version, which is a node's (8.5.1) or an index version's number (8500003), with the
+// cluster's, and says whether that could be done.
+func newerThan(version string, c es.Cluster) (newer, known bool) {
+	if n, err := strconv.Atoi(version); err == nil {
+		return c.IndexVersion > 0 && n > c.IndexVersion, c.IndexVersion > 0
+	}
+	first, _, _ := strings.Cut(version, "-")
+	if strings.Count(first, ".") != 2 {
+		return false, false
+	}
+	s, v := es.ParseVersion(first), es.ParseVersion(c.Version)
+	return !v.AtLeast(s.Major, s.Minor), true
+}
+
+func (r *Repo) findIndices(ctx context.Context, p *Plan) error {
+	j, err := r.readJournal(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := r.inspect(ctx, p, j)
+	if err != nil {
+		return err
+	}
+	mine := j != nil && j.Plan == p.ID
+	for _, x := range w {
+		i := x.planned
+		switch there := x.standing != absent; {
+		case there && mine && x.standing != foreign:
+			p.add(SeverityInfo, CodeInterrupted, i.Target, "", "an earlier call of this plan has begun to restore it; it is taken up")
+		case there && x.open:
+			p.add(SeverityError, CodeOpenIndex, i.Target, "restore beside it with a rename prefix, or delete it first", "an open index of this name is there")
+		case there:
+			p.add(SeverityError, CodeClosedIndex, i.Target, "restore beside it with a rename prefix, or delete it first", "a closed index of this name is there, and would be overwritten")
+		}
+	}
+	return nil
+}
+
+func (r *Repo) findRunning(ctx context.Context, p *Plan) error {
+	running, err := r.conn.RunningSnapshots(ctx, r.name)
+	if err != nil {
+		return fmt.Errorf("read running snapshots: %w", err)
+	}
+	for _, s := range running {
+		p.add(SeverityWarning, CodeSnapshotRunning, s.Name, "wait for its end: it takes bandwidth, and who takes snapshots here may write here", "a snapshot is running in this repository")
+	}
+	restores, err := r.conn.RunningRestores(ctx)
+	if err != nil {
+		return fmt.Errorf("read running restores: %w", err)
+	}
+	for _, x := range restores {
+		p.add(SeverityWarning, CodeRestoreRunning, x.Repository+"/"+x.Snapshot, "if it is yours, apply its own plan again to take it up", "a restore of %s is running", plural(len(x.Shards), "shard"))
+	}
+	return nil
+}
+
+func (r *Repo) findILM(ctx context.Context, p *Plan) error {
+	mode, err := r.conn.ILMMode(ctx)
+	switch {
+	case errors.Is(err, nuvlaops.ErrUnsupported):
+		return nil
+	case err != nil:
+		return err
+	case mode != es.ILMStopped:
+		p.add(SeverityInfo, CodeILM, "", "", "ILM runs; it is stopped for the time of the restore, and will then act on restored data by its original age")
+	}
+	return nil
+}
+
+func (r *Repo) findRepository(ctx context.Context, p *Plan) error {
+	settings, err := r.conn.RepositorySettings(ctx, r.name)
+	if err != nil {
+		return fmt.Errorf("read repository: %w", err)
+	}
+	if settings["readonly"] != "true" && settings["read_only"] != "true" {
+		p.add(SeverityWarning, CodeWritable, r.name, "register it read-only while another cluster may write to it", "the repository is writable: two clusters that write to it corrupt it")
+	}
+	if limit := settings["max_restore_bytes_per_sec"]; limit != "" {
+		p.add(SeverityWarning, CodeLimit, r.name, "", "the repository itself limits restores to %s a second on each node", limit)
+	}
+	return nil
+}
+
+func (r *Repo) findJournal(ctx context.Context, p *Plan) error {
+	j, err := r.readJournal(ctx)
+	if err != nil {
+		return err
+	}
+	if j != nil && j.pending() {
+		p.add(SeverityWarning, CodeInterrupted, j.Repository+"/"+j.Snapshot, "apply its own plan again, or go on: Apply puts back what it left",
+			"a restore that began %s has not put back everything it changed", j.Started.Format("2006-01-02 15:04:05Z07:00"))
+	}
+	return nil
+}
+
+// plural counts regular nouns, and indices.
+func plural(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case noun == "index":
+		return fmt.Sprintf("%d indices", n)
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,210 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+// standing is how one index of a plan stands in the cluster.
+type standing int
+
+const (
+	absent   standing = iota // it is not there
+	foreign                  // it is there, and nothing says that this restore made it
+	underway                 // primaries are being restored
+	broken                   // a primary has finally failed
+	complete                 // each primary is started, and came from the snapshot
+)
+
+// inspected is one index of a plan as it was seen.
+type inspected struct {
+	planned  PlannedIndex
+	standing standing
+	uuid     string
+	open     bool
+	shards   int // as the cluster has it
+	started  int
+	proven   int
+	restart  bool // broken by a restart of the server: its half restored shards are lost
+	disk     bool // proven by the journal, since the server found the primaries on its own disk
+	failures []Failure
+}
+
+// world is all indices of a plan, in its order, at one moment.
+type world []inspected
+
+func (w world) count(s standing) int {
+	n := 0
+	for _, x := range w {
+		if x.standing == s {
+			n++
+		}
+	}
+	return n
+}
+
+func (w world) names(s standing) []string {
+	var names []string
+	for _, x := range w {
+		if x.standing == s {
+			names = append(names, x.planned.Target)
+		}
+	}
+	return names
+}
+
+func (w world) failures() []Failure {
+	var all []Failure
+	for _, x := range w {
+		all = append(all, x.failures...)
+	}
+	return all
+}
+
+func (w world) uuids() []string {
+	out := make([]string, len(w))
+	for i, x := range w {
+		if x.standing >= underway {
+			out[i] = x.uuid
+		}
+	}
+	return out
+}
+
+func (w world) proven() (shards, proven int) {
+	for _, x := range w {
+		shards, proven = shards+x.shards, proven+x.proven
+	}
+	return shards, proven
+}
+
+// inspect reads how the indices of a plan stand. The routing table and the running restores are of one moment; the
+// recoveries of started primaries are read after it, and only grow.
+func (r *Repo) inspect(ctx context.Context, p *Plan, j *journal) (world, error) {
+	states, restores, err := r.conn.IndexStates(ctx, p.targets())
+	if err != nil {
+		return nil, fmt.Errorf("read indices: %w", err)
+	}
+	var started []string
+	for name, s := range states {
+		if s.Open && slices.ContainsFunc(primaries(s), es.Primary.Started) {
+			started = append(started, name)
+		}
+	}
+	slices.Sort(started)
+	recoveries := map[string][]es.Recovery{}
+	if len(started) > 0 {
+		if recoveries, err = r.conn.Recoveries(ctx, started); err != nil {
+			return nil, fmt.Errorf("read recoveries: %w", err)
+		}
+	}
+	if j != nil && j.Plan != p.ID {
+		j = nil
+	}
+	running := runningShards(restores, r.name, p.Snapshot.Name)
+	w := make(world, len(p.Indices))
+	for i, planned := range p.Indices {
+		state, there := states[planned.Target]
+		known := ""
+		if j != nil {
+			known = j.uuid(i)
+		}
+		w[i] = inspected{planned: planned, shards: planned.Shards}
+		if there {
+			w[i].judge(state, recoveries[planned.Target], running, known, r.name, p.Snapshot.Name)
+		}
+	}
+	return w, nil
+}
+
+func primaries(s es.IndexState) []es.Primary {
+	var out []es.Primary
+	for _, p := range s.Primaries {
+		out = append(out, p)
+	}
+	return out
+}
+
+// shardKey names a shard by its index's UUID: a name may have been taken by another index meanwhile.
+type shardKey struct {
+	uuid  string
+	shard int
+}
+
+// runningShards are the states of the shards that restores of this snapshot work on.
+func runningShards(restores []es.RunningRestore, repository, snapshot string) map[shardKey]string {
+	out := map[shardKey]string{}
+	for _, x := range restores {
+		if x.Repository != repository || x.Snapshot != snapshot {
+			continue
+		}
+		for _, s := range x.Shards {
+			out[shardKey{s.Index.UUID, s.Shard}] = s.State
+		}
+	}
+	return out
+}
+
+// judge decides how an index that is there stands.
+func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map[shardKey]string, known, repository, snapshot string) {
+	x.uuid, x.open, x.shards = s.UUID, s.Open, max(s.Shards, x.shards)
+	byJournal := known != "" && strings.HasPrefix(s.UUID, known)
+	bySource := map[int]bool{}
+	for _, rec := range recoveries {
+		bySource[rec.Shard] = rec.Source.From(repository, snapshot)
+	}
+	ours, lost := byJournal, 0
+	for shard := range x.shards {
+		p, there := s.Primaries[shard]
+		state, inRestore := running[shardKey{s.UUID, shard}]
+		ours = ours || inRestore || p.Source.From(repository, snapshot) || (p.Started() && bySource[shard])
+		switch {
+		case p.Started():
+			x.started++
+			if bySource[shard] {
+				x.proven++
+			} else if byJournal {
+				x.proven++
+				x.disk = true
+			}
+		case state == es.RestoreFailure, there && p.State == "UNASSIGNED" && !inRestore && (p.Source.From(repository, snapshot) || p.Status == "no_valid_shard_copy"):
+			lost++
+			x.failures = append(x.failures, Failure{Index: x.planned.Target, Shard: shard, Reason: failureReason(p)})
+			x.restart = x.restart || (p.Source.Type == "EXISTING_STORE" && state == "")
+		}
+	}
+	switch {
+	case !ours || !s.Open:
+		x.standing, x.failures = foreign, nil
+	case lost > 0:
+		x.standing = broken
+	case x.started < x.shards:
+		x.standing = underway
+	case x.proven < x.shards:
+		x.standing = foreign
+	default:
+		x.standing = complete
+	}
+}
+
+// failureReason is the innermost cause in what the routing table says of a failed shard: a stack trace.
+func failureReason(p es.Primary) string {
+	if p.Source.Type == "EXISTING_STORE" && p.Status == "no_valid_shard_copy" {
+		return "the server was restarted before the shard was restored"
+	}
+	details := p.Details
+	if i := strings.LastIndex(details, "Caused by: "); i >= 0 {
+		details = details[i+len("Caused by: "):]
+	} else if i := strings.LastIndex(details, "; nested: "); i >= 0 {
+		details = details[i+len("; nested: "):]
+	}
+	details, _, _ = strings.Cut(strings.TrimSpace(details), "\n")
+	if details == "" {
+		details = "not assigned: " + p.Status
+	}
+	return details
+}

@@ -1,0 +1,98 @@
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+// journalSetting is where the cluster keeps our journal. Elasticsearch leaves everything below cluster.metadata to its
+// users, and keeps it through restarts.
+const journalSetting = "cluster.metadata.nuvlaops.restore"
+
+// limitSetting is what is raised for the time of a restore: as a transient setting, so that it does not outlive a restart
+// of the whole cluster.
+const limitSetting = "indices.recovery.max_bytes_per_sec"
+
+// journal is what a later call must know, of this process or of another one.
+type journal struct {
+	Plan         string    `json:"plan"`
+	Repository   string    `json:"repository"`
+	Snapshot     string    `json:"snapshot"`
+	SnapshotUUID string    `json:"snapshot_uuid"`
+	Started      time.Time `json:"started"`
+	// Limit is the transient limit of recovery before it was raised, "" for none; nil when it is put back.
+	Limit *string `json:"limit,omitempty"`
+	// ILM says that it was running, and that we stop it.
+	ILM bool `json:"ilm,omitempty"`
+	// Indices holds the beginnings of the UUIDs that the restore gave the plan's indices, in the plan's order.
+	Indices string `json:"indices,omitempty"`
+}
+
+// uuidLength is how much of a UUID is kept: 48 random bits, since the journal is a part of the cluster's state.
+const uuidLength = 8
+
+func (j *journal) pending() bool { return j.Limit != nil || j.ILM }
+
+// uuid is the beginning of the UUID of the plan's i-th index, "" when it is not known.
+func (j *journal) uuid(i int) string {
+	if at := i * uuidLength; at+uuidLength <= len(j.Indices) {
+		return strings.Trim(j.Indices[at:at+uuidLength], ".")
+	}
+	return ""
+}
+
+// remember keeps the UUIDs of the plan's indices and reports whether that is news. An empty one leaves what is known.
+func (j *journal) remember(uuids []string) bool {
+	var b strings.Builder
+	for i, u := range uuids {
+		if u == "" {
+			u = j.uuid(i)
+		}
+		b.WriteString((u + strings.Repeat(".", uuidLength))[:uuidLength])
+	}
+	news := b.String() != j.Indices
+	j.Indices = b.String()
+	return news
+}
+
+// readJournal returns nil when there is none.
+func (r *Repo) readJournal(ctx context.Context) (*journal, error) {
+	settings, err := r.conn.ClusterSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return journalIn(settings), nil
+}
+
+// journalIn: a journal that cannot be read is none; it is ours alone, so nobody else wrote it.
+func journalIn(s es.ClusterSettings) *journal {
+	var j journal
+	if text := s.Persistent[journalSetting]; text == "" || json.Unmarshal([]byte(text), &j) != nil || j.Plan == "" {
+		return nil
+	}
+	return &j
+}
+
+// writeJournal changes the journal and the limit in one request: never one without the other. A nil limit leaves it.
+func (r *Repo) writeJournal(ctx context.Context, j *journal, limit *string) error {
+	raw, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	transient := map[string]any{}
+	switch {
+	case limit != nil && *limit != "":
+		transient[limitSetting] = *limit
+	case limit != nil:
+		transient[limitSetting] = nil
+	}
+	if err := r.conn.PutClusterSettings(ctx, map[string]any{journalSetting: string(raw)}, transient); err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	return nil
+}

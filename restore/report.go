@@ -1,0 +1,163 @@
+package restore
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// Report says what a restore brought back, and what was and was not verified. It is plain data.
+type Report struct {
+	Repository   string    `json:"repository"`
+	Snapshot     string    `json:"snapshot"`
+	SnapshotUUID string    `json:"snapshot_uuid"`
+	SnapshotTime time.Time `json:"snapshot_time"`
+	Cluster      string    `json:"cluster"`
+	Started      time.Time `json:"started"`
+	// Took is the time of the call, in nanoseconds in JSON.
+	Took time.Duration `json:"took"`
+	// Shards is the number of primaries, Proven how many are started and came from the snapshot.
+	Shards int   `json:"shards"`
+	Proven int   `json:"proven"`
+	Bytes  int64 `json:"bytes"`
+	// AlreadyThere is the number of indices that an earlier call had restored.
+	AlreadyThere int `json:"already_there,omitempty"`
+	// Documents is the number of documents in the restored indices.
+	Documents int64         `json:"documents"`
+	Indices   []IndexReport `json:"indices"`
+	Failures  []Failure     `json:"failures,omitempty"`
+	// Verified and NotVerified are sentences.
+	Verified    []string `json:"verified,omitempty"`
+	NotVerified []string `json:"not_verified,omitempty"`
+}
+
+// States of an index in a report.
+const (
+	IndexProven  = "proven"  // each primary is started and came from the snapshot
+	IndexFailed  = "failed"  // a primary has finally failed
+	IndexRunning = "running" // primaries are being restored
+	IndexMissing = "missing" // it is not there
+	IndexUnknown = "unknown" // it is there, and nothing says that it came from the snapshot
+)
+
+// IndexReport is what is known of one index.
+type IndexReport struct {
+	Name   string `json:"name"` // in the snapshot
+	Target string `json:"target"`
+	State  string `json:"state"`
+	Shards int    `json:"shards"`
+	Proven int    `json:"proven"`
+	// Documents and Expected are nil where they were not counted, or are not in the manifest.
+	Documents *int64 `json:"documents,omitempty"`
+	Expected  *int64 `json:"expected,omitempty"`
+}
+
+// Failure is a shard, or an index as a whole (Shard is -1), that did not come back as it was.
+type Failure struct {
+	Index  string `json:"index"`
+	Shard  int    `json:"shard"`
+	Reason string `json:"reason"`
+}
+
+// String names the shard and the reason.
+func (f Failure) String() string {
+	if f.Shard < 0 {
+		return f.Index + ": " + f.Reason
+	}
+	return fmt.Sprintf("%s[%d]: %s", f.Index, f.Shard, f.Reason)
+}
+
+// OK reports whether everything that could be verified was found right.
+func (r *Report) OK() bool { return len(r.Failures) == 0 && r.Proven == r.Shards }
+
+func (p *Plan) report(started time.Time) *Report {
+	return &Report{Repository: p.Repository, Snapshot: p.Snapshot.Name, SnapshotUUID: p.Snapshot.UUID, SnapshotTime: p.Snapshot.Start,
+		Cluster: p.Cluster.Name, Started: started.UTC(), Bytes: p.Bytes}
+}
+
+var stateNames = map[standing]string{absent: IndexMissing, foreign: IndexUnknown, underway: IndexRunning, broken: IndexFailed, complete: IndexProven}
+
+// fill takes over what was seen.
+func (r *Report) fill(w world) {
+	r.Shards, r.Proven = w.proven()
+	r.Indices, r.Failures = r.Indices[:0], w.failures()
+	for _, x := range w {
+		r.Indices = append(r.Indices, IndexReport{Name: x.planned.Name, Target: x.planned.Target, State: stateNames[x.standing],
+			Shards: x.shards, Proven: x.proven, Expected: x.planned.Documents})
+		switch x.standing {
+		case absent:
+			r.Failures = append(r.Failures, Failure{Index: x.planned.Target, Shard: -1, Reason: "the index is not there"})
+		case foreign:
+			r.Failures = append(r.Failures, Failure{Index: x.planned.Target, Shard: -1, Reason: "nothing says that the index came from the snapshot"})
+		}
+	}
+}
+
+// err is nil when nothing has failed.
+func (r *Report) err() error {
+	if r.OK() {
+		return nil
+	}
+	reason := fmt.Sprintf("%d of %s are not proven", r.Shards-r.Proven, plural(r.Shards, "primary shard"))
+	resource := ""
+	if len(r.Failures) > 0 {
+		f := r.Failures[0]
+		reason = f.Reason
+		if f.Shard >= 0 {
+			resource = fmt.Sprintf("%s[%d]", f.Index, f.Shard)
+		} else {
+			resource = f.Index
+		}
+		if n := len(r.Failures) - 1; n > 0 {
+			reason += fmt.Sprintf(" (and %s)", plural(n, "more failure"))
+		}
+	}
+	return &nuvlaops.Error{Resource: resource, Reason: reason, Err: nuvlaops.ErrVerification,
+		Hint: "look at the report; apply the plan again to restore what has failed once more, or restore another snapshot"}
+}
+
+// String is the report for people.
+func (r *Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s/%s of %s into cluster %s\n", r.Repository, r.Snapshot, r.SnapshotTime.UTC().Format(time.RFC3339), r.Cluster)
+	fmt.Fprintf(&b, "%d of %s proven, %d documents, %s, %s\n", r.Proven, plural(r.Shards, "primary shard"), r.Documents, bytesText(r.Bytes), r.Took.Round(time.Millisecond))
+	for _, i := range r.Indices {
+		fmt.Fprintf(&b, "  %-40s %-8s %d/%d shards%s\n", i.Target, i.State, i.Proven, i.Shards, i.documentsText())
+	}
+	for _, list := range []struct {
+		title string
+		lines []string
+	}{{"verified", r.Verified}, {"not verified", r.NotVerified}} {
+		for _, line := range list.lines {
+			fmt.Fprintf(&b, "%s: %s\n", list.title, line)
+		}
+	}
+	for _, f := range r.Failures {
+		fmt.Fprintf(&b, "failed: %s\n", f)
+	}
+	return b.String()
+}
+
+func (i IndexReport) documentsText() string {
+	switch {
+	case i.Documents == nil:
+		return ""
+	case i.Expected == nil:
+		return fmt.Sprintf(", %d documents", *i.Documents)
+	}
+	return fmt.Sprintf(", %d documents of %d", *i.Documents, *i.Expected)
+}
+
+// bytesText writes bytes in the unit that fits.
+func bytesText(n int64) string {
+	v, units := float64(n), []string{"B", "kB", "MB", "GB", "TB", "PB"}
+	for len(units) > 1 && v >= 1000 {
+		v, units = v/1000, units[1:]
+	}
+	if units[0] == "B" {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", v, units[0])
+}

@@ -1,0 +1,104 @@
+package restore
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Request says what to restore. The zero value but for Snapshot restores nuvla-* into a cluster that has none of it.
+type Request struct {
+	// Snapshot is the name of the snapshot.
+	Snapshot string `json:"snapshot"`
+	// Indices are patterns of indices and data streams; one that begins with '-' takes away. Default nuvla-*.
+	Indices []string `json:"indices,omitempty"`
+	// RenamePrefix, when not empty, restores beside what is there: each index under its name with this before it.
+	RenamePrefix string `json:"rename_prefix,omitempty"`
+	// Replicas, when not nil, replaces index.number_of_replicas.
+	Replicas *int `json:"replicas,omitempty"`
+	// Settings are further index settings to replace, by their full names; an empty value takes one back to its default.
+	Settings map[string]string `json:"settings,omitempty"`
+	// WithoutAliases leaves the aliases of the indices out. They are left out as well when indices are renamed, or they
+	// would point to the original and to its copy.
+	WithoutAliases bool `json:"without_aliases,omitempty"`
+	// GlobalState restores also templates, pipelines, ILM policies and persistent settings, over what is there.
+	GlobalState bool `json:"global_state,omitempty"`
+	// AllowPartial restores also from a snapshot in which shards are missing: indices that miss one are left out.
+	AllowPartial bool `json:"allow_partial,omitempty"`
+	// DocumentTolerance is the share of documents by which an index may differ from the manifest, since it may have been
+	// written to while the snapshot was taken. Default 0.02; negative means not one. An index whose documents are all gone
+	// is never tolerated.
+	DocumentTolerance float64 `json:"document_tolerance,omitempty"`
+}
+
+func (q Request) withDefaults() Request {
+	if len(q.Indices) == 0 {
+		q.Indices = []string{"nuvla-*"}
+	}
+	if q.DocumentTolerance == 0 {
+		q.DocumentTolerance = 0.02
+	}
+	q.DocumentTolerance = max(0, q.DocumentTolerance)
+	if q.RenamePrefix != "" {
+		q.WithoutAliases = true
+	}
+	return q
+}
+
+var prefixForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
+
+func (q Request) validate() error {
+	switch {
+	case q.Snapshot == "" || strings.ContainsAny(q.Snapshot, "*,/ "):
+		return invalid(fmt.Sprintf("snapshot name %q is not one name", q.Snapshot), "choose the snapshot first")
+	case q.RenamePrefix != "" && !prefixForm.MatchString(q.RenamePrefix):
+		return invalid(fmt.Sprintf("rename prefix %q", q.RenamePrefix), "lower-case letters, digits, dots, hyphens and underscores, beginning with a letter or digit")
+	case q.Replicas != nil && *q.Replicas < 0:
+		return invalid(fmt.Sprintf("%d replicas", *q.Replicas), "0 or more")
+	case q.RenamePrefix != "" && q.GlobalState:
+		return invalid("global state together with renamed indices", "it would change what the originals use: restore it by itself")
+	}
+	for _, p := range q.Indices {
+		if _, err := path.Match(strings.TrimPrefix(p, "-"), ""); err != nil || strings.ContainsAny(p, ", ") || p == "" {
+			return invalid(fmt.Sprintf("pattern %q", p), "one pattern with * an entry")
+		}
+	}
+	for name := range q.Settings {
+		if !strings.HasPrefix(name, "index.") || name == "index.number_of_shards" || name == "index.version.created" {
+			return invalid(fmt.Sprintf("setting %q cannot be replaced", name), "full names of index settings, such as index.number_of_replicas; shards cannot change")
+		}
+	}
+	return nil
+}
+
+// selects reports whether the patterns let a name through; the last that matches decides.
+func (q Request) selects(name string) bool {
+	in := false
+	for _, p := range q.Indices {
+		pattern, negative := strings.CutPrefix(p, "-")
+		if ok, _ := path.Match(pattern, name); ok {
+			in = !negative
+		}
+	}
+	return in
+}
+
+// target is the name under which an index is restored. Backing indices of data streams keep their .ds- in front.
+func (q Request) target(name, stream string) string {
+	if rest, found := strings.CutPrefix(name, ".ds-"); found && stream != "" && q.RenamePrefix != "" {
+		return ".ds-" + q.RenamePrefix + rest
+	}
+	return q.RenamePrefix + name
+}
+
+var backingForm = regexp.MustCompile(`^(?:(?:shrink|partial|restored|downsample|fm-clone)-[^.]*)?\.ds-(.+)-\d{4}\.\d{2}\.\d{2}-\d{6,}$`)
+
+// streamOf finds the data stream that an index backs, by its name: a snapshot's description does not say.
+func streamOf(index string, streams []string) string {
+	if m := backingForm.FindStringSubmatch(index); m != nil && slices.Contains(streams, m[1]) {
+		return m[1]
+	}
+	return ""
+}

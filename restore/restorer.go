@@ -1,0 +1,107 @@
+package restore
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+// Client sends a request to Elasticsearch: go-elasticsearch v8 and v9 clients fit. Switch the client's own retries off
+// (DisableRetry).
+type Client interface {
+	Perform(*http.Request) (*http.Response, error)
+}
+
+// Restorer restores snapshots of one repository and proves that they came back.
+//
+// Choose, Plan and Verify read only. Apply does what a plan says and no more. Every call may be made again.
+type Restorer interface {
+	// Choose finds the snapshot to restore: complete ones only, unless a partial one is asked for by name. Errors:
+	// ErrNotFound, saying what was there; ErrPartial.
+	Choose(ctx context.Context, sel Selector) (*Snapshot, error)
+	// Plan reads the snapshot and the cluster and says what would be restored and what stands in the way. The error is
+	// about reading; what stands in the way is in Plan.Findings.
+	Plan(ctx context.Context, req Request) (*Plan, error)
+	// Apply restores, follows and verifies. A plan with findings of severity Error is refused (ErrRefused), and so is a
+	// world that is not what the plan saw (ErrConflict). Called again with the same plan it goes on where the first
+	// call was, restores what has failed again, and finds done what is done. It ends when all primaries are started, or
+	// when one has finally failed (ErrVerification). When the context ends, the restore goes on in the server, and the
+	// error says so. The report is returned beside an error as soon as a restore was begun.
+	Apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*Report, error)
+	// Verify proves that each primary of the plan is started and came from the plan's snapshot, and compares the
+	// documents with the snapshot's manifest. A difference is an error that matches ErrVerification, beside the report.
+	Verify(ctx context.Context, plan *Plan) (*Report, error)
+}
+
+// Options of a Repo. The zero value is right for most.
+type Options struct {
+	// Retry is the policy for reads and for writes that may be repeated. It is also how long Apply waits for a server
+	// that restarts.
+	Retry nuvlaops.RetryPolicy
+	// Log gets a debug record for each retry and an info record for each change. Nil discards.
+	Log *slog.Logger
+}
+
+// ApplyOptions says how to restore.
+type ApplyOptions struct {
+	// BytesPerSecond is the limit of recovery of each node for the time of the restore. Default 1 GiB/s; negative leaves
+	// the cluster's own limits.
+	BytesPerSecond int64
+	// KeepGoing restores the other shards to their end after one has failed, and then reports all that have failed.
+	KeepGoing bool
+	// Progress is called about once a second, never by two goroutines at a time.
+	Progress func(nuvlaops.Progress)
+}
+
+// Repo is a Restorer from one repository of an Elasticsearch cluster. It holds nothing that needs closing.
+type Repo struct {
+	conn *es.Conn
+	name string
+	log  *slog.Logger
+	now  func() time.Time
+}
+
+var _ Restorer = (*Repo)(nil)
+
+// New returns a Repo for the repository of this name. Nothing is sent.
+func New(client Client, repository string, opts *Options) (*Repo, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if err := o.validate(client, repository); err != nil {
+		return nil, nuvlaops.Wrap("restore.New", repository, err)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Repo{conn: &es.Conn{Client: client, Retry: o.Retry, Log: o.Log}, name: repository, log: o.Log, now: time.Now}, nil
+}
+
+func (o Options) validate(client Client, repository string) error {
+	switch v := reflect.ValueOf(client); {
+	case client == nil || (v.Kind() == reflect.Pointer && v.IsNil()):
+		return invalid("no client", "hand in an Elasticsearch client")
+	case repository == "" || strings.ContainsAny(repository, "*, /\\"):
+		return invalid("repository name is not one name", "name the snapshot repository, without wildcards")
+	}
+	return o.Retry.Validate()
+}
+
+func invalid(reason, hint string) error {
+	return &nuvlaops.Error{Reason: reason, Hint: hint, Err: nuvlaops.ErrInvalid}
+}
+
+// resource names a snapshot in errors and reports.
+func (r *Repo) resource(snapshot string) string {
+	if snapshot == "" {
+		return r.name
+	}
+	return r.name + "/" + snapshot
+}
