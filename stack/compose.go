@@ -119,6 +119,9 @@ func (c *compose) needs(services []string) needs {
 	}
 	for _, name := range services {
 		v := c.Services[name]
+		if len(v.Networks) == 0 { // then it joins the one of this name, declared or not
+			add(&n.networks, c.Networks["default"], "default")
+		}
 		for key := range v.Networks {
 			add(&n.networks, c.Networks[key], key)
 		}

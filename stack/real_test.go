@@ -24,7 +24,16 @@ import (
 	"github.com/nuvla/nuvlaops/stack"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	if text := os.Getenv(stepEnv); text != "" {
+		if err := runStep(text); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
+	testenv.Main(m)
+}
 
 // bench is a real Swarm with an image to run services of, and a stack name of the test's own.
 type bench struct {
