@@ -18,6 +18,9 @@ const (
 type ApplyOptions struct {
 	// Force goes on although consumers are alive or others change the queue.
 	Force bool
+	// Prune removes entries that no open job stands behind, and those of jobs that have another entry before; never one
+	// that is locked.
+	Prune bool
 	// DryRun compares with the queue and writes nothing.
 	DryRun bool
 	// Batch is the most operations in a transaction, 2 to 500 (one of them is the rebuild's own). Default 500.
@@ -62,6 +65,9 @@ type Result struct {
 	// Present counts jobs that were on the queue already; Consumed those whose entry was there and is gone.
 	Present  int `json:"present"`
 	Consumed int `json:"consumed,omitempty"`
+	// Pruned counts entries that were removed; ToPrune is what a dry run would remove.
+	Pruned  int `json:"pruned,omitempty"`
+	ToPrune int `json:"to_prune,omitempty"`
 	// Dropped counts jobs of the plan that ended or were consumed before they were written.
 	Dropped int `json:"dropped,omitempty"`
 	// Transactions that were sent; Resolved counts those whose reply was lost and whose outcome was found by listing again.
@@ -94,7 +100,11 @@ func (r *Rebuilder) apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*
 	}
 	if opts.DryRun {
 		result.ToWrite = len(w.todo) + len(w.young)
+		result.ToPrune = len(w.toPrune())
 		return result, nil
+	}
+	if err := w.prune(ctx); err != nil {
+		return result, fmt.Errorf("prune: %w", err)
 	}
 	if err := w.writeAll(ctx); err != nil {
 		return result, err

@@ -3,8 +3,9 @@ package zkjobs_test
 import (
 	"context"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func versions() []string { return []string{testenv.ZooKeeper34, testenv.ZooKeepe
 func onEach(t *testing.T, test func(t *testing.T, q *queue)) {
 	t.Helper()
 	for _, v := range versions() {
-		t.Run(v, func(t *testing.T) { test(t, newQueue(t, testenv.SharedZooKeeper(t, v).Addr())) })
+		t.Run(v, func(t *testing.T) { test(t, newQueueOf(t, v)) })
 	}
 }
 
@@ -50,6 +51,11 @@ func newQueue(t testing.TB, addr string) *queue {
 	}
 	t.Cleanup(raw.Close)
 	return &queue{t: t, addr: addr, path: fmt.Sprintf("/job-%d", queues.Add(1)), raw: raw}
+}
+
+func newQueueOf(t testing.TB, version string) *queue {
+	t.Helper()
+	return newQueue(t, testenv.SharedZooKeeper(t, version).Addr())
 }
 
 // must is for what cannot fail unless the test is wrong.
@@ -102,6 +108,40 @@ func (q *queue) lock(name string) {
 	must[string](q.t)(q.raw.Create(q.path+"/taken/"+name, []byte("somebody"), zk.FlagEphemeral, zk.WorldACL(zk.PermAll)))
 }
 
+// consume removes an entry as kazoo does.
+func (q *queue) consume(name string) {
+	q.t.Helper()
+	if err := q.raw.Delete(q.path+"/entries/"+name, -1); err != nil {
+		q.t.Fatal(err)
+	}
+}
+
+// entries reads the queue, in its order.
+func (q *queue) entries() []zkjobs.Entry {
+	q.t.Helper()
+	taken, _, err := q.raw.Children(q.path + "/taken")
+	if err != nil && err != zk.ErrNoNode {
+		q.t.Fatal(err)
+	}
+	names := q.names()
+	list := make([]zkjobs.Entry, len(names))
+	var all sync.WaitGroup
+	limit := make(chan struct{}, 64)
+	for i, name := range names {
+		limit <- struct{}{}
+		all.Go(func() {
+			defer func() { <-limit }()
+			data, _, err := q.raw.Get(q.path + "/entries/" + name)
+			if err != nil {
+				q.t.Errorf("read %s: %v", name, err)
+			}
+			list[i] = zkjobs.Entry{Name: name, ID: string(data), Taken: slices.Contains(taken, name)}
+		})
+	}
+	all.Wait()
+	return list
+}
+
 // names lists the entries in the queue's order.
 func (q *queue) names() []string {
 	q.t.Helper()
@@ -112,7 +152,7 @@ func (q *queue) names() []string {
 	if err != nil {
 		q.t.Fatal(err)
 	}
-	sort.Strings(names)
+	slices.Sort(names)
 	return names
 }
 
@@ -120,12 +160,8 @@ func (q *queue) names() []string {
 func (q *queue) ids() []string {
 	q.t.Helper()
 	var ids []string
-	for _, name := range q.names() {
-		data, _, err := q.raw.Get(q.path + "/entries/" + name)
-		if err != nil {
-			q.t.Fatal(err)
-		}
-		ids = append(ids, name[6:9]+" "+string(data))
+	for _, e := range q.entries() {
+		ids = append(ids, e.Name[6:9]+" "+e.ID)
 	}
 	return ids
 }

@@ -86,7 +86,7 @@ type Plan struct {
 	// Left counts what was left out; LeftOut holds the first 1,000 of each reason but the ordinary ones (pull, final).
 	Left    map[Reason]int `json:"left,omitempty"`
 	LeftOut []LeftOut      `json:"left_out,omitempty"`
-	// Extra are entries that no open job stands behind; Doubled those of a job that has another entry before.
+	// Extra are entries that no open job stands behind, and that were there before the jobs were read; Doubled those of a job that has another entry before.
 	Extra   []Entry `json:"extra,omitempty"`
 	Doubled []Entry `json:"doubled,omitempty"`
 	// Busy says what shows that the queue is in use; Apply then wants Force.
@@ -132,34 +132,73 @@ func (r *Rebuilder) plan(ctx context.Context, opts PlanOptions) (*Plan, error) {
 	return plan, nil
 }
 
-// read takes the jobs that belong on the queue and puts them in its order.
-func (p *Plan) read(ctx context.Context, source Source, now func() time.Time) error {
-	notBefore := p.Opts.NotBefore
+// NewPlan makes a plan of jobs and of what a queue holds, in the queue's order: for sources and queues that are not in
+// Elasticsearch and ZooKeeper, such as those of tests.
+func NewPlan(path string, at time.Time, jobs []Job, queue []Entry, opts PlanOptions) *Plan {
+	p := &Plan{Path: path, At: at, Opts: opts, Left: map[Reason]int{}}
+	notBefore := p.notBefore()
+	for _, job := range jobs {
+		p.sortIn(job, notBefore)
+	}
+	p.order()
+	l := listingOf(queue)
+	p.compare(l, l)
+	p.mark, p.known = mark{}, nil
+	p.summarize()
+	return p
+}
+
+func listingOf(queue []Entry) *listing {
+	l := &listing{entries: make([]entry, len(queue))}
+	for i, e := range queue {
+		l.entries[i] = entry{name: e.Name, id: e.ID, taken: e.Taken}
+	}
+	return l
+}
+
+// notBefore is the earliest creation that is taken; zero for no limit.
+func (p *Plan) notBefore() time.Time {
+	limit := p.Opts.NotBefore
 	if p.Opts.MaxAge > 0 {
-		if limit := p.At.Add(-p.Opts.MaxAge); limit.After(notBefore) {
-			notBefore = limit
+		if l := p.At.Add(-p.Opts.MaxAge); l.After(limit) {
+			limit = l
 		}
 	}
+	return limit
+}
+
+// sortIn takes a job, or leaves it out.
+func (p *Plan) sortIn(job Job, notBefore time.Time) {
+	reason := p.Opts.reason(job, notBefore)
+	if reason == "" && checkJob(&job) {
+		reason = LeftInvalid
+	}
+	if reason != "" {
+		p.leave(job, reason)
+		return
+	}
+	p.Jobs = append(p.Jobs, Planned{Job: job, Do: Add})
+}
+
+func (p *Plan) order() {
+	slices.SortFunc(p.Jobs, func(a, b Planned) int { return compareJobs(&a.Job, &b.Job) })
+}
+
+// read takes the jobs that belong on the queue and puts them in its order.
+func (p *Plan) read(ctx context.Context, source Source, now func() time.Time) error {
+	notBefore := p.notBefore()
 	report := newReporter("zkjobs.Plan", p.Path, p.Opts.Progress, now)
 	for job, err := range source.Jobs(ctx) {
 		if err != nil {
 			return fmt.Errorf("read jobs: %w", err)
 		}
-		reason := p.Opts.reason(job, notBefore)
-		if reason == "" && checkJob(&job) {
-			reason = LeftInvalid
-		}
-		if reason != "" {
-			p.leave(job, reason)
-		} else {
-			p.Jobs = append(p.Jobs, Planned{Job: job, Do: Add})
-		}
+		p.sortIn(job, notBefore)
 		report.each("reading jobs", len(p.Jobs), 0, "jobs")
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	slices.SortFunc(p.Jobs, func(a, b Planned) int { return compareJobs(&a.Job, &b.Job) })
+	p.order()
 	report.end("reading jobs", len(p.Jobs), len(p.Jobs), "jobs")
 	return nil
 }
@@ -191,6 +230,8 @@ func (p *Plan) compare(before, after *listing) {
 	}
 	p.place(index, after)
 	p.placeGone(index, before, after)
+	// The job behind an entry that is new may be as new, and not among those that were read.
+	p.Extra = slices.DeleteFunc(p.Extra, func(e Entry) bool { _, old := before.find(e.Name); return !old })
 	p.mark, p.known = after.mark, after
 	p.Busy = busy(before, after)
 }

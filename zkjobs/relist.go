@@ -155,3 +155,18 @@ func (w *writer) noteGone(known, l *listing) {
 		}
 	}
 }
+
+// notePlanGone does the same for entries that were there when the plan was made.
+func (w *writer) notePlanGone(l *listing) {
+	known := w.plan.known
+	if l.mark.deleted == 0 || (known != nil && (known.mark.deleted == l.mark.deleted || !sameQueue(known, l))) {
+		return
+	}
+	for i := range w.plan.Jobs {
+		if name := w.plan.Jobs[i].Entry; name != "" {
+			if _, still := l.find(name); !still {
+				w.gone[int32(i)] = true
+			}
+		}
+	}
+}

@@ -65,17 +65,28 @@ func (r *Rebuilder) verify(ctx context.Context, plan *Plan) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	index := make(map[string]int32, len(plan.Jobs))
-	for i := range plan.Jobs {
-		index[plan.Jobs[i].ID] = int32(i)
+	report := plan.compareAll(l)
+	return report, report.err()
+}
+
+// Compare compares what a queue holds, in its order, with what the plan wants there. A difference is an error that
+// matches ErrVerification; the report is returned beside it.
+func (p *Plan) Compare(queue []Entry) (*Report, error) {
+	report := p.compareAll(listingOf(queue))
+	return report, nuvlaops.Wrap("zkjobs.Compare", p.Path, report.err())
+}
+
+func (p *Plan) compareAll(l *listing) *Report {
+	index := make(map[string]int32, len(p.Jobs))
+	for i := range p.Jobs {
+		index[p.Jobs[i].ID] = int32(i)
 	}
 	for n := range l.entries {
 		if i, wanted := index[l.entries[n].id]; wanted {
 			l.entries[n].job = i + 1
 		}
 	}
-	report := plan.verify(l, func(i int) bool { return plan.Jobs[i].Do == Consumed }, func(*entry) bool { return true })
-	return report, report.err()
+	return p.verify(l, func(i int) bool { return p.Jobs[i].Do == Consumed }, func(*entry) bool { return true })
 }
 
 // verify is the verification at the end of an Apply: the names that the transactions returned against the children. The

@@ -62,6 +62,7 @@ func (w *writer) open(ctx context.Context) error {
 		return errBusy(signs)
 	}
 	w.base, w.mark = l, l.mark
+	w.notePlanGone(l)
 	w.choose()
 	if changed && len(w.todo)+len(w.young) > 0 { // the jobs may have changed as well
 		return w.lookAgain(ctx)

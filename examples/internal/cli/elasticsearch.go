@@ -8,28 +8,47 @@ import (
 	"github.com/elastic/go-elasticsearch/v8"
 )
 
-// Elasticsearch makes a client for one address. Credentials come from the environment, never from an argument:
+// Elasticsearch makes a client for one address, or for several of one cluster. The port defaults to 9200. Credentials come from the environment, never from an argument:
 // ES_API_KEY, or ES_USERNAME and ES_PASSWORD. The client's own retries are off: the SDK has one retry layer.
-func Elasticsearch(address string) (*elasticsearch.Client, error) {
-	if !strings.Contains(address, "://") {
-		address = "http://" + address
+func Elasticsearch(addresses ...string) (*elasticsearch.Client, error) {
+	var full []string
+	for _, address := range addresses {
+		a, err := checkAddress(address)
+		if err != nil {
+			return nil, err
+		}
+		full = append(full, a)
 	}
-	u, err := url.Parse(address)
-	switch {
-	case err != nil || u.Host == "":
-		return nil, Usagef("%q is not an address of Elasticsearch: want http://HOST:PORT", redact(address))
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, Usagef("%q is not an address of Elasticsearch: the scheme is http or https", redact(address))
-	case u.User != nil:
-		return nil, Usagef("credentials do not belong into the address: set ES_USERNAME and ES_PASSWORD, or ES_API_KEY")
+	if len(full) == 0 {
+		return nil, Usagef("no address of Elasticsearch")
 	}
 	return elasticsearch.NewClient(elasticsearch.Config{
-		Addresses:    []string{address},
+		Addresses:    full,
 		APIKey:       os.Getenv("ES_API_KEY"),
 		Username:     os.Getenv("ES_USERNAME"),
 		Password:     os.Getenv("ES_PASSWORD"),
 		DisableRetry: true,
 	})
+}
+
+// checkAddress completes an address, or says what is wrong with it.
+func checkAddress(address string) (string, error) {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return "", Usagef("%q is not an address of Elasticsearch: want http://HOST:PORT", redact(address))
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "", Usagef("%q is not an address of Elasticsearch: the scheme is http or https", redact(address))
+	case u.User != nil:
+		return "", Usagef("credentials do not belong into the address: set ES_USERNAME and ES_PASSWORD, or ES_API_KEY")
+	}
+	if u.Port() == "" {
+		u.Host += ":9200"
+	}
+	return u.String(), nil
 }
 
 // redact cuts off what may be a password.

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/zkjobs"
+)
+
+type config struct {
+	esHosts, zkHosts hosts
+	index, path      string
+	allowNone, json  bool
+	verifyOnly       bool
+	includeRunning   bool
+	timeout          time.Duration
+	plan             zkjobs.PlanOptions
+	apply            zkjobs.ApplyOptions
+}
+
+// hosts is a flag that takes several addresses: divided by spaces or commas, or given again.
+type hosts []string
+
+func (h *hosts) String() string { return strings.Join(*h, ",") }
+
+func (h *hosts) Set(s string) error {
+	fields := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
+	if len(fields) == 0 {
+		return fmt.Errorf("no address in %q", s)
+	}
+	*h = append(*h, fields...)
+	return nil
+}
+
+func parse(args []string, stderr io.Writer) (config, error) {
+	var c config
+	fs := flag.NewFlagSet("rebuild-queue", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Var(&c.esHosts, "es-hosts", "Elasticsearch `hosts` as HOST or URL, divided by spaces or commas, or repeated (default es)")
+	fs.Var(&c.zkHosts, "zk-hosts", "ZooKeeper `hosts`, divided by spaces or commas, or repeated (default zk:2181)")
+	fs.StringVar(&c.index, "index", "nuvla-job", "index of the job documents")
+	fs.StringVar(&c.path, "path", "/job", "path of the queue in ZooKeeper")
+	fs.BoolVar(&c.apply.DryRun, "dry-run", false, "show what would be done, and write nothing")
+	fs.BoolVar(&c.verifyOnly, "verify-only", false, "compare the queue with the jobs, reading every entry, and write nothing")
+	fs.BoolVar(&c.json, "json", false, "print one JSON object with plan, result and report")
+	fs.DurationVar(&c.plan.MaxAge, "max-age", 0, "leave out jobs created earlier than this `duration` ago, such as 720h (default no limit)")
+	fs.BoolVar(&c.includeRunning, "include-running", true, "queue RUNNING jobs too; they run again from the start")
+	fs.IntVar(&c.apply.Batch, "batch", 500, "operations in a transaction, 2 to 500")
+	fs.Float64Var(&c.apply.Rate, "rate", 0, "most jobs written in a second (default no limit)")
+	fs.BoolVar(&c.apply.Prune, "prune", false, "remove unlocked entries without an open job, and doubled ones")
+	fs.BoolVar(&c.apply.Force, "force", false, "go on although consumers or producers are alive")
+	fs.BoolVar(&c.allowNone, "allow-none", false, "take an index without an open job for a system without work")
+	fs.DurationVar(&c.timeout, "timeout", 0, "give up after this `duration` (default no limit)")
+	if err := cli.Parse(fs, args); err != nil {
+		return c, err
+	}
+	if len(c.esHosts) == 0 {
+		c.esHosts = hosts{"es"}
+	}
+	if len(c.zkHosts) == 0 {
+		c.zkHosts = hosts{"zk:2181"}
+	}
+	c.plan.WithoutRunning = !c.includeRunning
+	return c, nil
+}

@@ -1,0 +1,125 @@
+// Command rebuild-queue rebuilds Nuvla's job queue in ZooKeeper from the job documents in Elasticsearch: each job that
+// belongs there exactly once, at its priority, in its order. It may be called again at any time: what is there is left
+// alone.
+//
+//	docker run --network nuvla-backend IMAGE rebuild-queue
+//
+// It exits with 0 when the queue is verified, 1 on a failure, 2 on a usage error, 4 when a time limit passed, 5 when
+// consumers or producers are alive (see --force), 11 when it refused, 12 when the verification failed, and 130 when it
+// was interrupted.
+//
+// Credentials come from the environment: ES_API_KEY or ES_USERNAME and ES_PASSWORD; ZK_USERNAME and ZK_PASSWORD.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/zkjobs"
+)
+
+func main() { cli.Main("rebuild-queue", run) }
+
+// output is what --json prints.
+type output struct {
+	Plan   *zkjobs.Plan   `json:"plan,omitempty"`
+	Result *zkjobs.Result `json:"result,omitempty"`
+	Report *zkjobs.Report `json:"report,omitempty"`
+	Error  string         `json:"error,omitempty"`
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	cfg, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	if cfg.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, cfg.timeout)
+		defer cancel()
+	}
+	p := &program{config: cfg, screen: cli.NewScreen(stderr)}
+	err = p.run(ctx)
+	if printErr := p.print(stdout, err); err == nil {
+		err = printErr
+	}
+	return err
+}
+
+type program struct {
+	config
+	screen *cli.Screen
+	out    output
+}
+
+func (p *program) run(ctx context.Context) error {
+	client, err := cli.Elasticsearch(p.esHosts...)
+	if err != nil {
+		return err
+	}
+	source, err := zkjobs.NewDocuments(client, &zkjobs.DocumentsOptions{Index: p.index, AllowNone: p.allowNone})
+	if err != nil {
+		return err
+	}
+	conn, err := zkjobs.Connect(ctx, p.zkHosts, &zkjobs.ConnectOptions{User: os.Getenv("ZK_USERNAME"), Password: os.Getenv("ZK_PASSWORD")})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	rebuilder, err := zkjobs.New(source, conn, &zkjobs.Options{Path: p.path})
+	if err != nil {
+		return err
+	}
+	return p.rebuild(ctx, rebuilder)
+}
+
+func (p *program) rebuild(ctx context.Context, r zkjobs.JobQueueRebuilder) (err error) {
+	p.plan.Progress, p.apply.Progress = p.screen.Progress, p.screen.Progress
+	if p.out.Plan, err = r.Plan(ctx, p.plan); err != nil {
+		return err
+	}
+	p.screen.Text(p.out.Plan.String())
+	if p.verifyOnly {
+		p.out.Report, err = r.Verify(ctx, p.out.Plan)
+		return err
+	}
+	p.out.Result, err = r.Apply(ctx, p.out.Plan, p.apply)
+	if p.out.Result != nil {
+		p.out.Report = p.out.Result.Report
+	}
+	return err
+}
+
+// print writes the result to standard output: text for people, or one JSON object.
+func (p *program) print(stdout io.Writer, failure error) error {
+	if p.json {
+		if failure != nil {
+			p.out.Error = failure.Error()
+		}
+		if p.out.Result != nil {
+			p.out.Report = nil // it is in there
+		}
+		return json.NewEncoder(stdout).Encode(p.out)
+	}
+	if res := p.out.Result; res != nil {
+		fmt.Fprintf(stdout, "%d written in %v, %d were there", res.Written, res.Elapsed.Round(1e6), res.Present)
+		for _, more := range []struct {
+			n    int
+			text string
+		}{{res.ToWrite, "would be written"}, {res.ToPrune, "would be removed"}, {res.Pruned, "removed"},
+			{res.Resolved, "lost replies resolved"}, {res.Dropped, "ended meanwhile"}, {res.Consumed, "consumed meanwhile"}} {
+			if more.n > 0 {
+				fmt.Fprintf(stdout, ", %d %s", more.n, more.text)
+			}
+		}
+		fmt.Fprintln(stdout)
+	}
+	if p.out.Report != nil {
+		fmt.Fprint(stdout, p.out.Report)
+	}
+	return nil
+}

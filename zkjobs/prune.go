@@ -1,0 +1,69 @@
+package zkjobs
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/go-zookeeper/zk"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// toPrune lists the entries that the plan found to be too many and that are still there, unlocked.
+func (w *writer) toPrune() []string {
+	if !w.opts.Prune {
+		return nil
+	}
+	var names []string
+	for _, e := range slices.Concat(w.plan.Extra, w.plan.Doubled) {
+		if i, found := w.base.find(e.Name); found && !w.base.entries[i].taken && w.base.entries[i].id == e.ID {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+// prune removes entries as a consumer does: it locks each first, in the transaction that removes it. What a consumer
+// locked meanwhile stays.
+func (w *writer) prune(ctx context.Context) error {
+	names := w.toPrune()
+	if len(names) == 0 {
+		return nil
+	}
+	for part := range slices.Chunk(names, w.opts.Batch/3+1) {
+		err := w.remove(ctx, part)
+		for i := 0; errors.Is(err, nuvlaops.ErrExists) || errors.Is(err, nuvlaops.ErrNotFound); i++ { // one is locked or gone: one by one
+			if i == len(part) {
+				err = nil
+				break
+			}
+			if err := w.remove(ctx, part[i:i+1]); err != nil && !errors.Is(err, nuvlaops.ErrExists) && !errors.Is(err, nuvlaops.ErrNotFound) {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+		w.report.end("pruning", w.result.Pruned, len(names), "entries")
+	}
+	return w.relist(ctx)
+}
+
+// remove takes entries from the queue in one transaction. One whose reply is lost may be sent again: what is removed
+// cannot be removed twice, and is not counted.
+func (w *writer) remove(ctx context.Context, names []string) error {
+	root := w.r.conn.chroot + w.r.opts.Path
+	var ops []any
+	for _, name := range names {
+		ops = append(ops,
+			&zk.CreateRequest{Path: root + takenNode + "/" + name, Data: []byte(w.run), Acl: w.r.opts.acl(), Flags: zk.FlagEphemeral},
+			&zk.DeleteRequest{Path: root + entriesNode + "/" + name, Version: -1},
+			&zk.DeleteRequest{Path: root + takenNode + "/" + name, Version: -1})
+	}
+	_, err := read(ctx, w.r.conn, func() ([]zk.MultiResponse, error) { return w.r.conn.zk.Multi(ops...) })
+	if err == nil {
+		w.result.Pruned += len(names)
+	}
+	return err
+}

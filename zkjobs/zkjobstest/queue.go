@@ -1,0 +1,165 @@
+package zkjobstest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/zkjobs"
+)
+
+// Queue is a job queue in memory, and the zkjobs.JobQueueRebuilder of it. The zero value is an empty queue without jobs.
+type Queue struct {
+	mu      sync.Mutex
+	jobs    []zkjobs.Job
+	entries []zkjobs.Entry
+	changes int // of the entries, by whomever
+	made    int // entries ever
+	plans   map[*zkjobs.Plan]int
+}
+
+var _ zkjobs.JobQueueRebuilder = (*Queue)(nil)
+
+const path = "/job"
+
+// SetJobs says which jobs there are.
+func (q *Queue) SetJobs(jobs ...zkjobs.Job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.jobs = slices.Clone(jobs)
+}
+
+// Put puts an entry on the queue, as an api-server does, and returns its name.
+func (q *Queue) Put(priority int, id string) string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.put(priority, id)
+}
+
+func (q *Queue) put(priority int, id string) string {
+	name := fmt.Sprintf("entry-%03d-%010d", priority, q.made)
+	q.made++
+	q.changes++
+	q.entries = append(q.entries, zkjobs.Entry{Name: name, ID: id})
+	slices.SortFunc(q.entries, func(a, b zkjobs.Entry) int { return cmp.Compare(a.Name, b.Name) })
+	return name
+}
+
+// Lock takes an entry into an executor's hands.
+func (q *Queue) Lock(name string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.entries {
+		if q.entries[i].Name == name {
+			q.entries[i].Taken = true
+		}
+	}
+}
+
+// Consume removes an entry, as an executor does that has run its job.
+func (q *Queue) Consume(name string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.changes++
+	q.entries = slices.DeleteFunc(q.entries, func(e zkjobs.Entry) bool { return e.Name == name })
+}
+
+// Entries returns what is on the queue, in its order.
+func (q *Queue) Entries() []zkjobs.Entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Clone(q.entries)
+}
+
+// Plan compares the jobs with the queue.
+func (q *Queue) Plan(ctx context.Context, opts zkjobs.PlanOptions) (*zkjobs.Plan, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil, nuvlaops.Wrap("zkjobstest.Plan", path, context.Cause(ctx))
+	}
+	if opts.MaxAge < 0 {
+		return nil, &nuvlaops.Error{Op: "zkjobstest.Plan", Resource: "PlanOptions.MaxAge", Err: nuvlaops.ErrInvalid}
+	}
+	plan := zkjobs.NewPlan(path, time.Now(), q.jobs, q.entries, opts)
+	if q.plans == nil {
+		q.plans = map[*zkjobs.Plan]int{}
+	}
+	q.plans[plan] = q.changes
+	return plan, nil
+}
+
+// Apply puts the missing jobs on the queue.
+func (q *Queue) Apply(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyOptions) (*zkjobs.Result, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	res := &zkjobs.Result{}
+	if err := q.check(ctx, plan, opts); err != nil {
+		return res, nuvlaops.Wrap("zkjobstest.Apply", path, err)
+	}
+	there := map[string]bool{}
+	for _, e := range q.entries {
+		there[e.ID] = true
+	}
+	for _, job := range plan.Jobs {
+		switch {
+		case there[job.ID]:
+			res.Present++
+		case job.Do != zkjobs.Add && job.Do != zkjobs.Settle: // it was there
+			res.Consumed++
+		case opts.DryRun:
+			res.ToWrite++
+		default:
+			q.put(job.Priority, job.ID)
+			res.Written++
+		}
+	}
+	if opts.DryRun {
+		return res, nil
+	}
+	report, err := plan.Compare(q.entries)
+	if report.Missing.Count == res.Consumed && report.Doubled.Count == 0 {
+		err = nil // what was wrong before and what was consumed is not ours to answer for
+	}
+	res.Report = report
+	return res, err
+}
+
+func (q *Queue) check(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyOptions) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case plan == nil, opts.Batch < 0, opts.Batch == 1, opts.Batch > 500, opts.Rate < 0:
+		return &nuvlaops.Error{Reason: "no plan, or an option out of range", Err: nuvlaops.ErrInvalid}
+	case opts.Force:
+		return nil
+	}
+	planned := map[string]bool{}
+	for _, job := range plan.Jobs {
+		planned[job.ID] = true
+	}
+	changes, known := q.plans[plan]
+	for _, e := range q.entries {
+		if e.Taken {
+			return &nuvlaops.Error{Reason: "consumers are alive", Err: nuvlaops.ErrBusy}
+		}
+		if known && changes != q.changes && !planned[e.ID] && !slices.Contains(plan.Extra, e) {
+			return &nuvlaops.Error{Reason: "the queue grew since the plan", Err: nuvlaops.ErrBusy}
+		}
+	}
+	return nil
+}
+
+// Verify compares the queue with the plan.
+func (q *Queue) Verify(ctx context.Context, plan *zkjobs.Plan) (*zkjobs.Report, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil, nuvlaops.Wrap("zkjobstest.Verify", path, context.Cause(ctx))
+	}
+	return plan.Compare(q.entries)
+}
