@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -32,7 +33,8 @@ type process struct {
 	kept     bool
 	stop     chan struct{} // closed when closing begins
 	inFlight sync.WaitGroup
-	watch    sync.Once // for signals, in tests
+	watch    sync.Once   // for signals, in tests
+	ending   atomic.Bool // since a signal came
 
 	network network
 	shared  shared

@@ -56,6 +56,7 @@ func (p *process) onSignal() {
 		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 		go func() {
 			s := <-signals
+			p.ending.Store(true)
 			ctx, cancel := context.WithTimeout(context.Background(), removalTime)
 			defer cancel()
 			fmt.Fprintf(os.Stderr, "testenv: %v: removing what the tests have made\n", s)
@@ -69,4 +70,11 @@ func (p *process) onSignal() {
 			os.Exit(code)
 		}()
 	})
+}
+
+// holdOn keeps a test binary that was told to end from ending before everything is removed.
+func (p *process) holdOn() {
+	if p.ending.Load() {
+		select {}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"slices"
@@ -27,6 +28,9 @@ func TestChild(t *testing.T) {
 		testenv.UseS3(t, testenv.S3Options{})
 		testenv.UseSwarm(t)
 		childWaits(context.Background())
+	case "starting":
+		fmt.Println("owner", testenv.OwnerLabelValue())
+		testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{})
 	case "program":
 		ctx, end := testenv.Guard(context.Background())
 		_, err := testenv.StartZooKeeper(ctx, testenv.ZooKeeperOptions{})
@@ -83,22 +87,23 @@ func TestSweepRemovesWhatAKilledProcessLeftAndSparesALiveOne(t *testing.T) {
 }
 
 func TestSignalsEndATestBinaryWithNothingLeft(t *testing.T) {
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		cmd, owner := child(t, "test")
+	for role, s := range map[string]syscall.Signal{"test": syscall.SIGTERM, "starting": syscall.SIGINT} {
+		cmd, owner := child(t, role)
+		time.Sleep(time.Duration(rand.Int64N(int64(time.Second)))) // anywhere in a start
 		if err := cmd.Process.Signal(s); err != nil {
 			t.Fatal(err)
 		}
 		_ = cmd.Wait()
 		if got := cmd.ProcessState.ExitCode(); got != 128+int(s) {
-			t.Errorf("%v: exit code %d", s, got)
+			t.Errorf("%s, %v: exit code %d", role, s, got)
 		}
 		if left := carrying(t, owner); len(left) > 0 {
-			t.Errorf("%v: left %v", s, left)
+			t.Errorf("%s, %v: left %v", role, s, left)
 		}
 	}
 }
 
-func TestKeepSparesUntilClean(t *testing.T) {
+func TestKeepSparesUntilItIsRemoved(t *testing.T) {
 	cmd, owner := child(t, "kept")
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
@@ -107,13 +112,14 @@ func TestKeepSparesUntilClean(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := carrying(t, owner)
-	if len(left) != 2 {
+	if len(left) != 2 { // a volume and the mark
 		t.Errorf("kept are %v", left)
 	}
-	for _, what := range left { // Clean would remove what others on this engine are working with
-		if err := testenv.RemoveVolume(t.Context(), strings.TrimPrefix(what, "volume ")); err != nil {
-			t.Error(err)
-		}
+	if _, err := testenv.RemoveKept(t.Context(), owner); err != nil {
+		t.Error(err)
+	}
+	if left := carrying(t, owner); len(left) > 0 {
+		t.Errorf("still kept are %v", left)
 	}
 }
 

@@ -37,6 +37,19 @@ type thing struct {
 	remove     func(context.Context) error
 }
 
+// all removes things, then the owners' use of the swarm.
+func (r *removal) all(ctx context.Context) error {
+	if err := r.run(ctx); err != nil {
+		return err
+	}
+	left, err := releaseSwarm(ctx, r.docker, r.match)
+	if left {
+		r.removed = append(r.removed, "swarm")
+	}
+	return err
+}
+
+// run gives up when it has been failing for as long as its patience without removing anything.
 func (r *removal) run(ctx context.Context) error {
 	r.services = map[string]bool{}
 	quiet, patience := 1, cmp.Or(r.patience, 40*time.Second)
@@ -45,22 +58,20 @@ func (r *removal) run(ctx context.Context) error {
 	}
 	progress, before := time.Now(), 0
 	for empty := 0; ; {
-		things, err := r.list(ctx)
-		if err != nil {
-			return err
-		}
-		if len(things) == 0 {
+		things, err := r.list(ctx) // which fails while another process is leaving the swarm, say
+		switch {
+		case err == nil && len(things) == 0:
 			if empty++; empty == quiet {
 				return nil
 			}
-		} else {
+		case err == nil:
 			empty, err = 0, r.pass(ctx, things)
 		}
-		if len(r.removed) > before {
+		if err == nil || len(r.removed) > before {
 			progress, before = time.Now(), len(r.removed)
 		}
-		if len(things) > 0 && time.Since(progress) > patience {
-			return errors.Join(fmt.Errorf("%d things that carry our label are still there", len(things)), err)
+		if time.Since(progress) > patience {
+			return err
 		}
 		select {
 		case <-ctx.Done():

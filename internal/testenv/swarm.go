@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -198,40 +199,52 @@ func (s *Swarm) CreateNetwork(ctx context.Context, name string) error {
 }
 
 // Close removes all of this process that a swarm holds (services, secrets, configs, overlay networks) and the volumes of
-// its services, puts node labels back, and leaves the swarm when this package made it and no other live process uses it.
+// its services, puts node labels back, and leaves the swarm when this package made it, no other live process uses it, and
+// no container runs that would lose its name by it; else a later Sweep leaves it.
 func (s *Swarm) Close(ctx context.Context) error {
-	mine := func(value string) bool { return value == OwnerLabelValue() }
-	r := removal{docker: s.docker, match: mine, swarmOnly: true}
-	if err := r.run(ctx); err != nil {
-		return op("Swarm.Close", "", err)
-	}
-	_, err := releaseSwarm(ctx, s.docker, mine)
-	return op("Swarm.Close", "", err)
+	r := removal{docker: s.docker, match: func(value string) bool { return value == OwnerLabelValue() }, swarmOnly: true}
+	return op("Swarm.Close", "", r.all(ctx))
 }
 
 // releaseSwarm takes the users away whose value matches. After the last one it puts the node's labels back, or leaves the
-// swarm when this package made it and nothing foreign runs in it.
+// swarm when this package made it, nothing foreign runs in it, and nobody is harmed.
 func releaseSwarm(ctx context.Context, docker *client.Client, match func(value string) bool) (left bool, err error) {
-	if manager, err := isManager(ctx, docker); err != nil || !manager {
-		return false, err
+	for try := 1; ; try++ {
+		manager, err := isManager(ctx, docker)
+		if err != nil || !manager {
+			return false, err
+		}
+		left, err = tryReleaseSwarm(ctx, docker, match)
+		if err == nil || try == 20 { // another process may be leaving it right now
+			return left, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, errors.Join(context.Cause(ctx), err)
+		case <-time.After(250 * time.Millisecond):
+		}
 	}
-	foreign, err := foreignServices(ctx, docker)
-	if err != nil {
-		return false, err
-	}
+}
+
+func tryReleaseSwarm(ctx context.Context, docker *client.Client, match func(value string) bool) (left bool, err error) {
 	maker, err := swarmMaker(ctx, docker)
 	if err != nil {
 		return false, err
 	}
-	s := &Swarm{docker: docker}
-	leave := false
+	stay, err := mustStay(ctx, docker)
+	if err != nil {
+		return false, err
+	}
+	s, leave := &Swarm{docker: docker}, false
 	err = s.changeLabels(ctx, func(labels map[string]string) bool {
 		changed, users := dropUsers(labels, match)
 		if users > 0 {
 			return changed
 		}
-		// Without users, and nobody's use just taken away: its maker may be about to write down its own.
-		if leave = maker != "" && !foreign && (changed || match(maker)); leave {
+		// Without users, and nobody's use just taken away: its live maker may be about to write down its own.
+		o, ours := parseOwner(maker)
+		unused := ours && (changed || match(maker) || o.dead(own().me, local(docker)))
+		if leave = unused && !stay; leave {
 			labels[leavingLabel] = OwnerLabelValue()
 			return true
 		}
@@ -244,6 +257,32 @@ func releaseSwarm(ctx context.Context, docker *client.Client, match func(value s
 		return false, fmt.Errorf("leave the swarm: %w", err)
 	}
 	return true, nil
+}
+
+// mustStay says whether leaving the swarm would harm anyone: services that are not ours would be lost, and an engine that
+// leaves a swarm forgets the names of all running containers on all networks (moby/moby#45144), and the published ports of
+// some (moby/moby#42877). Another process that starts or ends later leaves it then.
+func mustStay(ctx context.Context, docker *client.Client) (bool, error) {
+	if foreign, err := foreignServices(ctx, docker); err != nil || foreign {
+		return foreign, err
+	}
+	list, err := docker.ContainerList(ctx, client.ContainerListOptions{})
+	if err != nil {
+		return false, fmt.Errorf("list containers: %w", err)
+	}
+	for _, c := range list.Items {
+		if c.NetworkSettings == nil {
+			continue
+		}
+		for network := range c.NetworkSettings.Networks {
+			switch network {
+			case "bridge", "host", "none": // which know no names
+			default:
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 func dropUsers(labels map[string]string, match func(string) bool) (changed bool, left int) {

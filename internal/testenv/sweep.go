@@ -3,9 +3,13 @@ package testenv
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
 )
 
 // Label is on everything that this package makes on an engine. Its value names the owner, see OwnerLabelValue; on images
@@ -41,13 +45,7 @@ func sweep(ctx context.Context, docker *client.Client, me owner, patience time.D
 		return nil, err
 	}
 	r := removal{docker: docker, match: gone, patience: patience}
-	if err := r.run(ctx); err != nil {
-		return r.removed, err
-	}
-	left, err := releaseSwarm(ctx, docker, gone)
-	if left {
-		r.removed = append(r.removed, "swarm")
-	}
+	err = r.all(ctx)
 	return r.removed, err
 }
 
@@ -76,21 +74,15 @@ func keptOwners(ctx context.Context, docker *client.Client) (map[string]bool, er
 }
 
 // Clean removes everything that carries Label, whoever owns it and whether it is alive or not, with the images of this
-// project and a swarm that this package made (unless services run in it that are not ours). It returns what it removed.
+// project and a swarm that this package made (unless leaving it would harm services or containers that are not ours). It
+// returns what it removed.
 func Clean(ctx context.Context) (removed []string, err error) {
 	docker, err := own().unswept(ctx)
 	if err != nil {
 		return nil, op("Clean", "", err)
 	}
-	all := func(string) bool { return true }
-	r := removal{docker: docker, match: all, images: true}
-	if err := r.run(ctx); err != nil {
-		return r.removed, op("Clean", "", err)
-	}
-	left, err := releaseSwarm(ctx, docker, all)
-	if left {
-		r.removed = append(r.removed, "swarm")
-	}
+	r := removal{docker: docker, match: func(string) bool { return true }, images: true}
+	err = r.all(ctx)
 	return r.removed, op("Clean", "", err)
 }
 
@@ -101,13 +93,35 @@ func RemoveOwn(ctx context.Context) error {
 
 // removeOf removes what carries one owner's value, and that owner's use of the swarm.
 func removeOf(ctx context.Context, docker *client.Client, value string) error {
-	mine := func(v string) bool { return v == value }
-	r := removal{docker: docker, match: mine, settle: true}
-	if err := r.run(ctx); err != nil {
-		return err
+	r := removal{docker: docker, match: func(v string) bool { return v == value }, settle: true}
+	return r.all(ctx)
+}
+
+// Kept returns the owners of what Keep has marked and Clean has not removed yet, but for this process.
+func Kept(ctx context.Context) (owners []string, err error) {
+	p := own()
+	docker, err := p.engine(ctx)
+	if err != nil {
+		return nil, op("Kept", "", err)
 	}
-	_, err := releaseSwarm(ctx, docker, mine)
-	return err
+	kept, err := keptOwners(ctx, docker)
+	delete(kept, p.me.String())
+	return slices.Sorted(maps.Keys(kept)), op("Kept", "", err)
+}
+
+// RemoveKept removes what one owner, of those that Kept returns, has left to be kept. It returns what it removed.
+func RemoveKept(ctx context.Context, owner string) (removed []string, err error) {
+	p := own()
+	docker, err := p.engine(ctx)
+	if err != nil {
+		return nil, op("RemoveKept", owner, err)
+	}
+	if o, ok := parseOwner(owner); !ok || !o.dead(p.me, local(docker)) {
+		return nil, op("RemoveKept", owner, fmt.Errorf("%w: its process is alive", nuvlaops.ErrRefused))
+	}
+	r := removal{docker: docker, match: func(value string) bool { return value == owner }}
+	err = r.all(ctx)
+	return r.removed, op("RemoveKept", owner, err)
 }
 
 // Keep lets what this process has made outlive it: Guard's end, Main's end and every later Sweep spare it, until Clean.

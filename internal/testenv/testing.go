@@ -14,6 +14,7 @@ import (
 func Main(m *testing.M) {
 	own().onSignal()
 	code := m.Run()
+	own().holdOn()
 	ctx, cancel := context.WithTimeout(context.Background(), removalTime)
 	defer cancel()
 	if err := own().removeOwn(ctx, true); err != nil {
@@ -84,10 +85,12 @@ func use[T closer](t testing.TB, start func(context.Context) (T, error)) T {
 	t.Helper()
 	own().onSignal()
 	it, err := start(t.Context())
+	own().holdOn()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		own().holdOn()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := it.Close(ctx); err != nil {
@@ -121,6 +124,7 @@ func share[T any](t testing.TB, name string, start func(context.Context) (T, err
 	}
 	p.shared.mu.Unlock()
 	it, err := get()
+	p.holdOn()
 	if err != nil {
 		t.Fatal(err)
 	}
