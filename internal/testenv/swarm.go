@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/client"
 )
@@ -15,6 +16,8 @@ import (
 // changed under a version, so that two processes never undo each other's change, and they outlive a kill -9. A swarm that
 // this package made carries Label from its first moment.
 const (
+	// bridgeLabel is on a swarm (as is Label, when this package made it) that made docker_gwbridge: an engine keeps it.
+	bridgeLabel = Label + ".bridge"
 	// leavingLabel is there while the last user leaves.
 	leavingLabel = Label + ".leaving"
 	// userLabel and the value of an owner say that this process uses the swarm.
@@ -22,6 +25,9 @@ const (
 	// wasLabel and the name of a label keep what SetNodeLabel found: "=" and the value, or nothing.
 	wasLabel = Label + ".was."
 )
+
+// swarmBridge is the network through which containers of overlays reach the world.
+const swarmBridge = "docker_gwbridge"
 
 // Swarm is the engine's swarm, while this process uses it.
 type Swarm struct {
@@ -63,10 +69,7 @@ func joinSwarm(ctx context.Context, docker *client.Client) (*Swarm, error) {
 	}
 	switch state := info.Info.Swarm; {
 	case state.LocalNodeState == swarm.LocalNodeStateInactive:
-		_, err := docker.SwarmInit(ctx, client.SwarmInitOptions{
-			ListenAddr: "127.0.0.1:2377", AdvertiseAddr: "127.0.0.1", Availability: swarm.NodeAvailabilityActive,
-			Spec: swarm.Spec{Annotations: swarm.Annotations{Name: "default", Labels: labels()}},
-		})
+		err := makeSwarm(ctx, docker)
 		if err != nil && strings.Contains(err.Error(), "already part of a swarm") {
 			return nil, nil
 		} else if err != nil {
@@ -90,18 +93,31 @@ func joinSwarm(ctx context.Context, docker *client.Client) (*Swarm, error) {
 	if err != nil || s.node == "" {
 		return nil, err
 	}
-	maker, err := swarmMaker(ctx, docker)
-	s.made = maker != ""
+	spec, err := swarmLabels(ctx, docker)
+	_, s.made = spec[Label]
 	return s, err
 }
 
-// swarmMaker is who made the swarm with this package; empty when it is somebody else's.
-func swarmMaker(ctx context.Context, docker *client.Client) (string, error) {
+func makeSwarm(ctx context.Context, docker *client.Client) error {
+	spec := labels()
+	_, err := docker.NetworkInspect(ctx, swarmBridge, client.NetworkInspectOptions{})
+	if errdefs.IsNotFound(err) {
+		spec[bridgeLabel] = "made"
+	}
+	_, err = docker.SwarmInit(ctx, client.SwarmInitOptions{
+		ListenAddr: "127.0.0.1:2377", AdvertiseAddr: "127.0.0.1", Availability: swarm.NodeAvailabilityActive,
+		Spec: swarm.Spec{Annotations: swarm.Annotations{Name: "default", Labels: spec}},
+	})
+	return err
+}
+
+// swarmLabels are those of the swarm itself; Label among them says who made it with this package.
+func swarmLabels(ctx context.Context, docker *client.Client) (map[string]string, error) {
 	found, err := docker.SwarmInspect(ctx, client.SwarmInspectOptions{})
 	if err != nil {
-		return "", fmt.Errorf("read the swarm: %w", err)
+		return nil, fmt.Errorf("read the swarm: %w", err)
 	}
-	return found.Swarm.Spec.Labels[Label], nil
+	return found.Swarm.Spec.Labels, nil
 }
 
 // changeLabels changes the labels of the engine's own node; when change says no, or the swarm is gone meanwhile, nothing is
@@ -227,7 +243,7 @@ func releaseSwarm(ctx context.Context, docker *client.Client, match func(value s
 }
 
 func tryReleaseSwarm(ctx context.Context, docker *client.Client, match func(value string) bool) (left bool, err error) {
-	maker, err := swarmMaker(ctx, docker)
+	spec, err := swarmLabels(ctx, docker)
 	if err != nil {
 		return false, err
 	}
@@ -242,8 +258,8 @@ func tryReleaseSwarm(ctx context.Context, docker *client.Client, match func(valu
 			return changed
 		}
 		// Without users, and nobody's use just taken away: its live maker may be about to write down its own.
-		o, ours := parseOwner(maker)
-		unused := ours && (changed || match(maker) || o.dead(own().me, local(docker)))
+		maker, ours := parseOwner(spec[Label])
+		unused := ours && (changed || match(spec[Label]) || maker.dead(own().me, local(docker)))
 		if leave = unused && !stay; leave {
 			labels[leavingLabel] = OwnerLabelValue()
 			return true
@@ -255,6 +271,9 @@ func tryReleaseSwarm(ctx context.Context, docker *client.Client, match func(valu
 	}
 	if _, err := docker.SwarmLeave(ctx, client.SwarmLeaveOptions{Force: true}); err != nil {
 		return false, fmt.Errorf("leave the swarm: %w", err)
+	}
+	if spec[bridgeLabel] != "" {
+		_, _ = docker.NetworkRemove(ctx, swarmBridge, client.NetworkRemoveOptions{}) // the next swarm makes it again
 	}
 	return true, nil
 }
