@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/elastic/go-elasticsearch/v8"
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/internal/es"
+	"github.com/nuvla/nuvlaops/internal/testenv"
+	"github.com/nuvla/nuvlaops/internal/testenv/images"
+	"github.com/nuvla/nuvlaops/snapshot"
+	"github.com/nuvla/nuvlaops/stack"
+	"github.com/nuvla/nuvlaops/zkjobs"
+)
+
+const (
+	repository = "s3_backup"
+	bucket     = "nuvla-es-backup"
+)
+
+//go:embed stacks
+var stacks embed.FS
+
+// platform is what stands for the production: two stacks on a network, the S3 server beside them, and the ways in.
+type platform struct {
+	db, core, network string // names of the stacks and their network
+	folder            string // with the compose files and the file of the repository
+	images            map[images.Name]string
+	swarm             *testenv.Swarm
+	s3                *testenv.S3
+	es, zk, api       string // host:port on 127.0.0.1
+	controller        *stack.Swarm
+	client            *elasticsearch.Client
+}
+
+func (p *platform) file(name string) string { return filepath.Join(p.folder, name) }
+
+// bringUp makes everything but the core.
+func (d *demo) bringUp(ctx context.Context) error {
+	p := &d.platform
+	if err := d.resolveImages(ctx); err != nil {
+		return err
+	}
+	var err error
+	if p.swarm, err = testenv.StartSwarm(ctx); err != nil {
+		return err
+	}
+	if err := d.name(ctx); err != nil {
+		return err
+	}
+	if err := p.swarm.SetNodeLabel(ctx, "type", "worker-db"); err != nil {
+		return err
+	}
+	if err := p.swarm.CreateNetwork(ctx, p.network); err != nil {
+		return err
+	}
+	if p.controller, err = stack.NewSwarm(nil); err != nil {
+		return err
+	}
+	if err := d.startS3(ctx); err != nil {
+		return err
+	}
+	if err := d.writeFiles(); err != nil {
+		return err
+	}
+	if err := d.openGateways(ctx); err != nil {
+		return err
+	}
+	d.screen.Printf("deploying stack %s: Elasticsearch %s, ZooKeeper %s", p.db, images.ElasticsearchVersion, images.ZooKeeperVersion)
+	if err := p.controller.Deploy(ctx, p.db, stack.DeployOptions{Files: []string{p.file("db.yml")}}); err != nil {
+		return err
+	}
+	return p.controller.Start(ctx, p.db, stack.StartOptions{
+		Probes:   map[string]func(context.Context) error{"es": d.esServes, "zk": d.zkServes},
+		Progress: d.screen.Progress,
+	})
+}
+
+func (d *demo) resolveImages(ctx context.Context) error {
+	resolver, err := images.New(&images.Options{Progress: func(s images.Step) { d.screen.Printf("%v", s) }})
+	if err != nil {
+		return err
+	}
+	all, err := resolver.ResolveAll(ctx, images.Defaults())
+	if err != nil {
+		return err
+	}
+	d.platform.images = map[images.Name]string{}
+	for i, spec := range images.Defaults() {
+		d.platform.images[spec.Name] = all[i].Ref
+		d.screen.Printf("%s: %s (%s)", spec, all[i].Ref, all[i].Source)
+	}
+	return nil
+}
+
+// name takes Nuvla's own names, unless somebody else's services, volumes or network are there: then everything gets names
+// of ours.
+func (d *demo) name(ctx context.Context) error {
+	p := &d.platform
+	p.db, p.core, p.network = "db", "nuvla", "nuvla-backend"
+	others, err := p.swarm.Foreign(ctx)
+	if err != nil {
+		return err
+	}
+	volumes, err := docker(ctx, "", "volume", "ls", "--quiet", "--filter", "name=^(db|nuvla)_")
+	if err != nil {
+		return err
+	}
+	networks, err := docker(ctx, "", "network", "ls", "--quiet", "--filter", "name=^nuvla-backend$")
+	if err != nil {
+		return err
+	}
+	if others || volumes != "" || networks != "" {
+		p.db, p.core, p.network = "nuvlaops-demo-db", "nuvlaops-demo-nuvla", "nuvlaops-demo-backend"
+		d.screen.Printf("others use this engine: the demo takes names of its own (%s, %s, %s)", p.db, p.core, p.network)
+	}
+	return nil
+}
+
+// startS3 starts the S3 server on the stacks' network, with a bucket, and puts its keys into secrets of the Swarm.
+func (d *demo) startS3(ctx context.Context) (err error) {
+	p := &d.platform
+	if p.s3, err = testenv.StartS3(ctx, testenv.S3Options{Network: p.network}); err != nil {
+		return err
+	}
+	if err := p.s3.CreateBucket(ctx, bucket); err != nil {
+		return err
+	}
+	for name, value := range map[string]string{p.secret("access_key"): p.s3.Keys().Access, p.secret("secret_key"): p.s3.Keys().Secret} {
+		if _, err := docker(ctx, value, "secret", "create", "--label", testenv.Label+"="+testenv.OwnerLabelValue(), name, "-"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *platform) secret(key string) string { return p.db + "_s3_" + key }
+
+// writeFiles writes what an operator has: the compose files and the file of the repository.
+func (d *demo) writeFiles() (err error) {
+	p := &d.platform
+	if p.folder, err = os.MkdirTemp("", "nuvlaops-demo-"); err != nil {
+		return err
+	}
+	values := map[string]string{
+		"ES_IMAGE": p.images[images.Elasticsearch], "ZK_IMAGE": p.images[images.ZooKeeper], "CONSUMER_IMAGE": p.images[images.Consumer],
+		"NETWORK": p.network, "SECRET_ACCESS_KEY": p.secret("access_key"), "SECRET_SECRET_KEY": p.secret("secret_key"),
+		"LABEL": testenv.Label, "OWNER": testenv.OwnerLabelValue(),
+	}
+	for _, name := range []string{"db.yml", "nuvla.yml", "standin.py"} {
+		raw, err := stacks.ReadFile("stacks/" + name)
+		if err != nil {
+			return err
+		}
+		text := string(raw)
+		for key, value := range values {
+			text = strings.ReplaceAll(text, "${"+key+"}", value)
+		}
+		if err := os.WriteFile(p.file(name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	settings, err := json.MarshalIndent(d.settings(), "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(p.file("repo.json"), append(settings, '\n'), 0o644)
+}
+
+func (d *demo) settings() snapshot.Settings {
+	return snapshot.Settings{S3: &snapshot.S3{Bucket: bucket, Endpoint: d.platform.s3.Endpoint(), PathStyleAccess: true}}
+}
+
+// openGateways makes the ways in from this machine: the stacks publish no ports.
+func (d *demo) openGateways(ctx context.Context) error {
+	p := &d.platform
+	ways := []struct {
+		target string
+		addr   *string
+	}{{"es:9200", &p.es}, {"zk:2181", &p.zk}, {"api:8200", &p.api}}
+	errs := make(chan error, len(ways))
+	var wait sync.WaitGroup
+	for _, way := range ways {
+		wait.Go(func() {
+			gateway, err := testenv.StartGateway(ctx, p.network, way.target)
+			if err == nil {
+				*way.addr = gateway.Addr()
+			}
+			errs <- err
+		})
+	}
+	wait.Wait()
+	for range ways {
+		if err := <-errs; err != nil {
+			return err
+		}
+	}
+	var err error
+	p.client, err = cli.Elasticsearch("http://" + p.es)
+	return err
+}
+
+func (d *demo) esServes(ctx context.Context) error {
+	return es.Send(ctx, d.platform.client, esapi.ClusterHealthRequest{}, nil)
+}
+
+func (d *demo) zkServes(ctx context.Context) error {
+	conn, err := zkjobs.Connect(ctx, []string{d.platform.zk}, nil)
+	if err != nil {
+		return err
+	}
+	conn.Close()
+	return nil
+}
+
+func (d *demo) sayWhatIsKept() {
+	p := &d.platform
+	host := func(addr string) string { _, port, _ := net.SplitHostPort(addr); return "127.0.0.1:" + port }
+	d.screen.Text(fmt.Sprintf(`
+The stacks %s and %s are left up. Look at them:
+  curl http://%s/_cat/indices/nuvla-*?v
+  curl http://%s/_cat/snapshots/%s?v
+  curl http://%s/demo
+  docker service ls
+  files: %s
+Remove them with: make clean
+`, p.db, p.core, host(p.es), host(p.es), repository, host(p.api), p.folder))
+}

@@ -1,0 +1,113 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Text is the report for people. Its last line is the outcome.
+func (r *Report) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nREPORT OF THE RECOVERY\n\n")
+	if r.Snapshot.Name != "" {
+		fmt.Fprintf(&b, "  snapshot   %s of %s, taken %s\n", r.Snapshot.Name, r.Snapshot.Repository, r.Snapshot.Started.UTC().Format(time.RFC3339))
+		fmt.Fprintf(&b, "  RPO        %s: what was written between the snapshot and the start of the recovery is lost\n", seconds(r.RPO))
+	}
+	fmt.Fprintf(&b, "  RTO        %s, from the start of the recovery to its end\n", seconds(r.RTO))
+	r.steps(&b)
+	r.indices(&b)
+	r.jobs(&b)
+	lines(&b, "verified", r.Verified)
+	lines(&b, "not verified", r.NotVerified)
+	lines(&b, "warnings", r.Warnings)
+	fmt.Fprintf(&b, "\n%s\n", r.closing())
+	return b.String()
+}
+
+func (r *Report) closing() string {
+	if r.Error != "" {
+		return strings.ToUpper(r.Outcome) + ": " + r.Error
+	}
+	total := int64(0)
+	for _, i := range r.Indices {
+		total += i.Documents
+	}
+	said := fmt.Sprintf("%s: %d documents in %d indices", strings.ToUpper(r.Outcome), total, len(r.Indices))
+	if r.Jobs != nil {
+		said += fmt.Sprintf(", %d jobs on the queue, each once", r.Jobs.Total)
+	}
+	return said + ", in " + seconds(r.RTO)
+}
+
+func (r *Report) steps(b *strings.Builder) {
+	if len(r.Steps) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n  steps (side by side where they can; +start, duration)\n")
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	steps := slices.SortedStableFunc(slices.Values(r.Steps), func(a, b Step) int { return a.Started.Compare(b.Started) })
+	for _, s := range steps {
+		note := s.Detail
+		if s.Error != "" {
+			note = s.Error
+		}
+		if s.State != "done" {
+			note = strings.ToUpper(s.State) + " " + note
+		}
+		fmt.Fprintf(w, "    %s\t+%s\t%s\t%s\n", s.Name, seconds(s.Started.Sub(r.Started).Seconds()), seconds(s.Seconds), note)
+	}
+	_ = w.Flush()
+}
+
+func (r *Report) indices(b *strings.Builder) {
+	if len(r.Indices) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n  documents by index\n")
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, i := range r.Indices {
+		expected := "not in the manifest"
+		if i.Expected != nil {
+			expected = fmt.Sprintf("%d in the manifest", *i.Expected)
+		}
+		fmt.Fprintf(w, "    %-28s\t%d\t  %s\t  %d primaries\t\n", i.Index, i.Documents, expected, i.Primaries)
+	}
+	_ = w.Flush()
+}
+
+func (r *Report) jobs(b *strings.Builder) {
+	if r.Jobs == nil {
+		return
+	}
+	j := r.Jobs
+	fmt.Fprintf(b, "\n  jobs on the queue, by priority (the lower first)\n")
+	for _, p := range slices.Sorted(maps.Keys(j.ByPriority)) {
+		fmt.Fprintf(b, "    %03d  %7d\n", p, j.ByPriority[p])
+	}
+	fmt.Fprintf(b, "    all  %7d  written %d, missing %d, doubled %d; %d were running and run again from the start\n", j.Total, j.Written, j.Missing, j.Doubled, j.RunAgain)
+	for _, reason := range slices.Sorted(maps.Keys(j.LeftOut)) {
+		fmt.Fprintf(b, "    left out, %s: %d\n", reason, j.LeftOut[reason])
+	}
+}
+
+func lines(b *strings.Builder, title string, all []string) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n  %s\n", title)
+	for _, l := range all {
+		fmt.Fprintf(b, "    - %s\n", l)
+	}
+}
+
+func seconds(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	if d < time.Minute {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
