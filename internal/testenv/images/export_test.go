@@ -47,3 +47,16 @@ func (r *Resolver) AssembledTag(spec Spec) (string, error) {
 	}
 	return r.tagOf(spec)
 }
+
+// Assembled makes the image from packages, whatever else there is.
+func (r *Resolver) Assembled(ctx context.Context, spec Spec) (ref string, err error) {
+	spec, err = spec.complete()
+	if err != nil {
+		return "", err
+	}
+	tag, err := r.tagOf(spec)
+	if err != nil {
+		return "", err
+	}
+	return tag, r.assemble(ctx, spec, tag)
+}

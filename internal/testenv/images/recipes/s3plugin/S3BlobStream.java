@@ -1,5 +1,6 @@
 package org.nuvla.nuvlaops.testenv.s3;
 
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.NoSuchFileException;
@@ -16,6 +17,10 @@ final class S3BlobStream extends InputStream {
 
     /** One response, read and closed with our own permissions. */
     record Body(ResponseInputStream<GetObjectResponse> in) {
+        long size() {
+            return in.response().contentLength();
+        }
+
         int read(byte[] into, int offset, int length) throws IOException {
             return Privileged.call(() -> in.read(into, offset, length));
         }
@@ -36,6 +41,7 @@ final class S3BlobStream extends InputStream {
     private final String name;
     private final long start;
     private final long length;
+    private final long size;
     private int retries;
     private long done;
     private boolean atEnd;
@@ -48,6 +54,7 @@ final class S3BlobStream extends InputStream {
         this.length = length;
         this.retries = retries;
         this.body = opener.open(name, start, length);
+        this.size = body.size();
     }
 
     @Override
@@ -65,6 +72,9 @@ final class S3BlobStream extends InputStream {
             try {
                 int n = body.read(into, offset, wanted);
                 atEnd = n < 0;
+                if (atEnd && done < size) { // the HTTP client takes a lost connection for the end
+                    throw new EOFException("connection lost after " + done + " of " + size + " bytes");
+                }
                 done += Math.max(n, 0);
                 return n;
             } catch (IOException e) {

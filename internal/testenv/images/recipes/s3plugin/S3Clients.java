@@ -15,6 +15,10 @@ import software.amazon.awssdk.auth.credentials.AwsCredentials;
 import software.amazon.awssdk.auth.credentials.AwsSessionCredentials;
 import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
 import software.amazon.awssdk.core.exception.SdkClientException;
+import software.amazon.awssdk.core.interceptor.Context;
+import software.amazon.awssdk.core.interceptor.ExecutionAttributes;
+import software.amazon.awssdk.core.interceptor.ExecutionInterceptor;
+import software.amazon.awssdk.http.SdkHttpRequest;
 import software.amazon.awssdk.http.urlconnection.UrlConnectionHttpClient;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.s3.S3Client;
@@ -66,6 +70,7 @@ final class S3Clients {
             )
             .overrideConfiguration(
                 o -> o.retryStrategy(AwsRetryStrategy.standardRetryStrategy().toBuilder().maxAttempts(settings.maxRetries() + 1).build())
+                    .addExecutionInterceptor(new NoExpectation())
             )
             .serviceConfiguration(S3Configuration.builder().chunkedEncodingEnabled(settings.disableChunkedEncoding() == false).build())
             .forcePathStyle(settings.pathStyleAccess())
@@ -86,6 +91,17 @@ final class S3Clients {
             return AwsSessionCredentials.create(current.accessKey(), current.secretKey(), current.sessionToken());
         }
         return AwsBasicCredentials.create(current.accessKey(), current.secretKey());
+    }
+
+    /**
+     * Takes "Expect: 100-continue" away. With it, this HTTP client reports a lost connection in a form that the SDK does not
+     * try again.
+     */
+    private static final class NoExpectation implements ExecutionInterceptor {
+        @Override
+        public SdkHttpRequest modifyHttpRequest(Context.ModifyHttpRequest context, ExecutionAttributes attributes) {
+            return context.httpRequest().toBuilder().removeHeader("Expect").build();
+        }
     }
 
     private static void refuseKeys(Settings repository) {

@@ -1,0 +1,191 @@
+package images_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nuvla/nuvlaops/internal/testenv/images"
+)
+
+// TestElasticsearchBehavesTheSameOnAnOfficialImage puts the thin layer on an image that looks like the official one, and
+// is started like any other: nothing but the layer can have put the keys into the keystore.
+func TestElasticsearchBehavesTheSameOnAnOfficialImage(t *testing.T) {
+	const ref = "nuvlaops-test/looks-official:8.11.3"
+	folder := t.TempDir()
+	recipe := "FROM " + assembled(t, images.Spec{Name: images.Elasticsearch}) + `
+LABEL ` + images.Label + `=""
+ENV discovery.type= path.repo= ES_JAVA_OPTS=
+ENTRYPOINT ["/bin/tini", "--", "/usr/local/bin/docker-entrypoint.sh"]
+`
+	if err := os.WriteFile(filepath.Join(folder, "Dockerfile"), []byte(recipe), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	docker(t, "build", "--quiet", "--tag", ref, folder)
+	t.Cleanup(func() { docker(t, "image", "rm", ref) })
+	t.Setenv("NUVLAOPS_ES_IMAGE", ref)
+
+	resolver, err := images.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := resolver.Resolve(t.Context(), images.Spec{Name: images.Elasticsearch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { docker(t, "image", "rm", found.Ref) })
+	if found.Source != images.FromEnvironment || !found.Official {
+		t.Errorf("%+v", found)
+	}
+	testElasticsearch(t, found.Ref)
+}
+
+func TestAssembledElasticsearchBehavesAsPromised(t *testing.T) {
+	testElasticsearch(t, assembled(t, images.Spec{Name: images.Elasticsearch}))
+}
+
+func testElasticsearch(t *testing.T, ref string) {
+	es := startElasticsearch(t, newNetwork(t), ref, "cluster.name=from-the-variable", "ES_SETTING_NODE_ATTR_RACK__ID=r1",
+		"cluster.routing.allocation.disk.threshold_enabled=true", "http.compression=")
+	settings := ok(t, http.MethodGet, es.url+"/_nodes/_local/settings?flat_settings=true&filter_path=nodes.*.settings", "")
+	for setting, want := range map[string]string{
+		"cluster.name":           "from-the-variable",
+		"node.attr.rack_id":      "r1",
+		"discovery.type":         "single-node",
+		"xpack.security.enabled": "false",
+		"cluster.routing.allocation.disk.threshold_enabled": "true",
+		"path.repo": images.ElasticsearchShared,
+	} {
+		if !strings.Contains(string(settings.body), fmt.Sprintf("%q:%q", setting, want)) {
+			t.Errorf("%s is not %s: %s", setting, want, settings)
+		}
+	}
+	if keys := es.exec(t, "elasticsearch-keystore", "list"); !strings.Contains(keys, "s3.client.default.access_key") || !strings.Contains(keys, "s3.client.default.secret_key") {
+		t.Errorf("keystore: %s", keys)
+	}
+	if ids := docker(t, "exec", es.id, "id"); !strings.HasPrefix(ids, "uid=1000") {
+		t.Errorf("runs as %s", ids)
+	}
+	if owner := es.exec(t, "stat", "--format", "%u", images.ElasticsearchData, images.ElasticsearchShared); owner != "1000\n1000" {
+		t.Errorf("the folders belong to %q", owner)
+	}
+	ok(t, http.MethodPut, es.url+"/_snapshot/fs", `{"type":"fs","settings":{"location":"`+images.ElasticsearchShared+`/a"}}`)
+	ok(t, http.MethodPut, es.url+"/kept/_doc/1?refresh=true", `{"a":1}`)
+
+	// The same container again, as after a reboot: the data is there and the keystore is in nobody's way.
+	docker(t, "restart", "--time", "20", es.id)
+	es.url = "http://" + docker(t, "port", es.id, "9200/tcp")
+	eventually(t, "Elasticsearch", func() error {
+		a, err := try(t, http.MethodGet, es.url+"/kept/_count", "")
+		if err == nil && a.get("count") != float64(1) {
+			err = fmt.Errorf("%s", a)
+		}
+		return err
+	})
+}
+
+func TestZooKeeperIsHealthyAndKeepsItsData(t *testing.T) {
+	for _, version := range []string{images.ZooKeeperVersion, images.ZooKeeperNextVersion} {
+		t.Run(version, func(t *testing.T) {
+			zk := start(t, newNetwork(t), assembled(t, images.Spec{Name: images.ZooKeeper, Version: version}), images.ZooKeeperPort, nil, nil)
+			zk.healthy(t)
+			zk.exec(t, "zkCli.sh", "create", "/kept", "1")
+			if said := zk.ask(t, "srvr"); !strings.Contains(said, version) {
+				t.Errorf("srvr: %s", said)
+			}
+			if said := zk.ask(t, "mntr"); !strings.Contains(said, "zk_znode_count") {
+				t.Errorf("mntr: %s", said)
+			}
+			for _, folder := range []string{images.ZooKeeperData, images.ZooKeeperLog} {
+				if volumes := docker(t, "inspect", "--format", "{{json .Config.Volumes}}", zk.id); !strings.Contains(volumes, `"`+folder+`"`) {
+					t.Errorf("%s is no volume: %s", folder, volumes)
+				}
+			}
+			docker(t, "restart", "--time", "10", zk.id)
+			zk.healthy(t)
+			if out := zk.exec(t, "zkCli.sh", "ls", "/"); !strings.Contains(out, "kept") {
+				t.Errorf("after a restart: %s", out)
+			}
+		})
+	}
+}
+
+func TestZooKeepersFormAnEnsemble(t *testing.T) {
+	for _, version := range []string{images.ZooKeeperVersion, images.ZooKeeperNextVersion} {
+		t.Run(version, func(t *testing.T) {
+			network, ref := newNetwork(t), assembled(t, images.Spec{Name: images.ZooKeeper, Version: version})
+			port := ""
+			if version == images.ZooKeeperNextVersion {
+				port = ";2181" // as the official images of 3.4 and of later versions want it
+			}
+			var servers []container
+			for id := 1; id <= 3; id++ {
+				lines := ""
+				for other := 1; other <= 3; other++ {
+					lines += fmt.Sprintf("server.%d=zoo%d:2888:3888%s ", other, other, port)
+				}
+				server := start(t, network, ref, images.ZooKeeperPort,
+					[]string{fmt.Sprintf("ZOO_MY_ID=%d", id), "ZOO_SERVERS=" + lines, "SERVER_JVMFLAGS=-Xmx64m"}, nil)
+				docker(t, "network", "disconnect", network, server.id)
+				docker(t, "network", "connect", "--alias", fmt.Sprintf("zoo%d", id), network, server.id)
+				servers = append(servers, server)
+			}
+			leaders := 0
+			for _, server := range servers {
+				server.healthy(t)
+				if strings.Contains(server.ask(t, "srvr"), "Mode: leader") {
+					leaders++
+				}
+			}
+			if leaders != 1 {
+				t.Errorf("%d leaders", leaders)
+			}
+		})
+	}
+}
+
+func TestConsumerHasKazooAndReachesTheQueue(t *testing.T) {
+	network := newNetwork(t)
+	zk := start(t, network, assembled(t, images.Spec{Name: images.ZooKeeper}), images.ZooKeeperPort, nil, nil)
+	zk.healthy(t)
+	out, err := exec.Command("docker", "run", "--rm", "--network", network, "--label", label(), assembled(t, images.Spec{Name: images.Consumer}),
+		"python3", "-c", `
+from kazoo.client import KazooClient
+client = KazooClient("`+zk.host+`:2181")
+client.start(timeout=30)
+queue = client.LockingQueue("/job")
+queue.put(b"job/1", priority=50)
+print(queue.get(), client.get_children("/job/entries"), client.get_children("/job/taken"))
+queue.consume()
+`).Output()
+	if want := "b'job/1' ['entry-050-0000000000'] ['entry-050-0000000000']\n"; err != nil || string(out) != want {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+func TestS3ServerWithoutKeysSaysWhatToSet(t *testing.T) {
+	out, err := exec.Command("docker", "run", "--rm", "--label", label(), assembled(t, images.Spec{Name: images.S3})).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "set ROOT_ACCESS_KEY and ROOT_SECRET_KEY") {
+		t.Errorf("%s, %v", out, err)
+	}
+}
+
+// ask sends a four letter word.
+func (c container) ask(t *testing.T, word string) string {
+	t.Helper()
+	return c.exec(t, "sh", "-c", "echo "+word+" | nc -q 1 localhost 2181 || true")
+}
+
+func (c container) healthy(t *testing.T) {
+	t.Helper()
+	eventually(t, "ZooKeeper", func() error {
+		if said := c.ask(t, "srvr"); !strings.Contains(said, "Mode: ") {
+			return fmt.Errorf("srvr says %q", said)
+		}
+		return nil
+	})
+}
