@@ -16,7 +16,10 @@
 // Nothing. Everything that is made carries [Label], whose value names the process that made it. What carries the value of
 // this process is removed when its test ends, when [Main] or [Guard] end, and on SIGINT and SIGTERM. The first start in a
 // process sweeps what a process that was killed has left ([Sweep]); what belongs to a live process, or carries no label,
-// is never touched.
+// is never touched. A program that wants its servers to stay calls [Keep]; [Kept], [RemoveKept] and [Clean] find them again.
+//
+// Removal looks for the label on the engine, pass after pass, until a pass finds nothing: no list of what was made has to
+// be right, and what an engine is still making when a call is cut off is found as well.
 //
 // # Reaching the servers
 //
@@ -27,4 +30,8 @@
 //
 // What is wrong with the engine or the machine can be told apart with errors.Is ([ErrNoEngine], [ErrPermission],
 // [ErrEngineTooOld], [ErrPortTaken], [ErrDiskFull]), and the text says what to do.
+//
+// # Retries
+//
+// A start takes another port when one that nobody asked for was taken meanwhile. Nothing else is tried again.
 package testenv

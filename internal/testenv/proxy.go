@@ -58,7 +58,8 @@ type Fault struct {
 const maxSeen = 10_000
 
 // Proxy forwards to one target from an address on 127.0.0.1, and does harm by rules. Its methods may be called from several
-// goroutines.
+// goroutines. Note that Go's http.Transport itself repeats a GET, once, when a connection that it used before is cut: count
+// with Requests, or send over fresh connections.
 type Proxy struct {
 	listener net.Listener
 	target   string
