@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+type config struct {
+	command, name  string
+	host           string
+	engines        map[string]string
+	groups         [][]string
+	services       []string
+	volumes        []string
+	files          []string
+	probes         map[string]func(context.Context) error
+	yes            string
+	createNetworks bool
+	json, sizes    bool
+	stable, limit  time.Duration
+	timeout        time.Duration
+}
+
+const commands = "ps, stop, volumes, wipe, deploy, start or wait"
+
+func parse(args []string, stderr io.Writer) (config, error) {
+	c := config{engines: map[string]string{}, probes: map[string]func(context.Context) error{}}
+	fs := flag.NewFlagSet("stack COMMAND STACK", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.StringVar(&c.host, "host", "", "`address` of a manager's engine (default as the docker program)")
+	fs.Func("engine", "`NODE=ADDRESS` of another node's engine; may be repeated", pair(func(node, address string) error {
+		c.engines[node] = address
+		return nil
+	}))
+	fs.DurationVar(&c.timeout, "timeout", 0, "give up after this `duration` (default no limit)")
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return c, cli.Parse(fs, append(slices.Clone(args), "COMMAND-is-missing: want "+commands))
+	}
+	c.command = args[0]
+	if err := c.flags(fs); err != nil {
+		return c, err
+	}
+	if len(args) < 2 || strings.HasPrefix(args[1], "-") {
+		return c, cli.Usagef("name the stack: stack %s STACK", c.command)
+	}
+	c.name = args[1]
+	if err := cli.Parse(fs, args[2:]); err != nil {
+		return c, err
+	}
+	if c.command == "deploy" && len(c.files) == 0 {
+		return c, cli.Usagef("deploy needs -file")
+	}
+	return c, nil
+}
+
+// flags are those of the command.
+func (c *config) flags(fs *flag.FlagSet) error {
+	switch c.command {
+	case "ps":
+		fs.BoolVar(&c.json, "json", false, "print one JSON object")
+		fs.BoolVar(&c.sizes, "sizes", false, "read the sizes of volumes, which takes the engine a while")
+	case "stop":
+		fs.Func("groups", "`services` to stop, divided by commas, in groups divided by semicolons (default all at once)", c.setGroups)
+		fs.DurationVar(&c.limit, "limit", 0, "longest `duration` for one group (default no limit)")
+	case "volumes", "wipe":
+		fs.Func("services", "`services` whose volumes are meant, divided by commas (default all)", list(&c.services))
+		fs.Func("volumes", "full `names` of volumes that are meant, divided by commas", list(&c.volumes))
+		fs.BoolVar(&c.json, "json", false, "print one JSON object")
+		fs.BoolVar(&c.sizes, "sizes", true, "read the sizes of volumes")
+		if c.command == "wipe" {
+			fs.StringVar(&c.yes, "yes", "", "`name` of the stack, instead of typing it")
+		}
+	case "deploy":
+		fs.Func("file", "compose `file`; may be repeated", func(s string) error { c.files = append(c.files, s); return nil })
+		fs.BoolVar(&c.createNetworks, "create-networks", false, "make external networks that are missing, attachable")
+	case "start", "wait":
+		fs.Func("groups", "`services`, divided by commas, in groups divided by semicolons (default all at once)", c.setGroups)
+		fs.Func("probe", "`SERVICE=URL` that must answer: http://... or zk://HOST:PORT; may be repeated", pair(c.setProbe))
+		fs.DurationVar(&c.stable, "stable", time.Second, "how `long` the same tasks must have been running")
+		fs.DurationVar(&c.limit, "limit", 0, "longest `duration` for one group (default no limit)")
+	default:
+		return cli.Usagef("unknown command %q: want %s", c.command, commands)
+	}
+	return nil
+}
+
+func (c *config) setGroups(text string) error {
+	for group := range strings.SplitSeq(text, ";") {
+		var services []string
+		if err := list(&services)(group); err != nil {
+			return err
+		}
+		c.groups = append(c.groups, services)
+	}
+	return nil
+}
+
+func (c *config) setProbe(service, url string) error {
+	switch address, isZooKeeper := strings.CutPrefix(url, "zk://"); {
+	case isZooKeeper:
+		c.probes[service] = stack.ProbeZooKeeper(address)
+	case strings.HasPrefix(url, "http://"), strings.HasPrefix(url, "https://"):
+		c.probes[service] = stack.ProbeHTTP(url)
+	default:
+		return fmt.Errorf("%q is neither http://... nor zk://...", url)
+	}
+	return nil
+}
+
+func list(into *[]string) func(string) error {
+	return func(text string) error {
+		for name := range strings.SplitSeq(text, ",") {
+			if name = strings.TrimSpace(name); name == "" {
+				return fmt.Errorf("empty name in %q", text)
+			}
+			*into = append(*into, name)
+		}
+		return nil
+	}
+}
+
+func pair(set func(key, value string) error) func(string) error {
+	return func(text string) error {
+		key, value, found := strings.Cut(text, "=")
+		if !found || key == "" || value == "" {
+			return fmt.Errorf("%q is not NAME=VALUE", text)
+		}
+		return set(key, value)
+	}
+}
+
+// waitsFor says whether a service is in the groups, or there are none.
+func (c *config) waitsFor(service string) bool {
+	return len(c.groups) == 0 || slices.ContainsFunc(c.groups, func(g []string) bool { return slices.Contains(g, service) })
+}
+
+func stoppedError(name, service string) error {
+	return &nuvlaops.Error{Op: "wait", Resource: name + "_" + service, Reason: "the service is stopped", Err: nuvlaops.ErrRefused,
+		Hint: "start it: stack start " + name}
+}

@@ -1,0 +1,184 @@
+// Command stack looks at, stops, wipes, deploys and starts one stack of a Docker Swarm. Each command may be called again
+// and then finishes the work.
+//
+//	stack ps      STACK [-json] [-sizes]
+//	stack stop    STACK [-groups job-executor,ui;api] [-limit 1m]
+//	stack volumes STACK [-services es,zk] [-json]
+//	stack wipe    STACK [-services es,zk] [-yes STACK]
+//	stack deploy  STACK -file db.yml [-create-networks]
+//	stack start   STACK [-groups es,zk] [-probe es=http://localhost:9200/_cluster/health] [-probe zk=zk://localhost:2181]
+//	stack wait    STACK (as start, but nothing is started)
+//
+// wipe removes volumes only when the stack's name is typed, or given with -yes. Groups are divided by semicolons: one is
+// stopped or started when the one before is gone or healthy.
+//
+// Run it where the docker program reaches a manager. The volumes of another node are seen and removed with
+// -engine NODE=ADDRESS.
+//
+// Exit codes: 0 done, 1 failed, 2 usage, 4 time-out, 11 refused before anything was touched, 12 verification failed,
+// 130 interrupted.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+func main() { cli.Main("stack", run) }
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	cfg, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	swarm, err := stack.NewSwarm(&stack.Options{Host: cfg.host, Engines: cfg.engines, VolumeSizes: cfg.sizes})
+	if err != nil {
+		return err
+	}
+	defer swarm.Close()
+	return execute(ctx, cfg, swarm, os.Stdin, stdout, stderr)
+}
+
+// execute runs one command on any controller.
+func execute(ctx context.Context, cfg config, controller stack.StackController, stdin io.Reader, stdout, stderr io.Writer) error {
+	if cfg.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, cfg.timeout)
+		defer cancel()
+	}
+	p := &program{config: cfg, controller: controller, screen: cli.NewScreen(stderr), stdin: stdin, stdout: stdout}
+	switch cfg.command {
+	case "ps":
+		return p.ps(ctx)
+	case "stop":
+		return p.stop(ctx)
+	case "volumes":
+		_, err := p.plan(ctx)
+		return err
+	case "wipe":
+		return p.wipe(ctx)
+	case "deploy":
+		return p.deploy(ctx)
+	case "wait":
+		if err := p.refuseStopped(ctx); err != nil {
+			return err
+		}
+	}
+	return p.start(ctx)
+}
+
+type program struct {
+	config
+	controller stack.StackController
+	screen     *cli.Screen
+	stdin      io.Reader
+	stdout     io.Writer
+}
+
+func (p *program) ps(ctx context.Context) error {
+	s, err := p.controller.Look(ctx, p.name)
+	if err != nil {
+		return err
+	}
+	return p.print(s)
+}
+
+func (p *program) print(v fmt.Stringer) error {
+	if p.json {
+		return json.NewEncoder(p.stdout).Encode(v)
+	}
+	_, err := io.WriteString(p.stdout, v.String())
+	return err
+}
+
+func (p *program) stop(ctx context.Context) error {
+	return p.controller.Stop(ctx, p.name, stack.StopOptions{Groups: p.groups, Limit: p.limit, Progress: p.screen.Progress,
+		Gone: func(group []string) { p.screen.Printf("gone: %s", strings.Join(group, ", ")) }})
+}
+
+func (p *program) plan(ctx context.Context) (*stack.WipePlan, error) {
+	plan, err := p.controller.PlanWipe(ctx, p.name, stack.WipeOptions{Services: p.services, Volumes: p.volumes})
+	if err != nil {
+		return nil, err
+	}
+	return plan, p.print(plan)
+}
+
+// wipe shows the plan and asks. The answer is the guard: it comes after all other checks, right before the removal.
+func (p *program) wipe(ctx context.Context) error {
+	plan, err := p.plan(ctx)
+	if err != nil {
+		return err
+	}
+	return p.controller.Wipe(ctx, plan, p.confirm)
+}
+
+func (p *program) confirm(ctx context.Context) error {
+	answer := p.yes
+	if answer == "" {
+		p.screen.Text("The data of these volumes will be lost. Type the name of the stack to remove them: ")
+		line, err := readLine(ctx, p.stdin)
+		if err != nil {
+			return err
+		}
+		answer = line
+	}
+	if answer != p.name {
+		return errors.New("the name of the stack was not given")
+	}
+	return nil
+}
+
+// readLine ends with the context, although a read of a terminal does not.
+func readLine(ctx context.Context, from io.Reader) (string, error) {
+	type result struct {
+		line string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		line, err := bufio.NewReader(from).ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		done <- result{strings.TrimSpace(line), err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	case r := <-done:
+		return r.line, r.err
+	}
+}
+
+func (p *program) deploy(ctx context.Context) error {
+	return p.controller.Deploy(ctx, p.name, stack.DeployOptions{Files: p.files, CreateNetworks: p.createNetworks, Progress: p.screen.Progress})
+}
+
+func (p *program) start(ctx context.Context) error {
+	return p.controller.Start(ctx, p.name, stack.StartOptions{Groups: p.groups, Probes: p.probes, Stable: p.stable, Limit: p.limit,
+		Progress: p.screen.Progress, Healthy: func(group []string) { p.screen.Printf("healthy: %s", strings.Join(group, ", ")) }})
+}
+
+// refuseStopped: waiting for a service that is stopped would never end.
+func (p *program) refuseStopped(ctx context.Context) error {
+	s, err := p.controller.Look(ctx, p.name)
+	if err != nil {
+		return err
+	}
+	for _, v := range s.Services {
+		if v.Stopped && p.waitsFor(v.Name) {
+			return stoppedError(p.name, v.Name)
+		}
+	}
+	return nil
+}

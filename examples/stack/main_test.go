@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/stack"
+	"github.com/nuvla/nuvlaops/stack/stacktest"
+)
+
+// call runs the program's command on an orchestrator in memory.
+func call(t *testing.T, f *stacktest.Fake, typed string, args ...string) (out string, code int) {
+	t.Helper()
+	cfg, err := parse(args, io.Discard)
+	if err != nil {
+		return err.Error(), cli.ExitCode(err)
+	}
+	var stdout bytes.Buffer
+	err = execute(t.Context(), cfg, f, strings.NewReader(typed), &stdout, io.Discard)
+	if err != nil {
+		return err.Error(), cli.ExitCode(err)
+	}
+	return stdout.String(), 0
+}
+
+func deployed(t *testing.T) *stacktest.Fake {
+	t.Helper()
+	f := stacktest.NewFake()
+	f.AddFile("db.yml", stacktest.Service{Name: "es", Replicas: 1, Volumes: []string{"esdata"}}, stacktest.Service{Name: "zk", Replicas: 1})
+	if out, code := call(t, f, "", "deploy", "db", "-file", "db.yml"); code != 0 {
+		t.Fatal(out)
+	}
+	return f
+}
+
+func TestWipeRemovesOnlyWhenTheNameIsGiven(t *testing.T) {
+	for _, c := range []struct {
+		name, typed string
+		args        []string
+		code, left  int
+	}{
+		{"nothing typed", "", nil, cli.ExitRefused, 1},
+		{"another name typed", "nuvla\n", nil, cli.ExitRefused, 1},
+		{"another name given", "db\n", []string{"-yes", "nuvla"}, cli.ExitRefused, 1},
+		{"the name typed", "db\n", nil, 0, 0},
+		{"the name given", "", []string{"-yes", "db"}, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := deployed(t)
+			if out, code := call(t, f, "", "stop", "db", "-groups", "zk;es"); code != 0 {
+				t.Fatal(out)
+			}
+			if out, code := call(t, f, c.typed, append([]string{"wipe", "db"}, c.args...)...); code != c.code {
+				t.Errorf("exit code %d, want %d: %s", code, c.code, out)
+			}
+			s, err := f.Look(t.Context(), "db")
+			if err != nil || len(s.Volumes) != c.left {
+				t.Errorf("%d volumes left, want %d (%v)", len(s.Volumes), c.left, err)
+			}
+		})
+	}
+}
+
+func TestCommandsAndTheirExitCodes(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		args string
+		code int
+		says string
+	}{
+		{"ps shows replicas", "ps db", 0, "1/1"},
+		{"ps as JSON", "ps db -json", 0, `"name":"es"`},
+		{"volumes shows what is in the way", "volumes db", 0, "in the way"},
+		{"wipe of a running stack is refused", "wipe db -yes db", cli.ExitRefused, "in use"},
+		{"wait for what runs", "wait db", 0, ""},
+		{"start of an unknown service", "start db -groups nope", cli.ExitFailed, "no such service"},
+		{"no command", "", cli.ExitUsage, "wipe"},
+		{"unknown command", "remove db", cli.ExitUsage, "unknown command"},
+		{"no stack", "ps", cli.ExitUsage, "name the stack"},
+		{"no file", "deploy db", cli.ExitUsage, "-file"},
+		{"a probe of an unknown kind", "start db -probe es=ftp://x", cli.ExitUsage, "neither"},
+		{"a group without a name", "stop db -groups es;", cli.ExitUsage, "empty name"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, code := call(t, deployed(t), "", strings.Fields(c.args)...)
+			if code != c.code || !strings.Contains(out, c.says) {
+				t.Errorf("exit code %d and %q, want %d and something with %q", code, out, c.code, c.says)
+			}
+		})
+	}
+}
+
+func TestWaitForAStoppedServiceIsRefused(t *testing.T) {
+	f := deployed(t)
+	if err := f.Stop(context.Background(), "db", stack.StopOptions{Groups: [][]string{{"es"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := call(t, f, "", "wait", "db"); code != cli.ExitRefused || !strings.Contains(out, "db_es") {
+		t.Errorf("exit code %d and %q, want it refused", code, out)
+	}
+	if out, code := call(t, f, "", "wait", "db", "-groups", "zk"); code != 0 {
+		t.Errorf("wait for the other one: %s", out)
+	}
+}
