@@ -25,7 +25,7 @@ func (s *Swarm) deploy(ctx context.Context, stack string, opts DeployOptions) er
 	if len(opts.Files) == 0 {
 		return &nuvlaops.Error{Resource: "DeployOptions.Files", Reason: "no compose file", Err: nuvlaops.ErrInvalid}
 	}
-	self, err := s.manager(ctx)
+	f, err := s.fleet(ctx)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (s *Swarm) deploy(ctx context.Context, stack string, opts DeployOptions) er
 	if err != nil {
 		return err
 	}
-	w, err := s.see(ctx, stack, self)
+	w, err := s.see(ctx, stack, f)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (s *Swarm) deploy(ctx context.Context, stack string, opts DeployOptions) er
 	if err := s.deployMissing(ctx, stack, file, missing, all, opts); err != nil {
 		return err
 	}
-	if w, err = s.see(ctx, stack, self); err != nil {
+	if w, err = s.see(ctx, stack, f); err != nil {
 		return err
 	}
 	if still := w.missing(missing); len(still) > 0 {
@@ -172,7 +172,7 @@ func (s *Swarm) waitForLeftovers(ctx context.Context, first *world, services []s
 	if !slices.ContainsFunc(services, func(name string) bool { return len(first.containers[name]) > 0 }) {
 		return nil
 	}
-	events := s.watch(ctx, first.stack)
+	events := s.watch(ctx, first.fleet, first.stack)
 	defer events.close()
 	return s.waitGone(ctx, first, services, events, report)
 }

@@ -64,6 +64,8 @@ type Mount struct {
 type Volume struct {
 	Name string `json:"name"`
 	Node string `json:"node"`
+	// NodeID is the orchestrator's identifier of the node: host names may be the same.
+	NodeID string `json:"node_id"`
 	// Created tells a volume from a later one of the same name. The orchestrator may know it to the second only.
 	Created time.Time `json:"created"`
 	// Bytes are known when Options.VolumeSizes is set; otherwise -1.

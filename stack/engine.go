@@ -18,12 +18,17 @@ import (
 // read calls the engine and repeats while it cannot be reached. what names the thing that is read.
 func read[T any](ctx context.Context, s *Swarm, what string, call func(context.Context) (T, error)) (T, error) {
 	var out T
-	err := retry.Do(ctx, s.opts.Retry, s.opts.Logger, transient, func(ctx context.Context) error {
+	err := retry.Do(ctx, s.opts.Retry, s.opts.Logger, s.transient, func(ctx context.Context) error {
 		var err error
 		out, err = call(ctx)
 		return err
 	})
 	return out, explain(what, err)
+}
+
+// transient is also the state of a manager that ends or starts: it then says that it is none.
+func (s *Swarm) transient(err error) bool {
+	return transient(err) || s.managed.Load() && isNotManager(err)
 }
 
 // transient says whether the engine gave no usable answer, so that the same read may succeed soon.
@@ -50,7 +55,7 @@ func noLeader(err error) bool {
 }
 
 func isNotManager(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "not a swarm manager")
+	return err != nil && (strings.Contains(err.Error(), "not a swarm manager") || errors.Is(err, nuvlaops.ErrUnsupported))
 }
 
 // outOfSequence: another update came first. The engine has no status of its own for it.

@@ -14,7 +14,7 @@ import (
 	"github.com/nuvla/nuvlaops"
 )
 
-// Look describes the stack as the manager sees it; volumes are those of the engine's own node.
+// Look describes the stack as the manager sees it; volumes are those of the nodes whose engines can be reached.
 func (s *Swarm) Look(ctx context.Context, stack string) (*Stack, error) {
 	out, err := s.look(ctx, stack)
 	return out, nuvlaops.Wrap("stack.Look", stack, err)
@@ -24,15 +24,11 @@ func (s *Swarm) look(ctx context.Context, stack string) (*Stack, error) {
 	if err := validName("stack", stack); err != nil {
 		return nil, err
 	}
-	self, err := s.manager(ctx)
+	f, err := s.fleet(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w, err := s.see(ctx, stack, self)
-	if err != nil {
-		return nil, err
-	}
-	names, err := s.nodeNames(ctx)
+	w, err := s.see(ctx, stack, f)
 	if err != nil {
 		return nil, err
 	}
@@ -42,14 +38,14 @@ func (s *Swarm) look(ctx context.Context, stack string) (*Stack, error) {
 	}
 	out := &Stack{Name: stack}
 	for name, v := range w.services {
-		out.Services = append(out.Services, describe(name, v, w.tasks[name], names, networks))
+		out.Services = append(out.Services, describe(name, v, w.tasks[name], f, networks))
 	}
 	slices.SortFunc(out.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
 	out.Volumes, err = s.volumes(ctx, w)
 	return out, err
 }
 
-func describe(name string, v swarm.Service, tasks []swarm.Task, nodes, networks map[string]string) Service {
+func describe(name string, v swarm.Service, tasks []swarm.Task, f *fleet, networks map[string]string) Service {
 	out := Service{Name: name, ID: v.ID, Global: v.Spec.Mode.Global != nil, Mounts: mounts(v)}
 	out.Stopped, out.Remembered = stopped(v.Spec)
 	if spec := v.Spec.TaskTemplate.ContainerSpec; spec != nil {
@@ -72,7 +68,7 @@ func describe(name string, v swarm.Service, tasks []swarm.Task, nodes, networks 
 		if t.Status.State == swarm.TaskStateRunning && wanted(t) {
 			out.Running++
 		}
-		out.Tasks = append(out.Tasks, Task{ID: t.ID, Slot: t.Slot, Node: cmp.Or(nodes[t.NodeID], t.NodeID),
+		out.Tasks = append(out.Tasks, Task{ID: t.ID, Slot: t.Slot, Node: f.nodeName(t.NodeID),
 			State: string(t.Status.State), Wanted: string(t.DesiredState), Since: t.Status.Timestamp,
 			Error: t.Status.Err, Container: containerOf(t)})
 	}
@@ -123,30 +119,42 @@ func mounts(v swarm.Service) []Mount {
 	return out
 }
 
-// volumes of the stack on the engine's own node: by their label, whether a service mounts them or not.
+// volumes of the stack on all nodes that can be reached: by their label, whether a service mounts them or not.
 func (s *Swarm) volumes(ctx context.Context, w *world) ([]Volume, error) {
+	var out []Volume
+	for _, e := range w.fleet.engines {
+		there, err := s.volumesOn(ctx, w, e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, there...)
+	}
+	slices.SortFunc(out, func(a, b Volume) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.NodeID, b.NodeID)) })
+	return out, nil
+}
+
+func (s *Swarm) volumesOn(ctx context.Context, w *world, e *engine) ([]Volume, error) {
 	list, err := read(ctx, s, w.stack, func(ctx context.Context) (client.VolumeListResult, error) {
-		return s.api.VolumeList(ctx, client.VolumeListOptions{
+		return e.api.VolumeList(ctx, client.VolumeListOptions{
 			Filters: make(client.Filters).Add("label", labelStack+"="+w.stack)})
 	})
 	if err != nil {
 		return nil, err
 	}
-	sizes := s.sizes(ctx, len(list.Items))
+	sizes := s.sizes(ctx, e, len(list.Items))
 	var out []Volume
 	for _, v := range list.Items {
 		created, _ := time.Parse(time.RFC3339Nano, v.CreatedAt)
-		vol := Volume{Name: v.Name, Node: w.self.name, Created: created, Bytes: -1}
+		vol := Volume{Name: v.Name, Node: e.name, NodeID: e.id, Created: created, Bytes: -1}
 		if n, known := sizes[v.Name]; known {
 			vol.Bytes = n
 		}
 		vol.Services = w.mountedBy(v.Name)
-		if vol.Containers, err = s.holders(ctx, v.Name); err != nil {
+		if vol.Containers, err = s.holders(ctx, e, v.Name); err != nil {
 			return nil, err
 		}
 		out = append(out, vol)
 	}
-	slices.SortFunc(out, func(a, b Volume) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil
 }
 
@@ -161,10 +169,10 @@ func (w *world) mountedBy(volume string) []string {
 	return out
 }
 
-// holders are the names of the containers, whosever, running or stopped, that hold a volume on the engine's own node.
-func (s *Swarm) holders(ctx context.Context, volume string) ([]string, error) {
+// holders are the names of the containers, whosever, running or stopped, that hold a volume on one node.
+func (s *Swarm) holders(ctx context.Context, e *engine, volume string) ([]string, error) {
 	list, err := read(ctx, s, volume, func(ctx context.Context) (client.ContainerListResult, error) {
-		return s.api.ContainerList(ctx, client.ContainerListOptions{All: true,
+		return e.api.ContainerList(ctx, client.ContainerListOptions{All: true,
 			Filters: make(client.Filters).Add("volume", volume)})
 	})
 	var out []string
@@ -188,12 +196,12 @@ func containerName(names []string, id string) string {
 }
 
 // sizes are a service to people: without them the rest is still right.
-func (s *Swarm) sizes(ctx context.Context, volumes int) map[string]int64 {
+func (s *Swarm) sizes(ctx context.Context, e *engine, volumes int) map[string]int64 {
 	out := map[string]int64{}
 	if !s.opts.VolumeSizes || volumes == 0 {
 		return out
 	}
-	usage, err := s.api.DiskUsage(ctx, client.DiskUsageOptions{Volumes: true, Verbose: true})
+	usage, err := e.api.DiskUsage(ctx, client.DiskUsageOptions{Volumes: true, Verbose: true})
 	if err != nil {
 		s.opts.Logger.WarnContext(ctx, "sizes of volumes not read", "error", err)
 		return out
@@ -211,15 +219,6 @@ func (s *Swarm) nodes(ctx context.Context) ([]swarm.Node, error) {
 		return s.api.NodeList(ctx, client.NodeListOptions{})
 	})
 	return list.Items, err
-}
-
-func (s *Swarm) nodeNames(ctx context.Context) (map[string]string, error) {
-	nodes, err := s.nodes(ctx)
-	out := map[string]string{}
-	for _, n := range nodes {
-		out[n.ID] = n.Description.Hostname
-	}
-	return out, err
 }
 
 func (s *Swarm) networkNames(ctx context.Context) (map[string]string, error) {

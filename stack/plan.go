@@ -7,8 +7,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/moby/moby/client"
-
 	"github.com/nuvla/nuvlaops"
 )
 
@@ -20,6 +18,9 @@ type WipePlan struct {
 	Volumes []Volume `json:"volumes"`
 	// Kept are data that the services mount and that stay: bind mounts, external and anonymous volumes.
 	Kept []Kept `json:"kept,omitempty"`
+	// Unseen are nodes that cannot be looked at, and on which the stack's services cannot run as they are. An old volume
+	// there does no harm until a constraint or a label changes.
+	Unseen []string `json:"unseen,omitempty"`
 	// Obstacles stand in the way: Wipe refuses while there is one.
 	Obstacles []string `json:"obstacles,omitempty"`
 }
@@ -44,50 +45,53 @@ func (p *WipePlan) String() string {
 	for _, k := range p.Kept {
 		fmt.Fprintf(&b, "kept: %s of %s: %s\n", k.Source, k.Service, k.Why)
 	}
+	for _, n := range p.Unseen {
+		fmt.Fprintf(&b, "not looked at: node %s, where the services cannot run\n", n)
+	}
 	for _, o := range p.Obstacles {
 		fmt.Fprintf(&b, "in the way: %s\n", o)
 	}
 	return b.String()
 }
 
-// PlanWipe plans for the volumes on the engine's own node. Another node on which tasks of the services may have left
-// volumes is an obstacle.
+// PlanWipe plans for the volumes on all nodes whose engines can be reached (see Options.Engines). Another node is an
+// obstacle when tasks of the stack may run on it or have run on it: its volumes would come back with old data.
 func (s *Swarm) PlanWipe(ctx context.Context, stack string, opts WipeOptions) (*WipePlan, error) {
-	plan, err := s.planWipe(ctx, stack, opts)
+	plan, _, err := s.planWipe(ctx, stack, opts)
 	return plan, nuvlaops.Wrap("stack.PlanWipe", stack, err)
 }
 
-func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*WipePlan, error) {
+func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*WipePlan, *fleet, error) {
 	if err := validName("stack", stack); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	self, err := s.manager(ctx)
+	f, err := s.fleet(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	w, err := s.see(ctx, stack, self)
+	w, err := s.see(ctx, stack, f)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, name := range opts.Services {
 		if _, there := w.services[name]; !there {
-			return nil, &nuvlaops.Error{Resource: name, Reason: "no such service in the stack, so its volumes are not known",
+			return nil, nil, &nuvlaops.Error{Resource: name, Reason: "no such service in the stack, so its volumes are not known",
 				Err: nuvlaops.ErrNotFound, Hint: "name its volumes in WipeOptions.Volumes"}
 		}
 	}
 	plan := &WipePlan{Stack: stack, Options: opts}
 	own, err := s.volumes(ctx, w)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	plan.choose(w, own)
 	for _, check := range []func(context.Context, *world, *WipePlan) error{s.checkNamed, s.checkDrivers, s.checkUse, s.checkNodes} {
 		if err := check(ctx, w, plan); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	slices.Sort(plan.Obstacles)
-	return plan, nil
+	return plan, f, nil
 }
 
 // choose takes the stack's volumes that are meant, and notes the mounts that stay.
@@ -123,90 +127,6 @@ func whyKept(m Mount) string {
 		return "an external volume, not the stack's own"
 	}
 	return ""
-}
-
-// checkNamed: a volume that was named must be the stack's, or gone.
-func (s *Swarm) checkNamed(ctx context.Context, w *world, p *WipePlan) error {
-	for _, name := range p.Options.Volumes {
-		if err := validName("volume", name); err != nil {
-			return err
-		}
-		if slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.Name == name }) {
-			continue
-		}
-		_, err := read(ctx, s, name, func(ctx context.Context) (client.VolumeInspectResult, error) {
-			return s.api.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
-		})
-		switch {
-		case isNotFound(err):
-		case err != nil:
-			return err
-		default:
-			p.obstacle("volume %s is not the stack's own: it is external, or of another stack", name)
-		}
-	}
-	return nil
-}
-
-// checkDrivers: removing a volume that only points at data elsewhere would leave the data, and it would come back.
-func (s *Swarm) checkDrivers(ctx context.Context, w *world, p *WipePlan) error {
-	for _, v := range p.Volumes {
-		res, err := read(ctx, s, v.Name, func(ctx context.Context) (client.VolumeInspectResult, error) {
-			return s.api.VolumeInspect(ctx, v.Name, client.VolumeInspectOptions{})
-		})
-		switch {
-		case isNotFound(err):
-		case err != nil:
-			return err
-		case res.Volume.Driver != "local" || res.Volume.Scope == "global":
-			p.obstacle("volume %s is of driver %s: remove its data with the driver's own tools", v.Name, res.Volume.Driver)
-		case res.Volume.Options["device"] != "" && res.Volume.Options["type"] != "tmpfs":
-			p.obstacle("volume %s only points at %s: its removal would leave the data", v.Name, res.Volume.Options["device"])
-		}
-	}
-	return nil
-}
-
-// checkUse: nothing may hold a volume, nor want to.
-func (s *Swarm) checkUse(ctx context.Context, w *world, p *WipePlan) error {
-	services, err := read(ctx, s, w.stack, func(ctx context.Context) (client.ServiceListResult, error) {
-		return s.api.ServiceList(ctx, client.ServiceListOptions{})
-	})
-	if err != nil {
-		return err
-	}
-	for _, v := range p.Volumes {
-		for _, c := range v.Containers {
-			p.obstacle("volume %s is in use by container %s", v.Name, c)
-		}
-		for _, other := range services.Items {
-			mounted := slices.ContainsFunc(mounts(other), func(m Mount) bool { return m.Type == "volume" && m.Source == v.Name })
-			switch {
-			case !mounted:
-			case other.Spec.Labels[labelStack] != w.stack:
-				p.obstacle("volume %s is also mounted by service %s, which is not of the stack", v.Name, other.Spec.Name)
-			case !atNothing(other.Spec):
-				p.obstacle("volume %s is wanted by service %s: stop it first", v.Name, other.Spec.Name)
-			}
-		}
-	}
-	return nil
-}
-
-// checkNodes: a local volume is on each node where a task ever ran, and the engine forgets tasks. So each other node on
-// which the services may run is in question.
-func (s *Swarm) checkNodes(ctx context.Context, w *world, p *WipePlan) error {
-	nodes, err := s.nodes(ctx)
-	if err != nil {
-		return err
-	}
-	for _, n := range nodes {
-		if n.ID != w.self.id {
-			p.obstacle("node %s (%s) may hold volumes of the stack, and only its own engine can remove them",
-				n.Description.Hostname, n.Status.State)
-		}
-	}
-	return nil
 }
 
 func (p *WipePlan) obstacle(format string, args ...any) {

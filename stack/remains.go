@@ -22,12 +22,12 @@ const defaultGrace = 10 * time.Second
 // remains is what is left of services that are being stopped.
 type remains struct {
 	s      *Swarm
-	remote bool            // whether some of it is on another node
+	remote bool            // whether some of it is on a node whose engine cannot be reached
 	asked  map[string]bool // containers that were told to end
 	stops  sync.WaitGroup
 }
 
-// left names what still runs of a group. On the engine's own node it tells what runs to end, and removes what has ended.
+// left names what still runs of a group. On nodes whose engines can be reached it tells what runs to end, and removes what has ended.
 func (r *remains) left(ctx context.Context, w *world, group []string) (names []string, err error) {
 	r.remote = false
 	for _, name := range group {
@@ -50,12 +50,12 @@ func (r *remains) left(ctx context.Context, w *world, group []string) (names []s
 			}
 		}
 		for _, t := range w.tasks[name] {
-			here := t.NodeID == w.self.id && containerOf(t) != "" // its container is counted above
+			here := w.fleet.on(t.NodeID) != nil && containerOf(t) != "" // its container is counted above
 			if ended(t) || !wanted(t) && (here || t.NodeID == "") {
 				continue
 			}
-			r.remote = r.remote || t.NodeID != w.self.id
-			names = append(names, fmt.Sprintf("task %s.%d on node %s (%s)", name, t.Slot, t.NodeID, t.Status.State))
+			r.remote = r.remote || w.fleet.on(t.NodeID) == nil
+			names = append(names, fmt.Sprintf("task %s.%d on node %s (%s)", name, t.Slot, w.fleet.nodeName(t.NodeID), t.Status.State))
 		}
 	}
 	return names, nil
@@ -73,7 +73,7 @@ func taskWanted(tasks []swarm.Task, id string) bool {
 // end stops a container whose task the orchestrator has given up already. Swarm would do it about 3 s later: it lets load
 // balancers forget the task first, which is of no use when the whole service ends. The signal and the grace period are the
 // service's own.
-func (r *remains) end(ctx context.Context, c container.Summary, spec swarm.ServiceSpec) {
+func (r *remains) end(ctx context.Context, c held, spec swarm.ServiceSpec) {
 	if c.State != container.StateRunning || r.asked[c.ID] {
 		return
 	}
@@ -84,7 +84,7 @@ func (r *remains) end(ctx context.Context, c container.Summary, spec swarm.Servi
 	}
 	seconds := int(math.Ceil(grace.Seconds()))
 	r.stops.Go(func() {
-		if _, err := r.s.api.ContainerStop(ctx, c.ID, client.ContainerStopOptions{Timeout: &seconds}); err != nil && ctx.Err() == nil {
+		if _, err := c.on.api.ContainerStop(ctx, c.ID, client.ContainerStopOptions{Timeout: &seconds}); err != nil && ctx.Err() == nil {
 			r.s.opts.Logger.DebugContext(ctx, "container not stopped, swarm will do it", "container", c.ID, "error", err)
 		}
 	})
@@ -92,14 +92,14 @@ func (r *remains) end(ctx context.Context, c container.Summary, spec swarm.Servi
 
 // removeStopped removes a container that runs no more: the engine keeps it as history, and with it its volumes. Anonymous
 // volumes are left.
-func (s *Swarm) removeStopped(ctx context.Context, c container.Summary) (gone bool, err error) {
+func (s *Swarm) removeStopped(ctx context.Context, c held) (gone bool, err error) {
 	switch c.State {
 	case container.StateExited, container.StateDead, container.StateCreated:
 	default:
 		return false, nil
 	}
-	err = retry.Do(ctx, s.opts.Retry, s.opts.Logger, transient, func(ctx context.Context) error {
-		_, err := s.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{})
+	err = retry.Do(ctx, s.opts.Retry, s.opts.Logger, s.transient, func(ctx context.Context) error {
+		_, err := c.on.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{})
 		return err
 	})
 	switch {

@@ -38,11 +38,11 @@ func (s *Swarm) start(ctx context.Context, stack string, opts StartOptions) erro
 	if err := validGroups(opts.Groups); err != nil {
 		return err
 	}
-	self, err := s.manager(ctx)
+	f, err := s.fleet(ctx)
 	if err != nil {
 		return err
 	}
-	first, err := s.see(ctx, stack, self)
+	first, err := s.see(ctx, stack, f)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (s *Swarm) startGroup(ctx context.Context, first *world, group []string, op
 	defer cancelLimit()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	events := s.watch(ctx, first.stack)
+	events := s.watch(ctx, first.fleet, first.stack)
 	defer events.close()
 	report.say("waiting for", group)
 	health := newHealth(s, first, group, opts, report)
@@ -157,7 +157,7 @@ func newHealth(s *Swarm, first *world, group []string, opts StartOptions, report
 
 // look sees whether all services of the group are healthy, and ends the wait when one never will be.
 func (h *health) look(ctx context.Context) (bool, string, error) {
-	w, err := h.s.see(ctx, h.first.stack, h.first.self)
+	w, err := h.s.see(ctx, h.first.stack, h.first.fleet)
 	if err != nil {
 		return false, "", err
 	}

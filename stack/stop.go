@@ -9,7 +9,7 @@ import (
 	"github.com/nuvla/nuvlaops"
 )
 
-// Stop scales services to nothing in order, removes their stopped containers from the engine's own node, and waits until
+// Stop scales services to nothing in order, removes their stopped containers from all nodes whose engines can be reached, and waits until
 // no task and no container is left. A service's own stop grace period ends what ignores SIGTERM.
 func (s *Swarm) Stop(ctx context.Context, stack string, opts StopOptions) error {
 	return nuvlaops.Wrap("stack.Stop", stack, s.stop(ctx, stack, opts))
@@ -22,11 +22,11 @@ func (s *Swarm) stop(ctx context.Context, stack string, opts StopOptions) error 
 	if err := validGroups(opts.Groups); err != nil {
 		return err
 	}
-	self, err := s.manager(ctx)
+	f, err := s.fleet(ctx)
 	if err != nil {
 		return err
 	}
-	w, err := s.see(ctx, stack, self)
+	w, err := s.see(ctx, stack, f)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (s *Swarm) stop(ctx context.Context, stack string, opts StopOptions) error 
 	if len(groups) == 0 {
 		groups = [][]string{w.names()}
 	}
-	events := s.watch(ctx, stack)
+	events := s.watch(ctx, f, stack)
 	defer events.close()
 	report := newReporter("stack.Stop", stack, "stopping", groups, opts.Progress, s.now)
 	for _, group := range groups {
@@ -69,7 +69,7 @@ func (s *Swarm) waitGone(ctx context.Context, first *world, group []string, even
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &remains{s: s, asked: map[string]bool{}}
 	err := events.until(ctx, func(ctx context.Context) (bool, string, error) {
-		w, err := s.see(ctx, first.stack, first.self)
+		w, err := s.see(ctx, first.stack, first.fleet)
 		if err != nil {
 			return false, "", err
 		}

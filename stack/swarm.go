@@ -2,8 +2,10 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -31,6 +33,10 @@ type Options struct {
 	Host string
 	// Docker is the docker program, which Deploy runs. Default "docker".
 	Docker string
+	// Engines are the engines of other nodes, by the node's host name or identifier, as in DOCKER_HOST: the API of one
+	// engine sees and removes only its own node's containers and volumes. A node without one is stopped and started like
+	// the others, but its volumes cannot be wiped.
+	Engines map[string]string
 	// VolumeSizes makes Look and PlanWipe read the sizes of volumes. The engine walks through all files for them.
 	VolumeSizes bool
 	Retry       nuvlaops.RetryPolicy
@@ -57,10 +63,13 @@ func (o *Options) validate() (Options, error) {
 
 // Swarm is the StackController of Docker Swarm. It talks to the engine of one manager, and may be used by many goroutines.
 type Swarm struct {
-	api  *client.Client
-	host string // as given by Options.Host, for the docker program
-	opts Options
-	now  func() time.Time
+	api    *client.Client
+	host   string                    // as given by Options.Host, for the docker program
+	others map[string]*client.Client // by the keys of Options.Engines
+	opts   Options
+	now    func() time.Time
+	// managed: the engine has been seen to manage a swarm. When it says that it does not, later, it may be restarting.
+	managed atomic.Bool
 }
 
 var _ StackController = (*Swarm)(nil)
@@ -72,33 +81,58 @@ func NewSwarm(opts *Options) (*Swarm, error) {
 	if err != nil {
 		return nil, nuvlaops.Wrap(op, "", err)
 	}
-	endpoint, err := findEndpoint(o.Host, os.Getenv)
-	if err != nil {
+	s := &Swarm{host: o.Host, others: map[string]*client.Client{}, opts: o, now: time.Now}
+	if s.api, err = dial(o.Host); err != nil {
 		return nil, nuvlaops.Wrap(op, "engine", err)
+	}
+	for node, host := range o.Engines {
+		if s.others[node], err = dial(host); err != nil {
+			_ = s.Close()
+			return nil, nuvlaops.Wrap(op, "engine of "+node, err)
+		}
+	}
+	return s, nil
+}
+
+func dial(host string) (*client.Client, error) {
+	endpoint, err := findEndpoint(host, os.Getenv)
+	if err != nil {
+		return nil, err
 	}
 	api, err := client.New(endpoint.clientOptions()...)
 	if err != nil {
-		return nil, nuvlaops.Wrap(op, "engine", &nuvlaops.Error{Reason: err.Error(), Err: nuvlaops.ErrInvalid,
-			Hint: "check DOCKER_HOST, DOCKER_CONTEXT, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"})
+		return nil, &nuvlaops.Error{Reason: err.Error(), Err: nuvlaops.ErrInvalid,
+			Hint: "check DOCKER_HOST, DOCKER_CONTEXT, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"}
 	}
-	return &Swarm{api: api, host: o.Host, opts: o, now: time.Now}, nil
+	return api, nil
 }
 
-// Close closes idle connections to the engine.
-func (s *Swarm) Close() error { return s.api.Close() }
+// Close closes idle connections to the engines.
+func (s *Swarm) Close() error {
+	var errs []error
+	if s.api != nil {
+		errs = append(errs, s.api.Close())
+	}
+	for _, api := range s.others {
+		if api != nil {
+			errs = append(errs, api.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
 
-// manager returns the identifier and name of the engine's own node, or an error when it does not manage a swarm.
-func (s *Swarm) manager(ctx context.Context) (self node, err error) {
+// manager returns the engine's own node, or an error when it does not manage a swarm.
+func (s *Swarm) manager(ctx context.Context) (*engine, error) {
 	res, err := read(ctx, s, "engine", func(ctx context.Context) (client.SystemInfoResult, error) {
-		return s.api.Info(ctx, client.InfoOptions{})
+		res, err := s.api.Info(ctx, client.InfoOptions{})
+		if err == nil && !res.Info.Swarm.ControlAvailable {
+			err = notManager(string(res.Info.Swarm.LocalNodeState))
+		}
+		return res, err
 	})
 	if err != nil {
-		return node{}, err
+		return nil, err
 	}
-	if !res.Info.Swarm.ControlAvailable {
-		return node{}, notManager(string(res.Info.Swarm.LocalNodeState))
-	}
-	return node{id: res.Info.Swarm.NodeID, name: res.Info.Name}, nil
+	s.managed.Store(true)
+	return &engine{id: res.Info.Swarm.NodeID, name: res.Info.Name, api: s.api}, nil
 }
-
-type node struct{ id, name string }

@@ -17,7 +17,7 @@ import (
 // update changes a service's specification. change says whether it had to: since the update carries the version that was
 // read, a repetition after a lost reply, or after another's update, decides anew and never does anything twice.
 func (s *Swarm) update(ctx context.Context, id string, change func(*swarm.ServiceSpec) (changed bool, err error)) error {
-	err := retry.Do(ctx, s.opts.Retry, s.opts.Logger, func(err error) bool { return transient(err) || outOfSequence(err) },
+	err := retry.Do(ctx, s.opts.Retry, s.opts.Logger, func(err error) bool { return s.transient(err) || outOfSequence(err) },
 		func(ctx context.Context) error {
 			v, err := s.api.ServiceInspect(ctx, id, client.ServiceInspectOptions{})
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -18,36 +19,39 @@ const (
 	latestHere      = time.Second
 )
 
-// watch is woken by the events of a stack's containers on the engine's own node.
+// watch is woken by the events of a stack's containers on all nodes whose engines can be reached.
 type watch struct {
 	wake    chan struct{}
 	remote  bool          // whether something is waited for on another node
 	within  time.Duration // the next look comes no later than this, if it is set by look
-	stopped chan struct{}
+	streams sync.WaitGroup
 	cancel  context.CancelFunc
 }
 
 // watch follows events until closed. When the stream breaks it is opened again, and looks go on meanwhile.
-func (s *Swarm) watch(ctx context.Context, stack string) *watch {
+func (s *Swarm) watch(ctx context.Context, f *fleet, stack string) *watch {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &watch{wake: make(chan struct{}, 1), stopped: make(chan struct{}), cancel: cancel}
+	w := &watch{wake: make(chan struct{}, 1), cancel: cancel}
 	filter := make(client.Filters).Add("type", "container").Add("label", labelStack+"="+stack).
 		Add("event", "start", "die", "destroy", "health_status")
-	go func() {
-		defer close(w.stopped)
-		for ctx.Err() == nil {
-			stream := s.api.Events(ctx, client.EventsListOptions{Filters: filter})
-			err := w.follow(stream)
-			if ctx.Err() == nil {
-				s.opts.Logger.DebugContext(ctx, "events interrupted", "error", err)
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(latestHere):
-			}
-		}
-	}()
+	for _, e := range f.engines {
+		w.streams.Go(func() { s.listen(ctx, w, e, filter) })
+	}
 	return w
+}
+
+func (s *Swarm) listen(ctx context.Context, w *watch, e *engine, filter client.Filters) {
+	for ctx.Err() == nil {
+		stream := e.api.Events(ctx, client.EventsListOptions{Filters: filter})
+		err := w.follow(stream)
+		if ctx.Err() == nil {
+			s.opts.Logger.DebugContext(ctx, "events interrupted", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(latestHere):
+		}
+	}
 }
 
 func (w *watch) follow(stream client.EventsResult) error {
@@ -66,7 +70,7 @@ func (w *watch) follow(stream client.EventsResult) error {
 
 func (w *watch) close() {
 	w.cancel()
-	<-w.stopped
+	w.streams.Wait()
 }
 
 // until calls look until it is done: at once, after events, and from time to time. After an event the looks come fast at

@@ -19,7 +19,7 @@ import (
 // after the container has left its list.
 const settle = 10 * time.Second
 
-// Wipe removes the plan's volumes from the engine's own node.
+// Wipe removes the plan's volumes, each through the engine of its node.
 func (s *Swarm) Wipe(ctx context.Context, plan *WipePlan, guard func(context.Context) error) error {
 	name := ""
 	if plan != nil {
@@ -33,7 +33,7 @@ func (s *Swarm) wipe(ctx context.Context, plan *WipePlan, guard func(context.Con
 		return &nuvlaops.Error{Reason: "no plan or no guard", Err: nuvlaops.ErrInvalid,
 			Hint: "plan with PlanWipe; hand in Unguarded to remove without a guard"}
 	}
-	now, err := s.planWipe(ctx, plan.Stack, plan.Options)
+	now, f, err := s.planWipe(ctx, plan.Stack, plan.Options)
 	if err != nil {
 		return err
 	}
@@ -55,19 +55,19 @@ func (s *Swarm) wipe(ctx context.Context, plan *WipePlan, guard func(context.Con
 		return context.Cause(ctx)
 	}
 	for _, v := range now.Volumes {
-		if err := s.removeVolume(ctx, v.Name); err != nil {
+		if err := s.removeVolume(ctx, f.on(v.NodeID), v.Name); err != nil {
 			return fmt.Errorf("remove volume %s: %w", v.Name, err)
 		}
 		s.opts.Logger.InfoContext(ctx, "volume removed", "stack", plan.Stack, "volume", v.Name, "node", v.Node)
 	}
-	return s.verifyGone(ctx, now)
+	return s.verifyGone(ctx, f, now)
 }
 
 // sameVolumes: what is there now must have been in the plan, the very same volume. What is gone is no conflict.
 func sameVolumes(plan, now *WipePlan) error {
 	for _, v := range now.Volumes {
 		same := slices.ContainsFunc(plan.Volumes, func(p Volume) bool {
-			return p.Name == v.Name && p.Node == v.Node && p.Created.Equal(v.Created)
+			return p.Name == v.Name && p.NodeID == v.NodeID && p.Created.Equal(v.Created)
 		})
 		if !same {
 			return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is not in the plan, or was made anew since",
@@ -78,14 +78,14 @@ func sameVolumes(plan, now *WipePlan) error {
 }
 
 // removeVolume removes a volume. A reply that was lost is answered by the repetition: what is not found is gone.
-func (s *Swarm) removeVolume(ctx context.Context, name string) error {
+func (s *Swarm) removeVolume(ctx context.Context, e *engine, name string) error {
 	deadline := s.now().Add(settle)
 	racing := s.opts.Retry
 	racing.Initial, racing.Max = soonest, latestHere
 	err := retry.Do(ctx, racing, s.opts.Logger, func(err error) bool {
 		return transient(err) || cerrdefs.IsConflict(err) && s.now().Before(deadline)
 	}, func(ctx context.Context) error {
-		_, err := s.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
+		_, err := e.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
 		return err
 	})
 	if cerrdefs.IsNotFound(err) {
@@ -95,17 +95,15 @@ func (s *Swarm) removeVolume(ctx context.Context, name string) error {
 }
 
 // verifyGone looks whether the volumes are gone. One of the same name that was made since means that a service came back.
-func (s *Swarm) verifyGone(ctx context.Context, plan *WipePlan) error {
+func (s *Swarm) verifyGone(ctx context.Context, f *fleet, plan *WipePlan) error {
 	for _, v := range plan.Volumes {
-		_, err := read(ctx, s, v.Name, func(ctx context.Context) (client.VolumeInspectResult, error) {
-			return s.api.VolumeInspect(ctx, v.Name, client.VolumeInspectOptions{})
-		})
-		switch {
-		case err == nil:
+		there, err := s.inspect(ctx, f.on(v.NodeID), v.Name)
+		if err != nil {
+			return err
+		}
+		if there != nil {
 			return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is there again after its removal",
 				Err: nuvlaops.ErrVerification, Hint: "something mounts it: stop it, and wipe again"}
-		case !isNotFound(err):
-			return err
 		}
 	}
 	return nil

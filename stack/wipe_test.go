@@ -61,7 +61,7 @@ func TestPlanTakesTheStacksOwnVolumesAlone(t *testing.T) {
 	for _, name := range []string{b.stack + "_x", b.stack + "2_data"} {
 		foreign, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Volumes: []string{name}})
 		must(t, err)
-		mustBe(t, b.Wipe(t.Context(), foreign, stack.Unguarded), nuvlaops.ErrRefused, name+" is not the stack's own")
+		mustBe(t, b.Wipe(t.Context(), foreign, stack.Unguarded), nuvlaops.ErrRefused, name+" on node", "is not the stack's own")
 	}
 	must(t, b.Wipe(t.Context(), plan, stack.Unguarded))
 	for _, name := range []string{b.stack + "_x", b.stack + "2_data", b.stack + "_linked"} {

@@ -13,18 +13,24 @@ import (
 // world is what the engine says about a stack at one moment.
 type world struct {
 	stack    string
-	self     node
+	fleet    *fleet
 	services map[string]swarm.Service // by name without the prefix
 	tasks    map[string][]swarm.Task  // by the same name
-	// containers of the stack on the engine's own node by the service's name, running or stopped, also of services that
-	// are gone.
-	containers map[string][]container.Summary
+	// containers of the stack on the nodes whose engines can be reached, by the service's name, running or stopped, also
+	// of services that are gone.
+	containers map[string][]held
+}
+
+// held is a container on one node.
+type held struct {
+	container.Summary
+	on *engine
 }
 
 // see reads the world. The services come first: a task or a container that a service seen has lost is then not missed.
-func (s *Swarm) see(ctx context.Context, stack string, self node) (*world, error) {
-	w := &world{stack: stack, self: self, services: map[string]swarm.Service{}, tasks: map[string][]swarm.Task{},
-		containers: map[string][]container.Summary{}}
+func (s *Swarm) see(ctx context.Context, stack string, f *fleet) (*world, error) {
+	w := &world{stack: stack, fleet: f, services: map[string]swarm.Service{}, tasks: map[string][]swarm.Task{},
+		containers: map[string][]held{}}
 	services, err := read(ctx, s, stack, func(ctx context.Context) (client.ServiceListResult, error) {
 		return s.api.ServiceList(ctx, client.ServiceListOptions{
 			Filters: make(client.Filters).Add("label", labelStack+"="+stack)})
@@ -40,7 +46,12 @@ func (s *Swarm) see(ctx context.Context, stack string, self node) (*world, error
 	if err := s.seeTasks(ctx, w, byID); err != nil {
 		return nil, err
 	}
-	return w, s.seeContainers(ctx, w, byID)
+	for _, e := range f.engines {
+		if err := s.seeContainers(ctx, w, e, byID); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
 }
 
 func (s *Swarm) seeTasks(ctx context.Context, w *world, byID map[string]string) error {
@@ -62,16 +73,16 @@ func (s *Swarm) seeTasks(ctx context.Context, w *world, byID map[string]string) 
 	return err
 }
 
-func (s *Swarm) seeContainers(ctx context.Context, w *world, byID map[string]string) error {
+func (s *Swarm) seeContainers(ctx context.Context, w *world, e *engine, byID map[string]string) error {
 	list, err := read(ctx, s, w.stack, func(ctx context.Context) (client.ContainerListResult, error) {
-		return s.api.ContainerList(ctx, client.ContainerListOptions{All: true,
+		return e.api.ContainerList(ctx, client.ContainerListOptions{All: true,
 			Filters: make(client.Filters).Add("label", labelService)})
 	})
 	for _, c := range list.Items {
 		_, known := byID[c.Labels[labelServiceID]]
 		if known || c.Labels[labelStack] == w.stack {
 			name := w.short(c.Labels[labelService])
-			w.containers[name] = append(w.containers[name], c)
+			w.containers[name] = append(w.containers[name], held{c, e})
 		}
 	}
 	return err

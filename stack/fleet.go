@@ -1,0 +1,104 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// engine is the engine of one node: only it sees and removes the node's containers and volumes.
+type engine struct {
+	id, name string // of its node
+	api      *client.Client
+}
+
+// fleet is the manager's engine, the others that can be reached, and the nodes whose engines cannot.
+type fleet struct {
+	engines []*engine
+	dark    []darkNode
+}
+
+type darkNode struct {
+	swarm.Node
+	why string
+}
+
+// fleet finds the engines for one call. An engine that was named and does not answer leaves its node dark: the manager
+// still says which tasks are there.
+func (s *Swarm) fleet(ctx context.Context) (*fleet, error) {
+	self, err := s.manager(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f := &fleet{engines: []*engine{self}}
+	nodes, err := s.nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	named := maps.Clone(s.others)
+	for _, n := range nodes {
+		if n.ID == self.id {
+			self.name = n.Description.Hostname
+			continue
+		}
+		key := n.Description.Hostname
+		if named[key] == nil {
+			key = n.ID
+		}
+		api := named[key]
+		delete(named, key)
+		if api == nil {
+			f.dark = append(f.dark, darkNode{n, "its engine is not named in Options.Engines"})
+			continue
+		}
+		info, err := api.Info(ctx, client.InfoOptions{})
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case err != nil:
+			f.dark = append(f.dark, darkNode{n, "its engine cannot be reached: " + err.Error()})
+		case info.Info.Swarm.NodeID != n.ID:
+			return nil, wrongEngine(key, "the engine is that of another node: "+info.Info.Name)
+		default:
+			f.engines = append(f.engines, &engine{id: n.ID, name: n.Description.Hostname, api: api})
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(named)) {
+		return nil, wrongEngine(key, "no node of the swarm has this name")
+	}
+	return f, nil
+}
+
+func wrongEngine(key, reason string) error {
+	return &nuvlaops.Error{Resource: fmt.Sprintf("Options.Engines[%q]", key), Reason: reason, Err: nuvlaops.ErrInvalid,
+		Hint: "names and identifiers of nodes: docker node ls"}
+}
+
+// on returns the engine of a node, or nil.
+func (f *fleet) on(node string) *engine {
+	for _, e := range f.engines {
+		if e.id == node {
+			return e
+		}
+	}
+	return nil
+}
+
+// nodeName is for people.
+func (f *fleet) nodeName(id string) string {
+	if e := f.on(id); e != nil {
+		return e.name
+	}
+	for _, n := range f.dark {
+		if n.ID == id {
+			return n.Description.Hostname
+		}
+	}
+	return id
+}

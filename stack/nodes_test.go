@@ -1,0 +1,146 @@
+package stack_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+const workerStack = `
+version: "3.7"
+services:
+  db:
+    image: %IMAGE%
+    command: [run]
+    volumes: ["data:/data"]
+    deploy: {endpoint_mode: dnsrr, placement: {constraints: ["node.labels.type == worker-db"]}}
+  core:
+    image: %IMAGE%
+    command: [run]
+    deploy: {endpoint_mode: dnsrr, replicas: 2}
+volumes:
+  data: {}
+`
+
+// The steps go on from each other: two engines take a while to start.
+func TestTwoNodes(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	image, err := shared()
+	must(t, err)
+	p.manager.load(image)
+	p.worker.load(image)
+	open := func(engines map[string]string) *bench {
+		s, err := stack.NewSwarm(&stack.Options{Host: p.manager.host(), Engines: engines, VolumeSizes: true})
+		must(t, err)
+		t.Cleanup(func() { _ = s.Close() })
+		return &bench{Swarm: s, t: t, api: p.worker.api, stack: "db", image: image, dir: t.TempDir()}
+	}
+	blind, b := open(nil), open(map[string]string{p.worker.name: p.worker.host()})
+	b.deploy(workerStack)
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+	volume := b.stack + "_data"
+	if n := b.marks(volume); n != 1 {
+		t.Fatalf("%d starts on the volume of the second node, want 1", n)
+	}
+
+	t.Run("a worker's engine is refused", func(t *testing.T) {
+		s, err := stack.NewSwarm(&stack.Options{Host: p.worker.host()})
+		must(t, err)
+		defer s.Close()
+		_, err = s.Look(t.Context(), b.stack)
+		mustBe(t, err, nuvlaops.ErrUnsupported, "not a manager", "node is active", "DOCKER_HOST")
+	})
+	t.Run("an engine under a wrong name is refused", func(t *testing.T) {
+		s, err := stack.NewSwarm(&stack.Options{Host: p.manager.host(), Engines: map[string]string{p.worker.name: p.manager.host()}})
+		must(t, err)
+		defer s.Close()
+		_, err = s.Look(t.Context(), b.stack)
+		mustBe(t, err, nuvlaops.ErrInvalid, "that of another node")
+	})
+	t.Run("containers of another node are waited for, and its volumes refused without its engine", func(t *testing.T) {
+		must(t, blind.Stop(t.Context(), b.stack, stack.StopOptions{}))
+		for _, c := range running(t, p.worker.api) {
+			t.Errorf("container %s still runs on the second node", c)
+		}
+		plan, err := blind.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+		must(t, err)
+		mustBe(t, blind.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, p.worker.name, "Options.Engines")
+		must(t, blind.Start(t.Context(), b.stack, stack.StartOptions{}))
+		if n := b.marks(volume); n != 2 {
+			t.Errorf("%d starts on the volume, want 2: it is the same", n)
+		}
+	})
+	t.Run("a volume of another node is found and removed through its engine", func(t *testing.T) {
+		must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+		plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+		must(t, err)
+		if len(plan.Volumes) != 1 || plan.Volumes[0].Node != p.worker.name || plan.Volumes[0].Bytes < 0 || len(plan.Volumes[0].Containers) > 0 {
+			t.Fatalf("want a plan for the volume of node %s, with its size:\n%s", p.worker.name, plan)
+		}
+		must(t, b.Wipe(t.Context(), plan, stack.Unguarded))
+		must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+		if n := b.marks(volume); n != 1 {
+			t.Errorf("%d starts on the new volume, want 1", n)
+		}
+	})
+	t.Run("a manager that restarts in the middle of a wait is waited for", func(t *testing.T) {
+		restarted, failure := make(chan struct{}), error(nil)
+		probes := 0
+		probe := func(ctx context.Context) error {
+			if probes++; probes == 1 {
+				go func() {
+					defer close(restarted)
+					failure = p.manager.restart()
+				}()
+			}
+			select {
+			case <-restarted:
+				return failure
+			default:
+				return errors.New("not yet")
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		defer cancel()
+		must(t, b.Start(ctx, b.stack, stack.StartOptions{Probes: map[string]func(context.Context) error{"db": probe}}))
+		<-restarted
+		if s := b.look(); s.Service("core").Running != 2 || s.Service("db").Running != 1 {
+			t.Errorf("after the restart:\n%s", s)
+		}
+	})
+	t.Run("a volume whose node is down is refused", func(t *testing.T) {
+		must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+		p.worker.kill()
+		plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+		must(t, err)
+		asked := false
+		err = b.Wipe(t.Context(), plan, func(context.Context) error { asked = true; return nil })
+		mustBe(t, err, nuvlaops.ErrRefused, p.worker.name, "cannot be reached")
+		if asked {
+			t.Error("the guard was asked")
+		}
+		if files, _ := filepath.Glob(filepath.Join(p.worker.dir, "data", "volumes", volume, "_data", "mark-*")); len(files) == 0 {
+			t.Error("the volume on the node that is down is gone")
+		}
+	})
+}
+
+func running(t *testing.T, api *client.Client) []string {
+	t.Helper()
+	list, err := api.ContainerList(t.Context(), client.ContainerListOptions{})
+	must(t, err)
+	var out []string
+	for _, c := range list.Items {
+		out = append(out, strings.Join(c.Names, " "))
+	}
+	return out
+}

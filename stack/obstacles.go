@@ -1,0 +1,113 @@
+package stack
+
+import (
+	"context"
+	"slices"
+
+	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/api/types/volume"
+	"github.com/moby/moby/client"
+)
+
+// checkNamed: a volume that was named must be the stack's, or gone.
+func (s *Swarm) checkNamed(ctx context.Context, w *world, p *WipePlan) error {
+	for _, name := range p.Options.Volumes {
+		if err := validName("volume", name); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.Name == name }) {
+			continue
+		}
+		for _, e := range w.fleet.engines {
+			there, err := s.inspect(ctx, e, name)
+			if err != nil {
+				return err
+			}
+			if there != nil {
+				p.obstacle("volume %s on node %s is not the stack's own: it is external, or of another stack", name, e.name)
+			}
+		}
+	}
+	return nil
+}
+
+// checkDrivers: removing a volume that only points at data elsewhere would leave the data, and it would come back.
+func (s *Swarm) checkDrivers(ctx context.Context, w *world, p *WipePlan) error {
+	for _, v := range p.Volumes {
+		there, err := s.inspect(ctx, w.fleet.on(v.NodeID), v.Name)
+		switch {
+		case err != nil:
+			return err
+		case there == nil: // gone meanwhile
+		case there.Driver != "local" || there.Scope == "global":
+			p.obstacle("volume %s is of driver %s: remove its data with the driver's own tools", v.Name, there.Driver)
+		case there.Options["device"] != "" && there.Options["type"] != "tmpfs":
+			p.obstacle("volume %s only points at %s: its removal would leave the data", v.Name, there.Options["device"])
+		}
+	}
+	return nil
+}
+
+// checkUse: nothing may hold a volume, nor want to.
+func (s *Swarm) checkUse(ctx context.Context, w *world, p *WipePlan) error {
+	services, err := read(ctx, s, w.stack, func(ctx context.Context) (client.ServiceListResult, error) {
+		return s.api.ServiceList(ctx, client.ServiceListOptions{})
+	})
+	if err != nil {
+		return err
+	}
+	for _, v := range p.Volumes {
+		for _, c := range v.Containers {
+			p.obstacle("volume %s is in use by container %s", v.Name, c)
+		}
+		for _, other := range services.Items {
+			mounted := slices.ContainsFunc(mounts(other), func(m Mount) bool { return m.Type == "volume" && m.Source == v.Name })
+			switch {
+			case !mounted:
+			case other.Spec.Labels[labelStack] != w.stack:
+				p.obstacle("volume %s is also mounted by service %s, which is not of the stack", v.Name, other.Spec.Name)
+			case !atNothing(other.Spec):
+				p.obstacle("volume %s is wanted by service %s: stop it first", v.Name, other.Spec.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// checkNodes: a local volume is on each node where a task ever ran, and the engine forgets tasks. So each node that cannot
+// be looked at is in question if the stack's tasks may run there or are known to have run there.
+func (s *Swarm) checkNodes(_ context.Context, w *world, p *WipePlan) error {
+	for _, n := range w.fleet.dark {
+		if w.mayHold(n.Node) {
+			p.obstacle("node %s (%s) may hold volumes of the stack and cannot be looked at: %s", n.Description.Hostname, n.Status.State, n.why)
+		} else {
+			p.Unseen = append(p.Unseen, n.Description.Hostname)
+		}
+	}
+	return nil
+}
+
+// mayHold: without services nothing is known about where they ran, so that every node may.
+func (w *world) mayHold(n swarm.Node) bool {
+	for name, v := range w.services {
+		if !slices.ContainsFunc(mounts(v), func(m Mount) bool { return m.Own }) {
+			continue
+		}
+		ran := slices.ContainsFunc(w.tasks[name], func(t swarm.Task) bool { return t.NodeID == n.ID })
+		if ran || mayRun(v.Spec, n) {
+			return true
+		}
+	}
+	return len(w.services) == 0
+}
+
+// inspect returns nil when the volume is not there.
+func (s *Swarm) inspect(ctx context.Context, e *engine, name string) (*volume.Volume, error) {
+	res, err := read(ctx, s, name, func(ctx context.Context) (client.VolumeInspectResult, error) {
+		return e.api.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
+	})
+	if isNotFound(err) {
+		return nil, nil
+	}
+	return &res.Volume, err
+}
