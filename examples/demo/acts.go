@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -137,8 +138,24 @@ func (d *demo) waitForTheEmptyOne(ctx context.Context) error {
 	})
 }
 
-// recover runs the operator's program, with what an operator has at hand.
+// recover runs the operator's program to its end.
 func (d *demo) recover(ctx context.Context) error {
+	cmd := d.recovery(ctx)
+	d.screen.Text("$ " + filepath.Base(cmd.Path) + " " + strings.Join(cmd.Args[1:], " ") + "\n")
+	cmd.Stdout, cmd.Stderr = d.stdout, d.stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &exit):
+		return fmt.Errorf("disaster-recovery ended with exit code %d", exit.ExitCode())
+	}
+	return err
+}
+
+// recovery is the operator's program with what an operator has at hand; more arguments come last and win.
+func (d *demo) recovery(ctx context.Context, more ...string) *exec.Cmd {
 	p := &d.platform
 	if d.reportFile == "" {
 		d.reportFile = p.file("report.json")
@@ -149,19 +166,9 @@ func (d *demo) recover(ctx context.Context) error {
 		"-db", p.db, "-core", p.core, "-db-compose", p.file("db.yml"), "-core-compose", p.file("nuvla.yml"),
 		"-journal", p.file("journal.json"), "-report", d.reportFile, "-yes", p.db,
 	}
-	d.screen.Text("$ disaster-recovery " + strings.Join(args, " ") + "\n")
-	cmd := exec.CommandContext(ctx, d.program, args...)
-	cmd.Stdout, cmd.Stderr = d.stdout, d.stderr
+	cmd := exec.CommandContext(ctx, d.program, append(args, more...)...)
 	endGently(cmd)
-	err := cmd.Run()
-	var exit *exec.ExitError
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.As(err, &exit):
-		return fmt.Errorf("disaster-recovery ended with exit code %d", exit.ExitCode())
-	}
-	return err
+	return cmd
 }
 
 // askAPI reads JSON from the api's stand-in.

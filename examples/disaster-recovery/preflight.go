@@ -85,7 +85,11 @@ func (r *recovery) lookForTheSnapshot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.choose(ctx)
+	err = r.choose(ctx)
+	if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrPartial) {
+		return refused(r.cfg.repository, "nothing was touched", "no complete snapshot to restore: %v", err)
+	}
+	return err
 }
 
 // lives reports whether some Elasticsearch answers.

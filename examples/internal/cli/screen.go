@@ -98,7 +98,7 @@ func Line(p nuvlaops.Progress) string {
 	if p.Message != "" {
 		b.WriteString(": " + p.Message)
 	}
-	return b.String()
+	return strings.ReplaceAll(b.String(), "\n", "; ") // a cause may have several lines
 }
 
 // Bytes shows a size in the unit that suits it: 70.2 MiB.
