@@ -2,8 +2,11 @@ package testenv_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -60,4 +63,22 @@ func names(objects []testenv.S3Object) (out []string) {
 		out = append(out, fmt.Sprint(o.Key, " ", o.Size))
 	}
 	return out
+}
+
+func TestPausedServerAcceptsAndNeverAnswers(t *testing.T) {
+	s3 := testenv.UseS3(t, testenv.S3Options{})
+	if err := s3.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := s3.CreateBucket(short, "paused"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("from a paused server: %v", err)
+	}
+	if err := s3.Unpause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s3.CreateBucket(t.Context(), "goes-on"); err != nil {
+		t.Error(err)
+	}
 }
