@@ -36,7 +36,7 @@ demo: engine
 
 # Packages one after the other: two cores carry one set of servers at a time.
 test: images $(BIN)/gotestsum
-	@$(BIN)/gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg -- $(RACE) -p 1 -timeout 40m $(PKG)
+	@$(BIN)/gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg -- $(RACE) -count=1 -p 1 -timeout 40m $(PKG)
 
 bench: images
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 1x -count $(COUNT) -p 1 -timeout 60m $(PKG)

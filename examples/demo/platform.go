@@ -51,6 +51,9 @@ func (d *demo) bringUp(ctx context.Context) error {
 	if err := d.resolveImages(ctx); err != nil {
 		return err
 	}
+	if err := d.removeKept(ctx); err != nil {
+		return err
+	}
 	var err error
 	if p.swarm, err = testenv.StartSwarm(ctx); err != nil {
 		return err
@@ -84,6 +87,21 @@ func (d *demo) bringUp(ctx context.Context) error {
 		Probes:   map[string]func(context.Context) error{"es": d.esServes, "zk": d.zkServes},
 		Progress: d.screen.Progress,
 	})
+}
+
+// removeKept removes demos that were left up with -keep: they have the names that this one wants.
+func (d *demo) removeKept(ctx context.Context) error {
+	owners, err := testenv.Kept(ctx)
+	if err != nil {
+		return err
+	}
+	for _, owner := range owners {
+		d.screen.Printf("removing the demo that was left up before")
+		if _, err := testenv.RemoveKept(ctx, owner); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *demo) resolveImages(ctx context.Context) error {

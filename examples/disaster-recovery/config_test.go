@@ -34,7 +34,7 @@ func TestBadInputNamesTheFlagAndTouchesNothing(t *testing.T) {
 		{"a file that is not there", []string{"-repository-file", "/nowhere"}, "-repository-file"},
 		{"not JSON", []string{"-repository-file", file(t, "bucket: b")}, "-repository-file"},
 		{"no bucket", []string{"-repository-file", file(t, `{"type":"s3","settings":{}}`)}, "ucket"},
-		{"keys among the settings", []string{"-repository-file", file(t, `{"type":"s3","settings":{"bucket":"b","access_key":"hunter2"}}`)}, "access_key"},
+		{"keys among the settings", []string{"-repository-file", file(t, `{"type":"s3","settings":{"bucket":"backup","access_key":"hunter2"}}`)}, "access_key"},
 		{"a time that is none", append(good, "-before", "yesterday"), "-before"},
 		{"a time with a name", append(good, "-before", "2026-01-02T15:04:05Z", "-snapshot", "s"), "-before"},
 		{"replicas", append(good, "-replicas", "-2"), "-replicas"},

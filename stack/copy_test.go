@@ -1,0 +1,106 @@
+package stack_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+const copiedStack = `
+version: "3.7"
+services:
+  db:
+    image: %IMAGE%
+    command: [run]
+    environment: [GREETING=hello]
+    volumes: ["data:/data"]
+    secrets: [key]
+    networks: [default]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+volumes:
+  data: {labels: %OWNER%}
+secrets:
+  key: {external: true, name: %STACK%_key}
+networks:
+  default: {labels: %OWNER%}
+`
+
+func TestACopyHasEverythingOfItsServiceButTheVolumes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.secret(b.stack + "_key")
+	b.deploy(copiedStack)
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+	if _, err := b.RunCopy(t.Context(), b.stack, "db"); err == nil {
+		t.Fatal("a copy of a service that runs: both would answer under one name")
+	} else {
+		mustBe(t, err, nuvlaops.ErrRefused, "stop it first")
+	}
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	marks := b.marks(b.stack + "_data")
+
+	first, err := b.RunCopy(t.Context(), b.stack, "db")
+	must(t, err)
+	name := b.stack + "_db-copy"
+	b.eventually("the copy runs", func() bool { return b.containers(name) == 1 })
+	b.sameButForVolumes(b.stack+"_db", name)
+	if n := b.marks(b.stack + "_data"); n != marks {
+		t.Errorf("the copy wrote to the service's volume: %d marks became %d", marks, n)
+	}
+	if v := b.look(); len(v.Services) != 1 || !v.Services[0].Stopped {
+		t.Errorf("the stack is %s, want its one service, stopped", v)
+	}
+	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+	must(t, err)
+	if len(plan.Obstacles) > 0 {
+		t.Errorf("the copy holds the volumes: %v", plan.Obstacles)
+	}
+
+	second, err := b.RunCopy(t.Context(), b.stack, "db") // as after a kill of whoever made the first
+	must(t, err)
+	must(t, second.Remove(t.Context()))
+	must(t, first.Remove(t.Context()))
+	if n := b.containers(name); n != 0 {
+		t.Errorf("%d containers of the copy are left", n)
+	}
+	if _, err := b.api.ServiceInspect(t.Context(), name, client.ServiceInspectOptions{}); err == nil {
+		t.Error("the copy's service is left")
+	}
+}
+
+func TestACopyOfNothingIsNotFound(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	_, err := b.RunCopy(t.Context(), b.stack, "db")
+	mustBe(t, err, nuvlaops.ErrNotFound, "db")
+}
+
+// sameButForVolumes compares what makes a container answer as the original does.
+func (b *bench) sameButForVolumes(original, copied string) {
+	b.t.Helper()
+	look := func(name string) (image string, env, secrets, aliases []string, mounts int) {
+		v, err := b.api.ServiceInspect(b.t.Context(), name, client.ServiceInspectOptions{})
+		must(b.t, err)
+		c := v.Service.Spec.TaskTemplate.ContainerSpec
+		for _, s := range c.Secrets {
+			secrets = append(secrets, s.SecretID+" "+s.File.Name)
+		}
+		for _, n := range v.Service.Spec.TaskTemplate.Networks {
+			aliases = append(aliases, append(slices.Clone(n.Aliases), n.Target)...)
+		}
+		return c.Image, c.Env, secrets, aliases, len(c.Mounts)
+	}
+	image, env, secrets, aliases, mounts := look(original)
+	image2, env2, secrets2, aliases2, mounts2 := look(copied)
+	if diff := cmp.Diff([]any{image, env, secrets, aliases}, []any{image2, env2, secrets2, aliases2}); diff != "" {
+		b.t.Errorf("image, environment, secrets, networks (-original +copy):\n%s", diff)
+	}
+	if mounts != 1 || mounts2 != 0 {
+		b.t.Errorf("mounts: %d of the original, %d of the copy, want 1 and 0", mounts, mounts2)
+	}
+}
