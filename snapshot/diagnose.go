@@ -34,6 +34,7 @@ var symptoms = []symptom{
 	{code: "AuthorizationHeaderMalformed", reason: "the region is not the one of bucket %[1]s", hint: "set region to the bucket's own"},
 	{types: []string{"unknown_host_exception"}, reason: "%[2]s: the host is not known to Elasticsearch", hint: "correct the endpoint; a server that wants the bucket in the path needs path_style_access"},
 	{types: []string{"connect_exception", "connect_timeout_exception"}, text: "Connection refused", reason: "%[2]s refuses connections", hint: "check that the S3 server runs there and that Elasticsearch may reach it"},
+	{types: []string{"no_route_to_host_exception"}, text: "No route to host", reason: "%[2]s cannot be reached", hint: "check that the S3 server runs there and that Elasticsearch may reach it"},
 	{types: []string{"s_s_l_exception", "s_s_l_handshake_exception", "s_s_l_peer_unverified_exception"}, reason: "%[2]s does not speak the TLS that Elasticsearch expects", hint: "a plain server needs http:// in its endpoint; a private certificate must be in the truststore of the JVM"},
 	{types: []string{"socket_timeout_exception"}, reason: "%[2]s accepts connections but does not answer", hint: "check the S3 server and what stands before it"},
 	{text: "Unable to load credentials", reason: "Elasticsearch has no S3 keys for client %[3]s", hint: "put s3.client.%[3]s.access_key and secret_key into the keystore of each node and reload the secrets"},

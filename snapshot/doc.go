@@ -1,7 +1,7 @@
 // Package snapshot takes Elasticsearch snapshots that can be trusted.
 //
 // A [Repo] stands for one repository. Ensure registers and verifies it, Create takes a snapshot, List, Get and Delete
-// work on what is there; what is to be kept is decided by [Policy] and carried out by [Repo.Apply].
+// work on what is there; what is to be kept is decided by a [Policy] and carried out by [Prune]. [Cycle] is one whole backup.
 //
 // Create counts the documents by index, writes them and an identifier of the run into the snapshot's metadata, begins
 // the snapshot with the blocking call and watches it beside that. The state is what a GET of the snapshot says

@@ -29,6 +29,7 @@ func mustSay(t *testing.T, err, kind error, texts ...string) {
 }
 
 func TestWhatIsWrongWithAnS3RepositoryIsSaidWithAHint(t *testing.T) {
+	t.Parallel()
 	b := places[0].bench(t)
 	good := b.settings()
 	known := testenv.SharedS3(t).Keys()
@@ -104,6 +105,7 @@ func TestAnFsRepositoryOutsideOfPathRepoSaysSo(t *testing.T) {
 }
 
 func TestAnIndexWithoutAPrimaryIsRefusedOrPartial(t *testing.T) {
+	t.Parallel()
 	b := places[1].bench(t)
 	b.register()
 	b.fill(b.index("good"), 3)
@@ -123,6 +125,7 @@ func TestAnIndexWithoutAPrimaryIsRefusedOrPartial(t *testing.T) {
 }
 
 func TestAShardWithABrokenFileMakesThePartialSnapshotAnError(t *testing.T) {
+	t.Parallel()
 	b := places[1].bench(t)
 	b.register()
 	b.fill(b.index("job"), 30)
@@ -144,9 +147,7 @@ func (b *bench) slow(rate string, kilobytes int) {
 	b.t.Helper()
 	s := b.settings()
 	s.MaxSnapshotBytesPerSec = rate
-	if _, err := b.repo.Ensure(b.t.Context(), s); err != nil {
-		b.t.Fatal(err)
-	}
+	b.ensure(s)
 	b.do("PUT", "/"+b.index("big"), `{"settings":{"number_of_shards":1,"number_of_replicas":0},"mappings":{"enabled":false}}`)
 	const chars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 	var lines strings.Builder

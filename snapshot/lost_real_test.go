@@ -60,6 +60,7 @@ var harms = []struct {
 
 // Every request of Create loses its reply once, in each way: there is one snapshot in the end, and Create returns it.
 func TestALostReplyAtAnyPointOfCreateLeavesOneSnapshot(t *testing.T) {
+	t.Parallel()
 	b := places[1].bench(t)
 	b.register()
 	b.fill(b.index("job"), 5)
@@ -99,6 +100,7 @@ func TestALostReplyAtAnyPointOfCreateLeavesOneSnapshot(t *testing.T) {
 }
 
 func TestALostReplyAtAnyPointOfDeleteLeavesNothing(t *testing.T) {
+	t.Parallel()
 	b := places[1].bench(t)
 	b.register()
 	b.fill(b.index("job"), 5)
@@ -125,6 +127,7 @@ func TestALostReplyAtAnyPointOfDeleteLeavesNothing(t *testing.T) {
 }
 
 func TestALostReplyAtAnyPointOfEnsureRegistersOnce(t *testing.T) {
+	t.Parallel()
 	b := places[1].bench(t)
 	repo, proxy := b.through(nil)
 	for _, harm := range harms {
@@ -146,6 +149,7 @@ func TestALostReplyAtAnyPointOfEnsureRegistersOnce(t *testing.T) {
 
 // The blocking call loses its connection while the snapshot runs: it is followed to its end.
 func TestASnapshotIsFollowedWhenItsConnectionIsLost(t *testing.T) {
+	t.Parallel()
 	b := places[1].bench(t)
 	b.slow("40kb", 100)
 	repo, proxy := b.through(nil)
@@ -175,6 +179,7 @@ func TestASnapshotIsFollowedWhenItsConnectionIsLost(t *testing.T) {
 }
 
 func TestTheEndOfTheContextLeavesTheSnapshotAndItIsAdopted(t *testing.T) {
+	t.Parallel()
 	b := places[1].bench(t)
 	b.slow("40kb", 100)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -204,6 +209,7 @@ func TestTheEndOfTheContextLeavesTheSnapshotAndItIsAdopted(t *testing.T) {
 }
 
 func TestTheEndOfTheContextAbortsWhenSoChosen(t *testing.T) {
+	t.Parallel()
 	b := places[1].bench(t)
 	b.slow("20kb", 200)
 	ctx, cancel := context.WithCancel(t.Context())

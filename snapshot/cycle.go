@@ -1,0 +1,142 @@
+package snapshot
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// CycleOptions say what one backup cycle does.
+type CycleOptions struct {
+	// Settings, when not nil, are ensured first.
+	Settings *Settings
+	// Create is the snapshot to take.
+	Create CreateRequest
+	// Policy, when not nil, is carried out after the snapshot has been seen complete, and never otherwise.
+	Policy *Policy
+	// Record, when not nil, is called last, also after a failure: for metrics and time-stamps. Its error is returned
+	// when nothing else failed.
+	Record func(ctx context.Context, report *CycleReport) error
+	// Observe, when not nil, is called at the beginning and at the end of each step, serially.
+	Observe func(CycleStep)
+}
+
+// CycleStep is one step of a cycle: ensure, create, check, prune, record.
+type CycleStep struct {
+	Name string `json:"name"`
+	// Ended is false at the beginning of the step.
+	Ended bool          `json:"ended"`
+	Took  time.Duration `json:"took"`
+	Err   error         `json:"-"`
+}
+
+// CycleReport is what a cycle did. Fields of steps that were not reached are zero.
+type CycleReport struct {
+	Change   Change      `json:"change"`
+	Snapshot *Snapshot   `json:"snapshot"`
+	Plan     *Plan       `json:"plan"`
+	Removed  []string    `json:"removed"`
+	Steps    []CycleStep `json:"steps"`
+	// Err is what the cycle failed with.
+	Err error `json:"-"`
+}
+
+// Cycle is one backup: ensure the repository, take a snapshot, check that it is listed and complete, prune, record. The
+// first failure ends it, but for the record. Called again with the same Create.RunID it finishes what is left. The report
+// is returned beside an error.
+func Cycle(ctx context.Context, repo SnapshotRepo, opts CycleOptions) (*CycleReport, error) {
+	c := &cycle{repo: repo, opts: opts, report: &CycleReport{}}
+	c.report.Err = c.run(ctx)
+	err := c.report.Err
+	if opts.Record != nil {
+		recorded := c.step("record", func() error { return opts.Record(context.WithoutCancel(ctx), c.report) })
+		if err == nil && recorded != nil {
+			err = fmt.Errorf("record the backup: %w", recorded)
+		}
+	}
+	return c.report, nuvlaops.Wrap("snapshot.Cycle", c.resource(), err)
+}
+
+type cycle struct {
+	repo   SnapshotRepo
+	opts   CycleOptions
+	report *CycleReport
+}
+
+func (c *cycle) run(ctx context.Context) error {
+	steps := []struct {
+		name string
+		skip bool
+		do   func() error
+	}{
+		{"ensure", c.opts.Settings == nil, func() (err error) {
+			c.report.Change, err = c.repo.Ensure(ctx, *c.opts.Settings)
+			return err
+		}},
+		{"create", false, func() (err error) {
+			c.report.Snapshot, err = c.repo.Create(ctx, c.opts.Create)
+			return err
+		}},
+		{"check", false, func() error { return c.check(ctx) }},
+		{"prune", c.opts.Policy == nil, func() error { return c.prune(ctx) }},
+	}
+	for _, s := range steps {
+		if s.skip {
+			continue
+		}
+		if err := c.step(s.name, s.do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cycle) step(name string, do func() error) error {
+	s := CycleStep{Name: name}
+	c.observe(s)
+	began := time.Now()
+	s.Err = do()
+	s.Ended, s.Took = true, time.Since(began)
+	c.report.Steps = append(c.report.Steps, s)
+	c.observe(s)
+	return s.Err
+}
+
+func (c *cycle) observe(s CycleStep) {
+	if c.opts.Observe != nil {
+		c.opts.Observe(s)
+	}
+}
+
+// check reads the snapshot once more, as a restore would find it.
+func (c *cycle) check(ctx context.Context) error {
+	made := c.report.Snapshot
+	found, err := c.repo.Get(ctx, made.Name)
+	switch {
+	case err != nil:
+		return err
+	case found.UUID != made.UUID || !found.Complete():
+		return &nuvlaops.Error{Reason: fmt.Sprintf("snapshot %s is %s with %d failed shards", found.Name, found.State, found.Shards.Failed),
+			Hint: "take another one", Err: nuvlaops.ErrVerification}
+	}
+	return nil
+}
+
+func (c *cycle) prune(ctx context.Context) error {
+	plan, err := PlanPrune(ctx, c.repo, *c.opts.Policy)
+	if err != nil {
+		return err
+	}
+	c.report.Plan = plan
+	c.report.Removed, err = Prune(ctx, c.repo, plan)
+	return err
+}
+
+func (c *cycle) resource() string {
+	if s := c.report.Snapshot; s != nil {
+		return s.Repository + "/" + s.Name
+	}
+	return ""
+}

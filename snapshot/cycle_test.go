@@ -1,0 +1,172 @@
+package snapshot_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/snapshot"
+	"github.com/nuvla/nuvlaops/snapshot/snapshottest"
+)
+
+func names(steps []snapshot.CycleStep) []string {
+	var out []string
+	for _, s := range steps {
+		out = append(out, fmt.Sprintf("%s %v", s.Name, s.Err == nil))
+	}
+	return out
+}
+
+func TestACycleEndsAtItsFirstFailureAndIsRecorded(t *testing.T) {
+	broken := errors.New("the storage is broken")
+	fs := &snapshot.Settings{FS: &snapshot.FS{Location: "/x"}}
+	policy := &snapshot.Policy{Last: 1, MinComplete: 1}
+	for _, tc := range []struct {
+		name  string
+		fake  *snapshottest.Fake
+		kind  error
+		steps []string
+		left  int
+	}{
+		{"all is well", &snapshottest.Fake{}, nil, []string{"ensure true", "create true", "check true", "prune true", "record true"}, 1},
+		{"the repository is broken", &snapshottest.Fake{VerifyErr: func(snapshot.Settings) error { return broken }}, broken,
+			[]string{"ensure false", "record true"}, 0},
+		{"a shard is missing: nothing is pruned", &snapshottest.Fake{FailShard: func(string) string { return "broken file" }}, nuvlaops.ErrPartial,
+			[]string{"ensure true", "create false", "record true"}, 3},
+	} {
+		tc.fake.Documents = map[string]int64{"nuvla-job": 1}
+		if tc.fake.VerifyErr == nil {
+			if _, err := tc.fake.Ensure(t.Context(), *fs); err != nil {
+				t.Fatal(err)
+			}
+			tc.fake.Add(taken(day0), taken(day0.Add(time.Hour)))
+		}
+		var recorded *snapshot.CycleReport
+		var seen []string
+		report, err := snapshot.Cycle(t.Context(), tc.fake, snapshot.CycleOptions{Settings: fs, Policy: policy,
+			Observe: func(s snapshot.CycleStep) {
+				if !s.Ended {
+					seen = append(seen, s.Name)
+				}
+			},
+			Record: func(_ context.Context, r *snapshot.CycleReport) error { recorded = r; return nil }})
+		if (tc.kind == nil) != (err == nil) || (tc.kind != nil && !errors.Is(err, tc.kind)) {
+			t.Errorf("%s: got %v, want %v", tc.name, err, tc.kind)
+		}
+		if diff := cmp.Diff(tc.steps, names(report.Steps)); diff != "" {
+			t.Errorf("%s: %s", tc.name, diff)
+		}
+		if recorded != report || len(seen) != len(tc.steps) || (err != nil) != (recorded.Err != nil) {
+			t.Errorf("%s: recorded %v, observed %v", tc.name, recorded, seen)
+		}
+		if tc.left == 0 {
+			continue
+		}
+		left := 0
+		for range tc.fake.List(t.Context(), snapshot.Filter{}) {
+			left++
+		}
+		if left != tc.left {
+			t.Errorf("%s: %d are left, want %d", tc.name, left, tc.left)
+		}
+	}
+}
+
+func TestARecordThatFailsFailsAGoodCycle(t *testing.T) {
+	fake := &snapshottest.Fake{Documents: map[string]int64{"nuvla-job": 1}}
+	full := errors.New("disk full")
+	report, err := snapshot.Cycle(t.Context(), fake, snapshot.CycleOptions{Settings: &snapshot.Settings{FS: &snapshot.FS{Location: "/x"}},
+		Record: func(context.Context, *snapshot.CycleReport) error { return full }})
+	if !errors.Is(err, full) || report.Snapshot == nil || !report.Snapshot.Complete() {
+		t.Errorf("%v, %+v", err, report)
+	}
+}
+
+func TestCyclesOnARealServerKeepWhatThePolicyKeeps(t *testing.T) {
+	t.Parallel()
+	b := places[1].bench(t)
+	b.fill(b.index("job"), 4)
+	settings := b.settings()
+	var manifest bytes.Buffer
+	opts := snapshot.CycleOptions{Settings: &settings, Policy: &snapshot.Policy{Last: 2, MinComplete: 1},
+		Create: snapshot.CreateRequest{Indices: []string{b.index("*")}, Manifest: &manifest}}
+	var last *snapshot.CycleReport
+	for i := range 4 {
+		opts.Create.RunID = fmt.Sprint("run-", i)
+		opts.Create.Name = fmt.Sprint("s-", i)
+		for range 2 { // each twice, as after a crash
+			manifest.Reset()
+			var err error
+			if last, err = snapshot.Cycle(t.Context(), b.repo, opts); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(250 * time.Millisecond) // the server's clock has steps
+	}
+	if diff := cmp.Diff([]string{"s-2", "s-3"}, b.snapshots()); diff != "" {
+		t.Error(diff)
+	}
+	if last.Snapshot.Name != "s-3" || last.Snapshot.Manifest == nil || manifest.Len() == 0 || last.Change.Changed() {
+		t.Errorf("%+v", last)
+	}
+}
+
+func TestCleanupRemovesWhatNoSnapshotRefersTo(t *testing.T) {
+	t.Parallel()
+	b := places[1].bench(t)
+	b.slow("40kb", 60)
+	if c, err := b.repo.Cleanup(t.Context()); err != nil || c.Blobs != 0 {
+		t.Errorf("%+v, %v of a clean repository", c, err)
+	}
+	ended := b.begin("running")
+	_, err := b.repo.Cleanup(t.Context())
+	mustSay(t, err, nuvlaops.ErrBusy, "snapshot running of run")
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	stale := b.settings().FS.Location + "/indices/nobody-refers-to-this"
+	if out, err := b.server.Exec(t.Context(), "sh", "-c", "mkdir -p "+stale+"/0 && echo stale > "+stale+"/0/__x && chown -R 1000 "+stale); err != nil {
+		t.Fatal(out, err)
+	}
+	c, err := b.repo.Cleanup(t.Context())
+	if err != nil || c.Blobs != 1 || c.Bytes != 6 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if s, err := b.repo.Get(t.Context(), "running"); err != nil || !s.Complete() {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestAManifestIsWrittenWholeOrNotAtAll(t *testing.T) {
+	dir := t.TempDir()
+	n := int64(7)
+	m := &snapshot.Manifest{Repository: "r", Snapshot: "s", Indices: map[string]snapshot.IndexManifest{"nuvla-job": {UUID: "u", Before: 5, After: &n}}, Documents: 5}
+	for range 2 { // over the one before
+		if err := m.WriteFile(dir + "/manifest.json"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := snapshot.ReadManifest(dir + "/manifest.json")
+	if diff := cmp.Diff(m, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("%v is in the folder, %v", files, err)
+	}
+	if err := m.WriteFile(dir + "/no/such/folder/manifest.json"); err == nil {
+		t.Error("a folder that is not there is no error")
+	}
+	if err := os.WriteFile(dir+"/other.json", []byte(`{"bucket":1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := snapshot.ReadManifest(dir + "/other.json"); !errors.Is(err, nuvlaops.ErrInvalid) {
+		t.Errorf("a file that is no manifest: %v", err)
+	}
+}

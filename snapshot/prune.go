@@ -1,0 +1,100 @@
+package snapshot
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// PlanPrune reads the snapshots of a repository and decides on each. It changes nothing.
+func PlanPrune(ctx context.Context, repo SnapshotRepo, policy Policy) (*Plan, error) {
+	if err := policy.Validate(); err != nil {
+		return nil, nuvlaops.Wrap("snapshot.PlanPrune", "policy", err)
+	}
+	all, err := collect(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Plan(all)
+}
+
+func collect(ctx context.Context, repo SnapshotRepo) ([]Snapshot, error) {
+	var all []Snapshot
+	for s, err := range repo.List(ctx, Filter{}) {
+		if err != nil {
+			return nil, err
+		}
+		s.Manifest = nil // not needed, and most of the memory of a long list
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// Prune removes what the plan removes, and returns the names that are gone. It refuses with ErrConflict a plan that is
+// stale: when a snapshot has appeared, has changed, or is gone that the plan keeps. What the plan removes may be gone
+// already, so a call after a crash or a lost reply ends the work. A plan that was tampered with so that it breaks one of
+// its policy's promises is refused as well.
+func Prune(ctx context.Context, repo SnapshotRepo, plan *Plan) ([]string, error) {
+	if plan == nil {
+		return nil, nuvlaops.Wrap("snapshot.Prune", "", invalid("no plan", "make one with PlanPrune"))
+	}
+	all, err := collect(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.stillHolds(all); err != nil {
+		return nil, nuvlaops.Wrap("snapshot.Prune", plan.Repository, err)
+	}
+	removed := plan.Removed()
+	if len(removed) == 0 {
+		return nil, nil
+	}
+	return removed, repo.Delete(ctx, removed...)
+}
+
+// stillHolds compares the plan with what is there now.
+func (p *Plan) stillHolds(all []Snapshot) error {
+	now := map[string]Snapshot{}
+	for _, s := range all {
+		now[s.Name] = s
+	}
+	stale := func(name, what string) error {
+		return &nuvlaops.Error{Reason: fmt.Sprintf("snapshot %s %s since the plan was made", name, what), Hint: "plan again", Err: nuvlaops.ErrConflict}
+	}
+	gone := map[string]bool{}
+	for _, d := range p.Decisions {
+		s, there := now[d.Name]
+		switch {
+		case !there && !d.Keep:
+			gone[d.Name] = true
+		case !there:
+			return stale(d.Name, "is gone")
+		case s.UUID != d.UUID || s.State != d.State:
+			return stale(d.Name, "has changed")
+		}
+		delete(now, d.Name)
+	}
+	for name := range now {
+		return stale(name, "has appeared")
+	}
+	return p.recheck(all, gone)
+}
+
+// recheck plans again what is there: each removal must be one that the policy still wants.
+func (p *Plan) recheck(all []Snapshot, gone map[string]bool) error {
+	again, err := p.Policy.Plan(all)
+	if err != nil {
+		return err
+	}
+	wanted := map[string]bool{}
+	for _, name := range again.Removed() {
+		wanted[name] = true
+	}
+	for _, name := range p.Removed() {
+		if !wanted[name] && !gone[name] {
+			return &nuvlaops.Error{Reason: "the plan removes " + name + ", which its policy keeps", Hint: "plan again", Err: nuvlaops.ErrRefused}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,314 @@
+package snapshot_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/snapshot"
+	"github.com/nuvla/nuvlaops/snapshot/snapshottest"
+)
+
+var day0 = time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)
+
+func taken(at time.Time) snapshot.Snapshot {
+	name := snapshot.Name("", at)
+	return snapshot.Snapshot{Name: name, UUID: "uuid of " + name, Repository: "r", RunID: "run", State: snapshot.Success, Start: at, End: at.Add(time.Second),
+		Shards: snapshot.Shards{Total: 3, Successful: 3}}
+}
+
+func in(s snapshot.Snapshot, state string) snapshot.Snapshot {
+	s.State = state
+	if state != snapshot.Success {
+		s.Shards.Successful--
+		s.Shards.Failed++
+	}
+	return s
+}
+
+func kept(t *testing.T, p snapshot.Policy, all []snapshot.Snapshot) []string {
+	t.Helper()
+	plan, err := p.Plan(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, d := range plan.Decisions {
+		if d.Keep {
+			out = append(out, strings.TrimPrefix(d.Name, snapshot.DefaultPrefix))
+		}
+	}
+	return out
+}
+
+func TestAPolicyKeepsTheNewestOfEachPeriod(t *testing.T) {
+	var hours []snapshot.Snapshot // of three days, one an hour
+	for h := range 72 {
+		hours = append(hours, taken(day0.Add(time.Duration(h)*time.Hour)))
+	}
+	one := func(p snapshot.Policy) snapshot.Policy { p.MinComplete = 1; return p }
+	for _, tc := range []struct {
+		name   string
+		policy snapshot.Policy
+		want   []string
+	}{
+		{"last", one(snapshot.Policy{Last: 2}), []string{"2026-03-04t103000z", "2026-03-04t113000z"}},
+		{"daily", one(snapshot.Policy{Daily: 3}), []string{"2026-03-02t233000z", "2026-03-03t233000z", "2026-03-04t113000z"}},
+		{"hourly and daily", one(snapshot.Policy{Hourly: 2, Daily: 2}), []string{"2026-03-03t233000z", "2026-03-04t103000z", "2026-03-04t113000z"}},
+		{"weekly: 1 March is a Sunday", one(snapshot.Policy{Weekly: 9}), []string{"2026-03-01t233000z", "2026-03-04t113000z"}},
+		{"monthly", one(snapshot.Policy{Monthly: 9}), []string{"2026-03-04t113000z"}},
+		{"within", one(snapshot.Policy{Within: time.Hour}), []string{"2026-03-04t103000z", "2026-03-04t113000z"}},
+		{"the least number", snapshot.Policy{Yearly: 1, MinComplete: 2}, []string{"2026-03-04t103000z", "2026-03-04t113000z"}},
+		{"a pin", one(snapshot.Policy{Last: 1, Pins: []string{"*03-02t0030*"}}), []string{"2026-03-02t003000z", "2026-03-04t113000z"}},
+	} {
+		if diff := cmp.Diff(tc.want, kept(t, tc.policy, hours)); diff != "" {
+			t.Errorf("%s: %s", tc.name, diff)
+		}
+	}
+}
+
+func TestOnlyCompleteSnapshotsHoldAPlace(t *testing.T) {
+	at := func(h int) snapshot.Snapshot { return taken(day0.Add(time.Duration(h) * time.Hour)) }
+	foreign := at(1)
+	foreign.RunID = ""
+	lying := at(4)
+	lying.Shards.Failed, lying.Shards.Successful = 1, 2 // SUCCESS, and a shard is missing
+	pinned := at(2)
+	pinned.Pinned = true
+	all := []snapshot.Snapshot{at(0), foreign, pinned, at(3), lying, in(at(5), snapshot.Partial), at(6), in(at(7), snapshot.Failed), in(at(8), snapshot.InProgress)}
+	plan, err := snapshot.Policy{Last: 2, MinComplete: 1}.Plan(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[int]string{}
+	for i, d := range plan.Decisions {
+		got[i] = fmt.Sprint(d.Keep, " ", strings.Join(d.Reasons, ", "))
+	}
+	want := map[int]string{
+		0: "false no rule keeps it",
+		1: "true somebody else's",
+		2: "true it is pinned",
+		3: "true last",
+		4: "false it is SUCCESS, and a newer one is complete",
+		5: "false it is PARTIAL, and a newer one is complete",
+		6: "true the newest complete one, last",
+		7: "true newer than the newest complete one",
+		8: "true it is running",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAnOutageExpiresNothing(t *testing.T) {
+	all := []snapshot.Snapshot{taken(day0), taken(day0.Add(time.Hour)), taken(day0.AddDate(-3, 0, 0))}
+	if got := kept(t, snapshot.Policy{Within: 2 * time.Hour, MinComplete: 1}, all); len(got) != 2 {
+		t.Errorf("kept %v", got) // although all of them are older than two hours by now
+	}
+}
+
+func TestAPolicyWithoutARuleIsInvalid(t *testing.T) {
+	for _, p := range []snapshot.Policy{{}, {MinComplete: 5}, {Last: -1}, {Last: 1, Within: -1}, {Last: 1, Pins: []string{"["}}, {Last: 1, Pins: []string{""}}} {
+		if _, err := p.Plan(nil); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("%+v: %v", p, err)
+		}
+	}
+}
+
+// promises checks what a plan must never break, by means of its own.
+func promises(t *testing.T, p snapshot.Policy, all []snapshot.Snapshot, plan *snapshot.Plan) {
+	t.Helper()
+	removed := map[string]bool{}
+	for _, d := range plan.Decisions {
+		if len(d.Reasons) == 0 {
+			t.Errorf("%s has no reason", d.Name)
+		}
+		if !d.Keep {
+			removed[d.Name] = true
+		}
+	}
+	if len(plan.Decisions) != len(all) || len(removed) > max(p.MaxDelete, 1) && p.MaxDelete > 0 || len(removed) > 100 && p.MaxDelete == 0 {
+		t.Errorf("%d decisions on %d snapshots, %d removed", len(plan.Decisions), len(all), len(removed))
+	}
+	var newest *snapshot.Snapshot
+	before, after := 0, 0
+	for i, s := range all {
+		own := s.RunID != "" || p.Others
+		switch {
+		case removed[s.Name] && (s.State == snapshot.InProgress || s.Pinned || !own || !strings.HasPrefix(s.Name, p.Prefix)):
+			t.Errorf("%+v is removed", s)
+		case removed[s.Name] && slices.ContainsFunc(p.Pins, func(pin string) bool { ok, _ := path.Match(pin, s.Name); return ok }):
+			t.Errorf("%s is removed, which is pinned", s.Name)
+		}
+		if s.State != snapshot.Success || s.Shards.Failed > 0 || !own || !strings.HasPrefix(s.Name, p.Prefix) {
+			continue
+		}
+		before++
+		if !removed[s.Name] {
+			after++
+		}
+		if newest == nil || s.Start.After(newest.Start) || (s.Start.Equal(newest.Start) && s.Name > newest.Name) {
+			newest = &all[i]
+		}
+	}
+	least := p.MinComplete
+	if least == 0 {
+		least = 3
+	}
+	if after < min(before, max(least, 1)) {
+		t.Errorf("%d complete ones are left of %d, want %d", after, before, least)
+	}
+	if newest != nil && removed[newest.Name] {
+		t.Errorf("the newest complete one, %s, is removed", newest.Name)
+	}
+	for _, s := range all {
+		if newest != nil && removed[s.Name] && s.Complete() && p.Within > 0 && newest.Start.Sub(s.Start) <= p.Within {
+			t.Errorf("%s is removed, which is within %v", s.Name, p.Within)
+		}
+	}
+}
+
+// Two years of hourly snapshots with outages, failures, pins, foreign ones and a clock that jumps back, pruned after each.
+func TestTwoYearsOfHourlySnapshotsBreakNoPromise(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	policy := snapshot.Policy{Last: 3, Hourly: 24, Daily: 7, Weekly: 5, Monthly: 12, Yearly: 3, Within: 6 * time.Hour, Pins: []string{"*-01t00*"}, MaxDelete: 10}
+	var all []snapshot.Snapshot
+	months, at := map[string]bool{}, day0
+	for hour := range 2 * 365 * 24 {
+		at = at.Add(time.Hour)
+		switch {
+		case r.IntN(500) == 0:
+			at = at.Add(-2 * time.Hour) // the clock jumps back
+		case r.IntN(1000) == 0:
+			at = at.AddDate(0, 0, 3) // an outage
+		}
+		s := taken(at.Add(time.Duration(hour%60) * time.Second))
+		if slices.ContainsFunc(all, func(o snapshot.Snapshot) bool { return o.Name == s.Name }) {
+			continue
+		}
+		switch r.IntN(40) {
+		case 0:
+			s = in(s, snapshot.Partial)
+		case 1:
+			s = in(s, snapshot.Failed)
+		case 2:
+			s.RunID = ""
+		}
+		if s.Complete() && s.Ours() {
+			months[s.Start.Format("2006-01")] = true
+		}
+		all = append(all, s)
+		plan, err := policy.Plan(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		promises(t, policy, all, plan)
+		if t.Failed() {
+			t.FailNow()
+		}
+		gone := plan.Removed()
+		all = slices.DeleteFunc(all, func(s snapshot.Snapshot) bool { return slices.Contains(gone, s.Name) })
+		all = slices.DeleteFunc(all, func(s snapshot.Snapshot) bool { return !s.Ours() && at.Sub(s.Start) > 48*time.Hour }) // their owner prunes too
+	}
+	got := map[string]bool{}
+	for _, s := range all {
+		if s.Complete() {
+			got[s.Start.Format("2006-01")] = true
+		}
+	}
+	if len(got) < 12 || len(months) < 24 {
+		t.Errorf("%d months are left of %d, want 12 at least", len(got), len(months))
+	}
+	if len(all) > 200 {
+		t.Errorf("%d snapshots are left", len(all))
+	}
+}
+
+func FuzzPlan(f *testing.F) {
+	f.Add(uint64(1), 30, 1, 2, 3, 4, 5, 6, int64(7200), 3, 100, false)
+	f.Add(uint64(2), 300, 0, 0, 0, 0, 0, 1, int64(0), 1, 5, true)
+	f.Fuzz(func(t *testing.T, seed uint64, n, last, hourly, daily, weekly, monthly, yearly int, within int64, least, most int, others bool) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		var all []snapshot.Snapshot
+		for i := range min(max(n, 0), 300) {
+			s := taken(day0.Add(time.Duration(r.IntN(1e6)) * time.Minute))
+			s.Name = fmt.Sprintf("%s-%d", s.Name, i)
+			s = in(s, []string{snapshot.Success, snapshot.Success, snapshot.Partial, snapshot.Failed, snapshot.InProgress}[r.IntN(5)])
+			s.Pinned = r.IntN(10) == 0
+			if r.IntN(5) == 0 {
+				s.RunID = ""
+			}
+			all = append(all, s)
+		}
+		p := snapshot.Policy{Last: last, Hourly: hourly, Daily: daily, Weekly: weekly, Monthly: monthly, Yearly: yearly,
+			Within: time.Duration(within), MinComplete: least, MaxDelete: most, Others: others}
+		plan, err := p.Plan(all)
+		if err != nil {
+			return
+		}
+		promises(t, p, all, plan)
+		shuffled := slices.Clone(all)
+		r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		again, err := p.Plan(shuffled)
+		if diff := cmp.Diff(plan, again); err != nil || diff != "" {
+			t.Errorf("the order matters: %v %s", err, diff)
+		}
+		if gone := plan.Removed(); len(gone) < plan.Policy.MaxDelete {
+			left := slices.DeleteFunc(all, func(s snapshot.Snapshot) bool { return slices.Contains(gone, s.Name) })
+			if next, err := p.Plan(left); err != nil || len(next.Removed()) > 0 {
+				t.Errorf("pruned once more, %v are removed, %v", next.Removed(), err)
+			}
+		}
+	})
+}
+
+func TestAStalePlanIsRefused(t *testing.T) {
+	policy := snapshot.Policy{Last: 2, MinComplete: 1}
+	for _, tc := range []struct {
+		name   string
+		change func(*snapshottest.Fake, *snapshot.Plan)
+		kind   error
+		left   int
+	}{
+		{"nothing changed", func(*snapshottest.Fake, *snapshot.Plan) {}, nil, 2},
+		{"what it removes is gone", func(f *snapshottest.Fake, p *snapshot.Plan) { _ = f.Delete(t.Context(), p.Removed()[0]) }, nil, 2},
+		{"one appeared", func(f *snapshottest.Fake, _ *snapshot.Plan) { f.Add(taken(day0.Add(time.Minute))) }, nuvlaops.ErrConflict, 6},
+		{"one that it keeps is gone", func(f *snapshottest.Fake, _ *snapshot.Plan) {
+			_ = f.Delete(t.Context(), snapshot.Name("", day0.Add(4*time.Hour)))
+		}, nuvlaops.ErrConflict, 4},
+		{"another one has the name", func(_ *snapshottest.Fake, p *snapshot.Plan) { p.Decisions[0].UUID = "other" }, nuvlaops.ErrConflict, 5},
+		{"it was tampered with", func(_ *snapshottest.Fake, p *snapshot.Plan) { p.Decisions[4].Keep = false }, nuvlaops.ErrRefused, 5},
+	} {
+		fake := &snapshottest.Fake{}
+		if _, err := fake.Ensure(t.Context(), snapshot.Settings{FS: &snapshot.FS{Location: "/x"}}); err != nil {
+			t.Fatal(err)
+		}
+		for h := range 5 {
+			fake.Add(taken(day0.Add(time.Duration(h) * time.Hour)))
+		}
+		plan, err := snapshot.PlanPrune(t.Context(), fake, policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tc.change(fake, plan)
+		_, err = snapshot.Prune(t.Context(), fake, plan)
+		if (tc.kind == nil) != (err == nil) || (tc.kind != nil && !errors.Is(err, tc.kind)) {
+			t.Errorf("%s: got %v, want %v", tc.name, err, tc.kind)
+		}
+		left := 0
+		for range fake.List(t.Context(), snapshot.Filter{}) {
+			left++
+		}
+		if left != tc.left {
+			t.Errorf("%s: %d are left, want %d", tc.name, left, tc.left)
+		}
+	}
+}
