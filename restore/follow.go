@@ -19,6 +19,8 @@ const (
 	firstLook = 100 * time.Millisecond
 	// every is how often the server is looked at: each look is two small requests.
 	every = time.Second
+	// lookWithin ends a look that hangs: a machine that lost its power does not even close its connections.
+	lookWithin = 10 * time.Second
 	// sends bounds how often a restore is sent again whose answer was lost.
 	sends = 5
 )
@@ -65,6 +67,7 @@ func (a *application) wait(ctx context.Context, block func(context.Context) erro
 	if err != nil || a.settled(w) {
 		return w, err
 	}
+	pause(ctx, firstLook) // health is yellow before a primary that was lost is known to be
 	return a.wait(ctx, a.waitForPrimaries, true)
 }
 
@@ -72,20 +75,32 @@ func (a *application) wait(ctx context.Context, block func(context.Context) erro
 func (a *application) keepLooking(ctx context.Context, attached bool) seen {
 	timer := time.NewTimer(firstLook)
 	defer timer.Stop()
-	for n := 1; ; n++ {
+	for {
 		select {
 		case <-ctx.Done():
 			return seen{}
 		case <-timer.C:
 		}
 		began := a.now()
-		s := a.look(ctx)
+		s := a.lookOnce(ctx)
 		if s.err != nil || (s.failed && !a.opts.KeepGoing) || (attached && !s.running) {
 			return s
 		}
+		attached = attached || s.running // from now on a restore that is not there any more has ended, or was lost
 		// A cluster state of thousands of shards is not asked for more than a tenth of the time.
 		timer.Reset(max(every, 10*a.now().Sub(began)))
 	}
+}
+
+// lookOnce is a look that does not hang.
+func (a *application) lookOnce(ctx context.Context) seen {
+	within, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	s := a.look(within)
+	if s.err != nil && within.Err() != nil && ctx.Err() == nil {
+		return seen{} // nothing was seen: whoever asked looks closer, with the patience of the retry policy
+	}
+	return s
 }
 
 // settled reports whether there is nothing to wait for. After a restart of the server it takes a moment until all that is

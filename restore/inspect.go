@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/es"
 )
 
@@ -33,6 +35,9 @@ type inspected struct {
 	disk     bool // proven by the journal, since the server found the primaries on its own disk
 	failures []Failure
 }
+
+// inspectWithin ends a look at all indices that hangs.
+const inspectWithin = 2 * time.Minute
 
 // world is all indices of a plan, in its order, at one moment.
 type world []inspected
@@ -85,6 +90,16 @@ func (w world) proven() (shards, proven int) {
 // inspect reads how the indices of a plan stand. The routing table and the running restores are of one moment; the
 // recoveries of started primaries are read after it, and only grow.
 func (r *Repo) inspect(ctx context.Context, p *Plan, j *journal) (world, error) {
+	within, cancel := context.WithTimeout(ctx, inspectWithin)
+	defer cancel()
+	w, err := r.inspectAll(within, p, j)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		err = &nuvlaops.Error{Reason: "Elasticsearch took the request and does not answer", Hint: "check that it runs", Err: fmt.Errorf("%w: %w", nuvlaops.ErrUnavailable, err)}
+	}
+	return w, err
+}
+
+func (r *Repo) inspectAll(ctx context.Context, p *Plan, j *journal) (world, error) {
 	states, restores, err := r.conn.IndexStates(ctx, p.targets())
 	if err != nil {
 		return nil, fmt.Errorf("read indices: %w", err)

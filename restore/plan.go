@@ -54,7 +54,7 @@ type PlannedIndex struct {
 // Plan says what a restore would do.
 func (r *Repo) Plan(ctx context.Context, req Request) (*Plan, error) {
 	req = req.withDefaults()
-	if err := req.validate(); err != nil {
+	if err := req.Validate(); err != nil {
 		return nil, nuvlaops.Wrap("restore.Plan", r.resource(req.Snapshot), err)
 	}
 	p, err := r.plan(ctx, req)
@@ -83,7 +83,7 @@ func (r *Repo) plan(ctx context.Context, req Request) (*Plan, error) {
 // choose fills in what the request's patterns choose of the snapshot.
 func (p *Plan) choose(snap *Snapshot) {
 	for _, s := range snap.DataStreams {
-		if p.Request.selects(s) {
+		if p.Request.Selects(s) {
 			p.DataStreams = append(p.DataStreams, s)
 		}
 	}
@@ -95,7 +95,7 @@ func (p *Plan) choose(snap *Snapshot) {
 	for _, name := range snap.Indices {
 		stream := streamOf(name, snap.DataStreams)
 		switch {
-		case stream != "" && !slices.Contains(p.DataStreams, stream), stream == "" && !p.Request.selects(name), failed[name]:
+		case stream != "" && !slices.Contains(p.DataStreams, stream), stream == "" && !p.Request.Selects(name), failed[name]:
 			continue
 		}
 		i := PlannedIndex{Name: name, Target: p.Request.target(name, stream), Stream: stream,

@@ -49,7 +49,8 @@ func (q Request) withDefaults() Request {
 
 var prefixForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
 
-func (q Request) validate() error {
+// Validate returns an error that matches ErrInvalid for a request that makes no sense.
+func (q Request) Validate() error {
 	switch {
 	case q.Snapshot == "" || strings.ContainsAny(q.Snapshot, "*,/ "):
 		return invalid(fmt.Sprintf("snapshot name %q is not one name", q.Snapshot), "choose the snapshot first")
@@ -73,10 +74,10 @@ func (q Request) validate() error {
 	return nil
 }
 
-// selects reports whether the patterns let a name through; the last that matches decides.
-func (q Request) selects(name string) bool {
+// Selects reports whether the patterns let an index or a data stream through; the last that matches decides.
+func (q Request) Selects(name string) bool {
 	in := false
-	for _, p := range q.Indices {
+	for _, p := range q.withDefaults().Indices {
 		pattern, negative := strings.CutPrefix(p, "-")
 		if ok, _ := path.Match(pattern, name); ok {
 			in = !negative

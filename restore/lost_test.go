@@ -1,0 +1,78 @@
+package restore_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/testenv"
+	"github.com/nuvla/nuvlaops/restore"
+)
+
+func TestReplyLostAtAnyRequestLeavesOneProvenRestore(t *testing.T) {
+	b := places[0].bench(t)
+	b.fill(b.index("a"), 2, 60, 500)
+	b.snapshot("snap")
+	proxy, err := testenv.NewHTTPProxy(b.server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.Close()
+	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{proxy.URL()}, DisableRetry: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo := b.open(client, &restore.Options{Retry: nuvlaops.RetryPolicy{Initial: 10 * time.Millisecond}})
+	b.wipe()
+	plan := b.plan(b.request())
+	for action, match := range map[testenv.Action]func(testenv.Request) bool{
+		testenv.CutAfter:  nil,
+		testenv.CutBefore: func(r testenv.Request) bool { return r.Method != "GET" },
+		testenv.CutMidway: func(r testenv.Request) bool { return strings.HasSuffix(r.Path, "_restore") },
+	} {
+		for n := 1; ; n++ {
+			b.do("DELETE", "/"+b.index("a"), "", 404)
+			proxy.Inject(testenv.Fault{Nth: n, Do: action, Match: match})
+			begun := len(proxy.Requests())
+			report, err := repo.Apply(t.Context(), plan, restore.ApplyOptions{BytesPerSecond: 1 << 30})
+			proxy.Reset()
+			at := fmt.Sprintf("action %d at request %d", action, n)
+			if err != nil || !report.OK() || report.Documents != 60 {
+				t.Fatalf("%s: %v\n%s", at, err, report)
+			}
+			if limit := b.limit(); limit != "" {
+				t.Fatalf("%s: limit is %q, want none as before", at, limit)
+			}
+			if n >= matching(proxy.Requests()[begun:], match) {
+				break
+			}
+		}
+	}
+	if restores := count(proxy.Requests(), "_restore"); restores < 3 {
+		t.Errorf("%d restores were seen: the faults did not reach them", restores)
+	}
+}
+
+func matching(requests []testenv.Request, match func(testenv.Request) bool) int {
+	n := 0
+	for _, r := range requests {
+		if match == nil || match(r) {
+			n++
+		}
+	}
+	return n
+}
+
+func count(requests []testenv.Request, path string) int {
+	n := 0
+	for _, r := range requests {
+		if strings.HasSuffix(r.Path, path) {
+			n++
+		}
+	}
+	return n
+}

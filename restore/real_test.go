@@ -1,0 +1,208 @@
+package restore_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/testenv"
+	"github.com/nuvla/nuvlaops/restore"
+)
+
+func TestRestoreOfThirtyIndicesWithReplicasOnOneNodeIsProvenToTheLastPrimary(t *testing.T) {
+	b := places[0].bench(t)
+	for i := range 30 {
+		b.fill(b.index(string(rune('a'+i/10))+string(rune('0'+i%10))), 3, 20, 100)
+	}
+	b.snapshot("snap")
+	b.wipe()
+	plan := b.plan(b.request())
+	if got := codes(plan, restore.SeverityError); len(got) > 0 {
+		t.Fatal(plan)
+	}
+	report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, report)
+	}
+	if report.Shards != 90 || report.Proven != 90 || report.Documents != 600 || !report.OK() {
+		t.Errorf("report:\n%s", report)
+	}
+	if got := b.limit(); got != "" {
+		t.Errorf("limit after the restore is %q, want none as before", got)
+	}
+	again, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+	if err != nil || again.AlreadyThere != 30 {
+		t.Errorf("applied again: %v\n%s", err, again)
+	}
+}
+
+func TestCorruptOrMissingBlobIsFoundAndItsShardNamed(t *testing.T) {
+	for name, harm := range map[string]func(*testing.T, *bench, string){
+		"flipped byte": func(t *testing.T, b *bench, key string) {
+			data, err := b.s3.GetObject(t.Context(), b.bucket(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data[len(data)/2] ^= 0xff
+			if err := b.s3.PutObject(t.Context(), b.bucket(), key, data); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"deleted": func(t *testing.T, b *bench, key string) {
+			if err := b.s3.DeleteObject(t.Context(), b.bucket(), key); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := places[0].bench(t)
+			b.setLimit("33mb")
+			b.fill(b.index("good"), 3, 30, 100)
+			b.fill(b.index("bad"), 3, 300, 2000)
+			b.snapshot("snap")
+			b.wipe()
+			plan := b.plan(b.request())
+			key, shard := b.biggestBlob(t)
+			harm(t, b, key)
+			report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{KeepGoing: true})
+			if !errors.Is(err, nuvlaops.ErrVerification) {
+				t.Fatalf("got %v, want ErrVerification", err)
+			}
+			want := b.index("bad") + "[" + shard + "]"
+			if len(report.Failures) != 1 || !strings.HasPrefix(report.Failures[0].String(), want+": ") || !strings.Contains(err.Error(), want) {
+				t.Errorf("failures %v, error %v, want the shard %s alone", report.Failures, err, want)
+			}
+			if report.Proven != 5 || report.Shards != 6 {
+				t.Errorf("report:\n%s", report)
+			}
+			if got := b.limit(); got != "33mb" {
+				t.Errorf("limit after the failure is %q, want 33mb as before", got)
+			}
+			if _, err := b.repo.Verify(t.Context(), plan); !errors.Is(err, nuvlaops.ErrVerification) {
+				t.Errorf("Verify: %v, want ErrVerification", err)
+			}
+		})
+	}
+}
+
+// biggestBlob is the key of the largest object of data, and the number of the shard that it belongs to.
+func (b *bench) biggestBlob(t *testing.T) (key, shard string) {
+	t.Helper()
+	objects, err := b.s3.ListObjects(t.Context(), b.bucket(), "indices/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size int64
+	for _, o := range objects {
+		if parts := strings.Split(o.Key, "/"); len(parts) == 4 && strings.HasPrefix(parts[3], "__") && o.Size > size {
+			key, shard, size = o.Key, parts[2], o.Size
+		}
+	}
+	if key == "" {
+		t.Fatal("no object of data in the bucket")
+	}
+	return key, shard
+}
+
+func TestRepairedBlobIsRestoredByTheSamePlan(t *testing.T) {
+	b := places[0].bench(t)
+	b.fill(b.index("a"), 3, 300, 2000)
+	b.fill(b.index("b"), 3, 30, 100)
+	b.snapshot("snap")
+	b.wipe()
+	plan := b.plan(b.request())
+	key, _ := b.biggestBlob(t)
+	good, err := b.s3.GetObject(t.Context(), b.bucket(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.s3.DeleteObject(t.Context(), b.bucket(), key); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrVerification) {
+		t.Fatalf("got %v, want ErrVerification", err)
+	}
+	if err := b.s3.PutObject(t.Context(), b.bucket(), key, good); err != nil {
+		t.Fatal(err)
+	}
+	report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+	if err != nil || !report.OK() || report.Documents != 330 {
+		t.Errorf("applied again: %v\n%s", err, report)
+	}
+}
+
+// slow limits the repository itself, since Apply raises the limits of the cluster.
+func (b *bench) slow() { b.register(`,"max_restore_bytes_per_sec":"1mb"`) }
+
+func TestServerKilledHalfWayAndStartedAgainIsRestoredToTheEnd(t *testing.T) {
+	server := testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{})
+	for _, process := range []string{"same process", "another process"} {
+		t.Run(process, func(t *testing.T) {
+			b := place{"fs", testenv.Elasticsearch811, false}.benchOn(t, server, nil)
+			b.fill(b.index("big"), 3, 3000, 2000)
+			b.fill(b.index("small"), 3, 30, 100)
+			b.snapshot("snap")
+			b.wipe()
+			b.slow()
+			plan := b.plan(b.request())
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			looks := 0
+			killed := make(chan error, 1)
+			report, err := b.repo.Apply(ctx, plan, restore.ApplyOptions{Progress: func(p nuvlaops.Progress) {
+				if looks++; looks != 2 {
+					return
+				}
+				go func() {
+					err := server.Kill(context.WithoutCancel(ctx))
+					if process == "another process" {
+						cancel()
+					}
+					killed <- errors.Join(err, server.Start(context.WithoutCancel(ctx)))
+				}()
+			}})
+			if e := <-killed; e != nil {
+				t.Fatal(e)
+			}
+			if process == "another process" {
+				if err == nil {
+					t.Fatal("the first call ended well although it was cancelled")
+				}
+				b.register("")
+				report, err = b.open(server.Client(), nil).Apply(t.Context(), plan, restore.ApplyOptions{})
+			}
+			if err != nil || !report.OK() || report.Documents != 3030 {
+				t.Errorf("%v\n%s", err, report)
+			}
+			if got := b.limit(); got != "" {
+				t.Errorf("limit is %q, want none as before", got)
+			}
+		})
+	}
+}
+
+func TestCancelledRestoreGoesOnAndTheSamePlanTakesItUp(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("big"), 3, 2000, 2000)
+	b.snapshot("snap")
+	b.wipe()
+	b.slow()
+	plan := b.plan(b.request())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var at time.Time
+	_, err := b.repo.Apply(ctx, plan, restore.ApplyOptions{Progress: func(nuvlaops.Progress) { at = time.Now(); cancel() }})
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "goes on") && !strings.Contains(err.Error(), "being restored by the server") {
+		t.Fatalf("got %v, want context.Canceled and what goes on", err)
+	}
+	if took := time.Since(at); took > 5*time.Second {
+		t.Errorf("the call ended %s after its context", took)
+	}
+	report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+	if err != nil || !report.OK() || report.Documents != 2000 {
+		t.Errorf("%v\n%s", err, report)
+	}
+}

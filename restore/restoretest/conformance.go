@@ -1,0 +1,219 @@
+// Package restoretest helps to test what uses package restore: a Restorer in memory, and what every Restorer must do.
+package restoretest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/restore"
+)
+
+// Target is a Restorer to be held to its contract.
+type Target struct {
+	Restorer restore.Restorer
+	// Older and Latest are names of complete snapshots, in the order of their starts.
+	Older, Latest string
+	// Patterns select in Latest exactly the indices of Documents, two at least; none is in the cluster, and each holds
+	// this many documents, one at least, also by the snapshot's manifest.
+	Patterns  []string
+	Documents map[string]int64
+	// Make makes an index of this name that has nothing to do with the snapshot; Remove removes one.
+	Make, Remove func(t *testing.T, index string)
+}
+
+func (x Target) request() restore.Request {
+	return restore.Request{Snapshot: x.Latest, Indices: x.Patterns}
+}
+
+func (x Target) names() []string { return slices.Sorted(maps.Keys(x.Documents)) }
+
+// Conformance fails the test where the Restorer that open returns does not keep the contract of restore.Restorer. open is
+// called for each subtest and returns a fresh target.
+func Conformance(t *testing.T, open func(t *testing.T) Target) {
+	for _, c := range []struct {
+		name string
+		run  func(t *testing.T, x Target)
+	}{
+		{"chooses the latest, by name, and at or before a time", chooses},
+		{"restores what a plan says, and finds it done when called again", restores},
+		{"takes up what is missing, and says so before", takesUp},
+		{"refuses what is there already, and leaves it alone", refuses},
+		{"refuses an index that appeared after the plan", conflicts},
+		{"ends with its context", ends},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
+	}
+}
+
+func chooses(t *testing.T, x Target) {
+	latest, err := x.Restorer.Choose(t.Context(), restore.Selector{})
+	if err != nil || latest.Name != x.Latest {
+		t.Fatalf("Choose the latest: %v, %v, want %s", latest, err, x.Latest)
+	}
+	older, err := x.Restorer.Choose(t.Context(), restore.Selector{Name: x.Older})
+	if err != nil || older.Name != x.Older || older.Start.After(latest.Start) {
+		t.Fatalf("Choose by name: %v, %v, want %s", older, err, x.Older)
+	}
+	for before, want := range map[time.Time]string{older.Start: x.Older, latest.Start: x.Latest, latest.Start.Add(-time.Millisecond): x.Older} {
+		if got, err := x.Restorer.Choose(t.Context(), restore.Selector{Before: before}); err != nil || got.Name != want {
+			t.Errorf("Choose at or before %s: %v, %v, want %s", before, got, err, want)
+		}
+	}
+	for _, none := range []restore.Selector{{Name: "no-such-snapshot"}, {Before: older.Start.Add(-time.Millisecond)}, {Name: x.Latest, Before: older.Start.Add(-time.Millisecond)}} {
+		if _, err := x.Restorer.Choose(t.Context(), none); !errors.Is(err, nuvlaops.ErrNotFound) {
+			t.Errorf("Choose %+v: %v, want ErrNotFound", none, err)
+		}
+	}
+}
+
+func mustPlan(t *testing.T, x Target, req restore.Request) *restore.Plan {
+	t.Helper()
+	p, err := x.Restorer.Plan(t.Context(), req)
+	if err != nil {
+		t.Fatalf("Plan: %v", err)
+	}
+	return p
+}
+
+func errorFindings(p *restore.Plan) (codes []string) {
+	for _, f := range p.Findings {
+		if f.Severity == restore.SeverityError {
+			codes = append(codes, f.Code)
+		}
+	}
+	return codes
+}
+
+func restores(t *testing.T, x Target) {
+	plan := mustPlan(t, x, x.request())
+	var planned []string
+	for _, i := range plan.Indices {
+		planned = append(planned, i.Target)
+	}
+	if d := cmp.Diff(x.names(), planned); d != "" {
+		t.Fatalf("planned indices (-want +got):\n%s", d)
+	}
+	if again := mustPlan(t, x, x.request()); again.ID != plan.ID || len(errorFindings(plan)) > 0 {
+		t.Errorf("planned again: %s, want %s; findings %v", again.ID, plan.ID, plan.Findings)
+	}
+	raw, err := json.Marshal(plan)
+	var read restore.Plan
+	if err != nil || json.Unmarshal(raw, &read) != nil {
+		t.Fatalf("plan as JSON: %v", err)
+	}
+	var last nuvlaops.Progress
+	report, err := x.Restorer.Apply(t.Context(), &read, restore.ApplyOptions{Progress: func(p nuvlaops.Progress) {
+		if p.Done < last.Done || p.Bytes < last.Bytes || p.Done > p.Total {
+			t.Errorf("progress went from %+v to %+v", last, p)
+		}
+		last = p
+	}})
+	if err != nil {
+		t.Fatalf("Apply a plan that was read from JSON: %v", err)
+	}
+	x.right(t, report)
+	again, err := x.Restorer.Apply(t.Context(), plan, restore.ApplyOptions{})
+	if err != nil || again.AlreadyThere != len(x.Documents) {
+		t.Errorf("applied again: %v, %d already there, want %d", err, again.AlreadyThere, len(x.Documents))
+	}
+	verified, err := x.Restorer.Verify(t.Context(), plan)
+	if err != nil {
+		t.Fatalf("Verify: %v", err)
+	}
+	x.right(t, verified)
+}
+
+// right checks a report against the target's documents.
+func (x Target) right(t *testing.T, r *restore.Report) {
+	t.Helper()
+	got := map[string]int64{}
+	for _, i := range r.Indices {
+		if i.Documents != nil && i.State == restore.IndexProven && i.Proven == i.Shards {
+			got[i.Target] = *i.Documents
+		}
+	}
+	if d := cmp.Diff(x.Documents, got); d != "" || !r.OK() {
+		t.Errorf("documents of proven indices (-want +got):\n%s\n%s", d, r)
+	}
+}
+
+func takesUp(t *testing.T, x Target) {
+	plan := mustPlan(t, x, x.request())
+	if _, err := x.Restorer.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	lost := x.names()[0]
+	x.Remove(t, lost)
+	report, err := x.Restorer.Verify(t.Context(), plan)
+	if !errors.Is(err, nuvlaops.ErrVerification) || len(report.Failures) != 1 || report.Failures[0].Index != lost {
+		t.Fatalf("Verify without %s: %v, %v, want ErrVerification that names it", lost, err, report)
+	}
+	report, err = x.Restorer.Apply(t.Context(), plan, restore.ApplyOptions{})
+	if err != nil || report.AlreadyThere != len(x.Documents)-1 {
+		t.Fatalf("applied again: %v, %v", err, report)
+	}
+	x.right(t, report)
+}
+
+func refuses(t *testing.T, x Target) {
+	mine := x.names()[0]
+	x.Make(t, mine)
+	plan := mustPlan(t, x, x.request())
+	if d := cmp.Diff([]string{restore.CodeOpenIndex}, errorFindings(plan)); d != "" {
+		t.Errorf("findings (-want +got):\n%s", d)
+	}
+	if _, err := x.Restorer.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrRefused) {
+		t.Errorf("Apply: %v, want ErrRefused", err)
+	}
+	report, err := x.Restorer.Verify(t.Context(), plan)
+	if !errors.Is(err, nuvlaops.ErrVerification) || report.Indices[0].State != restore.IndexUnknown || report.Indices[1].State != restore.IndexMissing {
+		t.Errorf("Verify: %v, %v, want the first index as it was and the second missing", err, report)
+	}
+	changed := *plan
+	changed.Request.Indices, changed.Findings = []string{x.names()[1]}, nil
+	if _, err := x.Restorer.Apply(t.Context(), &changed, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrInvalid) {
+		t.Errorf("Apply a plan that was changed: %v, want ErrInvalid", err)
+	}
+	for _, req := range []restore.Request{{}, {Snapshot: "a,b"}, {Snapshot: x.Latest, Settings: map[string]string{"index.number_of_shards": "1"}}} {
+		if _, err := x.Restorer.Plan(t.Context(), req); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("Plan %+v: %v, want ErrInvalid", req, err)
+		}
+	}
+}
+
+func conflicts(t *testing.T, x Target) {
+	plan := mustPlan(t, x, x.request())
+	x.Make(t, x.names()[1])
+	if _, err := x.Restorer.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) {
+		t.Errorf("Apply: %v, want ErrConflict", err)
+	}
+	report, err := x.Restorer.Verify(t.Context(), plan)
+	if err == nil || report.Indices[0].State != restore.IndexMissing || report.Indices[1].State != restore.IndexUnknown {
+		t.Errorf("after the conflict: %v, %v, want nothing restored", err, report)
+	}
+}
+
+func ends(t *testing.T, x Target) {
+	plan := mustPlan(t, x, x.request())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := x.Restorer.Apply(ctx, plan, restore.ApplyOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Apply: %v, want context.Canceled", err)
+	}
+	if _, err := x.Restorer.Choose(ctx, restore.Selector{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Choose: %v, want context.Canceled", err)
+	}
+	report, err := x.Restorer.Apply(t.Context(), plan, restore.ApplyOptions{})
+	if err != nil {
+		t.Fatalf("Apply after a cancelled one: %v", err)
+	}
+	x.right(t, report)
+}

@@ -1,0 +1,251 @@
+package restoretest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/restore"
+)
+
+// Fake is a Restorer in memory. Its zero value has no snapshots and no indices. It knows neither shards nor settings:
+// each index has one primary.
+type Fake struct {
+	// Repository is the name in plans and reports.
+	Repository string
+
+	mu        sync.Mutex
+	snapshots []restore.Snapshot
+	indices   map[string]index
+	plans     map[string]restore.Plan
+	failing   map[string]string
+}
+
+type index struct {
+	documents int64
+	plan      string // that made it; empty when it was there by itself
+}
+
+var _ restore.Restorer = (*Fake)(nil)
+
+// AddSnapshot adds a snapshot. Its Documents say which indices it holds.
+func (f *Fake) AddSnapshot(s restore.Snapshot) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.Indices = slices.Sorted(maps.Keys(s.Documents))
+	s.Shards = len(s.Indices)
+	f.snapshots = append(f.snapshots, s)
+}
+
+// SetIndex puts an index into the cluster, as somebody else would.
+func (f *Fake) SetIndex(name string, documents int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.indices == nil {
+		f.indices = map[string]index{}
+	}
+	f.indices[name] = index{documents: documents}
+}
+
+// RemoveIndex takes an index out of the cluster.
+func (f *Fake) RemoveIndex(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.indices, name)
+}
+
+// Fail makes the restore of an index fail for this reason; an empty one lets it succeed again.
+func (f *Fake) Fail(name, reason string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failing == nil {
+		f.failing = map[string]string{}
+	}
+	f.failing[name] = reason
+	if reason == "" {
+		delete(f.failing, name)
+	}
+}
+
+// Documents by index, of all that is in the cluster.
+func (f *Fake) Documents() map[string]int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := map[string]int64{}
+	for name, i := range f.indices {
+		out[name] = i.documents
+	}
+	return out
+}
+
+// Choose finds a snapshot.
+func (f *Fake) Choose(ctx context.Context, sel restore.Selector) (*restore.Snapshot, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil, f.wrap("Choose", sel.Name, context.Cause(ctx))
+	}
+	var best *restore.Snapshot
+	for i := range f.snapshots {
+		s := &f.snapshots[i]
+		complete := s.State == "SUCCESS"
+		switch {
+		case sel.Name != "" && s.Name != sel.Name, !sel.Before.IsZero() && s.Start.After(sel.Before):
+		case sel.Name != "" && !complete && !sel.AllowPartial:
+			return nil, f.wrap("Choose", sel.Name, &nuvlaops.Error{Reason: "the snapshot is " + s.State, Err: nuvlaops.ErrPartial})
+		case !complete && sel.Name == "":
+		case best == nil || s.Start.After(best.Start):
+			best = s
+		}
+	}
+	if best == nil {
+		return nil, f.wrap("Choose", sel.Name, nuvlaops.ErrNotFound)
+	}
+	out := *best
+	return &out, nil
+}
+
+func (f *Fake) wrap(call, resource string, err error) error {
+	return nuvlaops.Wrap("restore."+call, path.Join(f.Repository, resource), err)
+}
+
+// Plan plans.
+func (f *Fake) Plan(ctx context.Context, req restore.Request) (*restore.Plan, error) {
+	if err := req.Validate(); err != nil {
+		return nil, f.wrap("Plan", req.Snapshot, err)
+	}
+	s, err := f.Choose(ctx, restore.Selector{Name: req.Snapshot, AllowPartial: true})
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := &restore.Plan{Created: time.Now().UTC(), Repository: f.Repository, Snapshot: *s, Request: req,
+		Cluster: restore.Cluster{Name: "fake", UUID: "fake", DataNodes: 1}}
+	for _, name := range s.Indices {
+		if !req.Selects(name) {
+			continue
+		}
+		n := s.Documents[name]
+		p.Indices = append(p.Indices, restore.PlannedIndex{Name: name, Target: req.RenamePrefix + name, Shards: 1, Documents: &n})
+		p.Shards++
+	}
+	p.ID = identity(p)
+	f.find(p)
+	if f.plans == nil {
+		f.plans = map[string]restore.Plan{}
+	}
+	f.plans[p.ID] = *p
+	return p, nil
+}
+
+func identity(p *restore.Plan) string {
+	return fmt.Sprint(p.Repository, p.Snapshot.UUID, p.Request.Snapshot, p.Request.Indices, p.Request.RenamePrefix, len(p.Indices))
+}
+
+func (f *Fake) find(p *restore.Plan) {
+	add := func(code, resource, text string) {
+		p.Findings = append(p.Findings, restore.Finding{Severity: restore.SeverityError, Code: code, Resource: resource, Text: text})
+	}
+	if p.Snapshot.State != "SUCCESS" && !p.Request.AllowPartial {
+		add(restore.CodeIncomplete, p.Snapshot.Name, "the snapshot is "+p.Snapshot.State)
+	}
+	if len(p.Indices) == 0 {
+		add(restore.CodeNothing, p.Snapshot.Name, "nothing is selected")
+	}
+	for _, i := range p.Indices {
+		if x, there := f.indices[i.Target]; there && x.plan != p.ID {
+			add(restore.CodeOpenIndex, i.Target, "an open index of this name is there")
+		}
+	}
+}
+
+// Apply restores at once.
+func (f *Fake) Apply(ctx context.Context, p *restore.Plan, opts restore.ApplyOptions) (*restore.Report, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.allowed(ctx, p); err != nil {
+		return nil, f.wrap("Apply", p.Snapshot.Name, err)
+	}
+	if f.indices == nil {
+		f.indices = map[string]index{}
+	}
+	done := 0
+	for n, i := range p.Indices {
+		if f.indices[i.Target].plan == p.ID {
+			done++
+		} else if f.failing[i.Target] == "" {
+			f.indices[i.Target] = index{documents: p.Snapshot.Documents[i.Name], plan: p.ID}
+		}
+		if opts.Progress != nil {
+			opts.Progress(nuvlaops.Progress{Op: "restore.Apply", Phase: "restoring", Resource: p.Snapshot.Name, Done: int64(n + 1), Total: int64(p.Shards), Unit: "shards"})
+		}
+	}
+	r, err := f.report(p)
+	r.AlreadyThere = done
+	return r, f.wrap("Apply", p.Snapshot.Name, err)
+}
+
+func (f *Fake) allowed(ctx context.Context, p *restore.Plan) error {
+	known, planned := f.plans[p.ID]
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if !planned || identity(p) != p.ID || known.Repository != p.Repository {
+		return &nuvlaops.Error{Reason: "the plan was changed after it was made", Err: nuvlaops.ErrInvalid}
+	}
+	for _, x := range p.Findings {
+		if x.Severity == restore.SeverityError {
+			return &nuvlaops.Error{Reason: x.Text, Err: nuvlaops.ErrRefused}
+		}
+	}
+	for _, i := range p.Indices {
+		if x, there := f.indices[i.Target]; there && x.plan != p.ID {
+			return &nuvlaops.Error{Resource: i.Target, Reason: "there is an index of this name by now", Err: nuvlaops.ErrConflict}
+		}
+	}
+	return nil
+}
+
+// Verify looks at what is there.
+func (f *Fake) Verify(ctx context.Context, p *restore.Plan) (*restore.Report, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil, f.wrap("Verify", p.Snapshot.Name, context.Cause(ctx))
+	}
+	r, err := f.report(p)
+	return r, f.wrap("Verify", p.Snapshot.Name, err)
+}
+
+func (f *Fake) report(p *restore.Plan) (*restore.Report, error) {
+	r := &restore.Report{Repository: p.Repository, Snapshot: p.Snapshot.Name, SnapshotUUID: p.Snapshot.UUID, SnapshotTime: p.Snapshot.Start, Cluster: p.Cluster.Name}
+	for _, i := range p.Indices {
+		line := restore.IndexReport{Name: i.Name, Target: i.Target, Shards: 1, Expected: i.Documents, State: restore.IndexProven, Proven: 1}
+		fail := func(state, reason string) {
+			line.State, line.Proven = state, 0
+			r.Failures = append(r.Failures, restore.Failure{Index: i.Target, Shard: -1, Reason: reason})
+		}
+		switch x, there := f.indices[i.Target]; {
+		case !there && f.failing[i.Target] != "":
+			fail(restore.IndexFailed, f.failing[i.Target])
+		case !there:
+			fail(restore.IndexMissing, "the index is not there")
+		case x.plan != p.ID:
+			fail(restore.IndexUnknown, "nothing says that the index came from the snapshot")
+		default:
+			line.Documents, r.Documents = &x.documents, r.Documents+x.documents
+		}
+		r.Shards, r.Proven = r.Shards+1, r.Proven+line.Proven
+		r.Indices = append(r.Indices, line)
+	}
+	if !r.OK() {
+		return r, &nuvlaops.Error{Resource: r.Failures[0].Index, Reason: r.Failures[0].Reason, Err: nuvlaops.ErrVerification}
+	}
+	return r, nil
+}
