@@ -133,10 +133,16 @@ func (c *Conn) get(ctx context.Context, path string) (node, error) {
 	})
 }
 
-func (c *Conn) children(ctx context.Context, path string) ([]string, error) {
-	return read(ctx, c, func() ([]string, error) {
-		names, _, err := c.zk.Children(c.chroot + path)
-		return names, err
+// listed is a znode's children and its description, of one moment.
+type listed struct {
+	names []string
+	stat  *zk.Stat
+}
+
+func (c *Conn) children(ctx context.Context, path string) (listed, error) {
+	return read(ctx, c, func() (listed, error) {
+		names, stat, err := c.zk.Children(c.chroot + path)
+		return listed{names, stat}, err
 	})
 }
 

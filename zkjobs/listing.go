@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/go-zookeeper/zk"
+
 	"github.com/nuvla/nuvlaops"
 )
 
@@ -39,10 +41,10 @@ type mark struct {
 	token   string
 }
 
-func markOf(n node) mark {
-	children, changes := int64(n.stat.NumChildren), int64(n.stat.Cversion)
+func markOf(stat *zk.Stat, token []byte) mark {
+	children, changes := int64(stat.NumChildren), int64(stat.Cversion)
 	created := (changes + children) / 2
-	return mark{czxid: n.stat.Czxid, created: created, deleted: created - children, version: n.stat.Version, token: string(n.data)}
+	return mark{czxid: stat.Czxid, created: created, deleted: created - children, version: stat.Version, token: string(token)}
 }
 
 // readers is how many requests for data are under way at once; the session's one connection carries them all.
@@ -54,40 +56,52 @@ func (r *Rebuilder) list(ctx context.Context, known *listing) (*listing, error) 
 	if err := r.conn.sync(ctx, r.entriesPath()); err != nil {
 		return nil, fmt.Errorf("sync: %w", err)
 	}
-	parent, err := r.conn.get(ctx, r.entriesPath())
-	if errors.Is(err, nuvlaops.ErrNotFound) {
-		return &listing{}, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read entries: %w", err)
-	}
-	l := &listing{mark: markOf(parent)}
 	locks, err := r.conn.children(ctx, r.takenPath())
 	if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {
 		return nil, fmt.Errorf("list locks: %w", err)
 	}
-	if sameQueue(known, l) && known.mark.created == l.mark.created && known.mark.deleted == l.mark.deleted {
-		l.entries = slices.Clone(known.entries)
-		l.markTaken(locks)
-		return l, nil
-	}
-	names, err := r.conn.children(ctx, r.entriesPath())
+	l, err := r.listEntries(ctx, known)
 	if errors.Is(err, nuvlaops.ErrNotFound) {
-		return &listing{}, nil
+		return &listing{orphans: locks.names}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list entries: %w", err)
+		return nil, err
 	}
-	if !sameQueue(known, l) {
-		known = nil
-	}
-	slices.Sort(names)
-	l.merge(names, known)
-	l.markTaken(locks)
+	l.markTaken(locks.names)
 	if err := r.readData(ctx, l); err != nil {
 		return nil, fmt.Errorf("read data of entries: %w", err)
 	}
 	return l, nil
+}
+
+// listEntries lists the names and makes the mark of the same moment. The names are not asked for when the mark shows
+// that they are the known ones.
+func (r *Rebuilder) listEntries(ctx context.Context, known *listing) (*listing, error) {
+	for {
+		parent, err := r.conn.get(ctx, r.entriesPath())
+		if err != nil {
+			return nil, fmt.Errorf("read entries: %w", err)
+		}
+		l := &listing{mark: markOf(parent.stat, parent.data)}
+		if sameQueue(known, l) && known.mark.created == l.mark.created && known.mark.deleted == l.mark.deleted {
+			l.entries = slices.Clone(known.entries)
+			return l, nil
+		}
+		names, err := r.conn.children(ctx, r.entriesPath())
+		if err != nil {
+			return nil, fmt.Errorf("list entries: %w", err)
+		}
+		if names.stat.Version != parent.stat.Version { // another rebuild wrote in between: the token is not of this moment
+			continue
+		}
+		l.mark = markOf(names.stat, parent.data)
+		if !sameQueue(known, l) {
+			known = nil
+		}
+		slices.Sort(names.names)
+		l.merge(names.names, known)
+		return l, nil
+	}
 }
 
 func sameQueue(a, b *listing) bool { return a != nil && a.mark.czxid == b.mark.czxid }
@@ -152,7 +166,8 @@ func (r *Rebuilder) readData(ctx context.Context, l *listing) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if gone.Load() > 0 {
+	if n := gone.Load(); n > 0 {
+		l.mark.deleted += n // so that whoever compares marks sees that entries are missing
 		l.entries = slices.DeleteFunc(l.entries, func(e entry) bool { return e.name == "" })
 	}
 	return nil

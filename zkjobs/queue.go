@@ -86,7 +86,7 @@ func (q *Queue) ensure(ctx context.Context) error {
 // Get locks the first entry that is free and returns it; it waits until there is one. An entry that is held already is
 // returned again.
 func (q *Queue) Get(ctx context.Context) (Entry, error) {
-	if e, ok := q.holding(); ok {
+	if e, ok := q.holding(); ok && ctx.Err() == nil {
 		return e, nil
 	}
 	e, err := q.wait(ctx)
@@ -106,6 +106,9 @@ func (q *Queue) holding() (Entry, bool) {
 }
 
 func (q *Queue) wait(ctx context.Context) (Entry, error) {
+	if ctx.Err() != nil {
+		return Entry{}, context.Cause(ctx)
+	}
 	if err := q.ensure(ctx); err != nil {
 		return Entry{}, err
 	}

@@ -77,7 +77,7 @@ func (w *writer) others(l, known *listing) []string {
 // missing then.
 func (w *writer) settle(ctx context.Context) error {
 	w.report.end("waiting for young jobs", w.result.Written, w.result.Written+len(w.young), "jobs")
-	if err := sleep(ctx, w.plan.At.Add(w.plan.Opts.settle()).Sub(w.r.now())); err != nil {
+	if err := sleep(ctx, w.looked.Add(w.plan.Opts.settle()).Sub(w.r.now())); err != nil {
 		return err
 	}
 	return w.lookAgain(ctx)
@@ -99,7 +99,7 @@ func (w *writer) lookAgain(ctx context.Context) error {
 	if w.mark.czxid != 0 && again.mark.czxid != w.mark.czxid {
 		return errDeleted()
 	}
-	w.todo, w.young = nil, nil
+	w.todo, w.young, w.looked = nil, nil, again.At
 	for n := range again.Jobs {
 		job := &again.Jobs[n]
 		i, planned := w.find(job.ID)

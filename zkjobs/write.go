@@ -34,13 +34,14 @@ type writer struct {
 	mark    mark           // of the queue as we know it
 	pending []int32        // jobs of the transaction under way
 	token   string         // of the transaction under way
+	looked  time.Time      // when the jobs were last read
 	began   time.Time
 	sent    int            // jobs written since began, for the rate
 	gone    map[int32]bool // jobs that need not be on the queue in the end
 }
 
 func newWriter(r *Rebuilder, plan *Plan, opts ApplyOptions, result *Result) *writer {
-	return &writer{r: r, plan: plan, opts: opts, result: result, run: newRunID(), began: r.now(), gone: map[int32]bool{},
+	return &writer{r: r, plan: plan, opts: opts, result: result, run: newRunID(), began: r.now(), gone: map[int32]bool{}, looked: plan.At,
 		report: newReporter("zkjobs.Apply", plan.Path, opts.Progress, r.now)}
 }
 
@@ -179,13 +180,14 @@ func (w *writer) checkOrphans() error {
 
 // writeAll writes what is old enough, then looks again at what was too young, and writes that.
 func (w *writer) writeAll(ctx context.Context) error {
-	if err := w.stream(ctx); err != nil || len(w.young) == 0 {
-		return err
+	for {
+		if err := w.stream(ctx); err != nil || len(w.young) == 0 {
+			return err
+		}
+		if err := w.settle(ctx); err != nil {
+			return err
+		}
 	}
-	if err := w.settle(ctx); err != nil {
-		return err
-	}
-	return w.stream(ctx)
 }
 
 // stream sends one transaction after the other: several at once would scramble the order.
@@ -211,7 +213,7 @@ func (w *writer) step(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read entries: %w", err)
 	}
-	if m := markOf(parent); m.czxid != w.mark.czxid || m.created != w.mark.created || m.version != w.mark.version {
+	if m := markOf(parent.stat, parent.data); m.czxid != w.mark.czxid || m.created != w.mark.created || m.version != w.mark.version {
 		return w.relist(ctx)
 	}
 	ops := w.batch()
