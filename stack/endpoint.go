@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/moby/moby/client"
 
@@ -37,15 +38,19 @@ func (e endpoint) clientOptions() []client.Opt {
 // findEndpoint looks where the docker program looks, in its order: the address given, DOCKER_HOST, DOCKER_CONTEXT, the
 // current context of its configuration, the local engine.
 func findEndpoint(host string, getenv func(string) string) (endpoint, error) {
-	if host != "" {
-		certs := ""
-		if getenv(client.EnvTLSVerify) != "" {
-			certs = getenv(client.EnvOverrideCertPath)
-		}
-		return endpoint{host: host, certs: certs}, nil
+	env := host == ""
+	if env {
+		host = getenv(client.EnvOverrideHost)
 	}
-	if getenv(client.EnvOverrideHost) != "" {
+	switch {
+	case strings.HasPrefix(host, "ssh://"):
+		return endpoint{}, noSSH(host)
+	case host != "" && env:
 		return endpoint{env: true}, nil
+	case host != "" && strings.HasPrefix(host, "tcp://") && getenv(client.EnvTLSVerify) != "":
+		return endpoint{host: host, certs: getenv(client.EnvOverrideCertPath)}, nil
+	case host != "":
+		return endpoint{host: host}, nil
 	}
 	dir := getenv("DOCKER_CONFIG")
 	if dir == "" {
@@ -77,14 +82,23 @@ func contextEndpoint(dir, name string) (endpoint, error) {
 			Err: nuvlaops.ErrNotFound, Hint: "list contexts with: docker context ls"}
 	}
 	e := endpoint{host: meta.Endpoints["docker"].Host}
-	if e.host == "" {
+	switch {
+	case e.host == "":
 		return endpoint{env: true}, nil
+	case strings.HasPrefix(e.host, "ssh://"):
+		return endpoint{}, noSSH(e.host)
 	}
 	certs := filepath.Join(dir, "contexts", "tls", id, "docker")
 	if _, err := os.Stat(filepath.Join(certs, "cert.pem")); err == nil {
 		e.certs = certs
 	}
 	return e, nil
+}
+
+// noSSH: the engine's client library has no transport over ssh.
+func noSSH(host string) error {
+	return &nuvlaops.Error{Resource: host, Reason: "an engine cannot be reached over ssh", Err: nuvlaops.ErrUnsupported,
+		Hint: "forward its socket, and point DOCKER_HOST at that: ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock " + strings.TrimPrefix(host, "ssh://")}
 }
 
 func readJSON(path string, out any) error {

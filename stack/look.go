@@ -141,6 +141,10 @@ func (s *Swarm) volumesOn(ctx context.Context, w *world, e *engine) ([]Volume, e
 	if err != nil {
 		return nil, err
 	}
+	held, err := s.holders(ctx, e)
+	if err != nil {
+		return nil, err
+	}
 	sizes := s.sizes(ctx, e, len(list.Items))
 	var out []Volume
 	for _, v := range list.Items {
@@ -149,10 +153,7 @@ func (s *Swarm) volumesOn(ctx context.Context, w *world, e *engine) ([]Volume, e
 		if n, known := sizes[v.Name]; known {
 			vol.Bytes = n
 		}
-		vol.Services = w.mountedBy(v.Name)
-		if vol.Containers, err = s.holders(ctx, e, v.Name); err != nil {
-			return nil, err
-		}
+		vol.Services, vol.Containers = w.mountedBy(v.Name), slices.Compact(slices.Sorted(slices.Values(held[v.Name])))
 		out = append(out, vol)
 	}
 	return out, nil
@@ -169,22 +170,19 @@ func (w *world) mountedBy(volume string) []string {
 	return out
 }
 
-// holders are the names of the containers, whosever, running or stopped, that hold a volume on one node.
-func (s *Swarm) holders(ctx context.Context, e *engine, volume string) ([]string, error) {
-	list, err := read(ctx, s, volume, func(ctx context.Context) (client.ContainerListResult, error) {
-		return e.api.ContainerList(ctx, client.ContainerListOptions{All: true,
-			Filters: make(client.Filters).Add("volume", volume)})
+// holders are the names of the containers, whosever, running or stopped, that hold the volumes of one node.
+func (s *Swarm) holders(ctx context.Context, e *engine) (map[string][]string, error) {
+	list, err := read(ctx, s, "containers", func(ctx context.Context) (client.ContainerListResult, error) {
+		return e.api.ContainerList(ctx, client.ContainerListOptions{All: true})
 	})
-	var out []string
+	out := map[string][]string{}
 	for _, c := range list.Items {
 		for _, m := range c.Mounts {
-			if m.Type == mount.TypeVolume && m.Name == volume { // the filter takes mount points too
-				out = append(out, containerName(c.Names, c.ID))
-				break
+			if m.Type == mount.TypeVolume {
+				out[m.Name] = append(out[m.Name], containerName(c.Names, c.ID))
 			}
 		}
 	}
-	slices.Sort(out)
 	return out, err
 }
 

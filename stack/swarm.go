@@ -21,6 +21,7 @@ const (
 	labelServiceID = "com.docker.swarm.service.id"
 	labelTask      = "com.docker.swarm.task.id"
 	labelProbe     = "org.nuvla.ops.probe" // on the container of a probe
+	labelKeep      = "org.nuvla.ops.keep"  // on the container that a volume is read through
 
 	// nowhere is the constraint of a stopped global service: node identifiers have no dashes.
 	nowhere = "node.id==nuvlaops-stopped"

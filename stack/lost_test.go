@@ -1,0 +1,88 @@
+package stack_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+// loseReplies stands before the engine: every other request that changes something is carried out, and its reply is lost.
+func loseReplies(t *testing.T) (host string, lost func() int) {
+	socket := filepath.Join(t.TempDir(), "engine.sock")
+	forward := &httputil.ReverseProxy{FlushInterval: -1,
+		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", "/var/run/docker.sock")
+		}}}
+	var mu sync.Mutex
+	changes, count := 0, 0
+	listener, err := net.Listen("unix", socket)
+	must(t, err)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			forward.ServeHTTP(w, r)
+			return
+		}
+		mu.Lock()
+		changes++
+		lose := changes%2 == 1
+		if lose {
+			count++
+		}
+		mu.Unlock()
+		if lose {
+			w = discard{}
+		}
+		forward.ServeHTTP(w, r)
+		if lose {
+			panic(http.ErrAbortHandler)
+		}
+	})}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return "unix://" + socket, func() int { mu.Lock(); defer mu.Unlock(); return count }
+}
+
+// discard is a reply that nobody gets.
+type discard struct{}
+
+func (d discard) Header() http.Header         { return http.Header{} }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
+
+func TestLostRepliesDoubleNothingAndLoseNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(dbStack)
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+	host, lost := loseReplies(t)
+	s, err := stack.NewSwarm(&stack.Options{Host: host, Retry: nuvlaops.RetryPolicy{Initial: 10 * time.Millisecond}})
+	must(t, err)
+	defer s.Close()
+	must(t, s.Stop(t.Context(), b.stack, stack.StopOptions{Groups: [][]string{{"app"}, {"db"}}}))
+	for name, want := range map[string]int{"app": 2, "db": 1} {
+		if v := b.look().Service(name); !v.Stopped || v.Remembered != want || b.containers(b.stack+"_"+name) != 0 {
+			t.Errorf("after stop: %+v, want it stopped with %d remembered and no container", v, want)
+		}
+	}
+	plan, err := s.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+	must(t, err)
+	must(t, s.Wipe(t.Context(), plan, stack.Unguarded))
+	must(t, s.Start(t.Context(), b.stack, stack.StartOptions{Groups: [][]string{{"db"}, {"app"}}}))
+	if v := b.look().Service("app"); v.Running != 2 || b.marks(b.stack+"_data") != 1 {
+		t.Errorf("after start: %+v, %d starts on the volume; want 2 running and 1", v, b.marks(b.stack+"_data"))
+	}
+	if n := lost(); n < 3 {
+		t.Errorf("%d replies lost: this test shows too little", n)
+	}
+}
