@@ -131,7 +131,7 @@ func (d *demo) waitForTheEmptyOne(ctx context.Context) error {
 			return false, err.Error(), nil
 		}
 		if health.Shards > 0 {
-			return false, "", fmt.Errorf("Elasticsearch still has %d primaries", health.Shards)
+			return false, "", fmt.Errorf("it still has %d primaries", health.Shards)
 		}
 		d.screen.Printf("the Swarm has started Elasticsearch again: it says %q, and it is empty", health.Status)
 		return true, "", nil

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 )
 
@@ -94,7 +95,8 @@ func (d *demo) killedAndCalledAgain(t *testing.T) {
 	if err := d.destroy(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, step := range []string{"stop-db", "wipe", "start-es", "repository", "restore", "queue", "start-core"} {
+	d.interruptAt(t, "stop-db")
+	for _, step := range []string{"wipe", "start-es", "repository", "restore", "queue", "start-core"} {
 		d.killAt(t, step)
 	}
 	d.recovered(t)
@@ -152,6 +154,19 @@ func (d *demo) killAt(t *testing.T, step string) {
 	case status.Signaled(), passed.MatchString(out) && status.ExitStatus() == cli.ExitOK:
 	default:
 		t.Fatalf("want it killed at %s, it ended with %v:\n%s", step, cmd.ProcessState, out)
+	}
+}
+
+// interruptAt sends SIGTERM when a step begins: the program says how to go on, writes its report, and ends with its own code.
+func (d *demo) interruptAt(t *testing.T, step string) {
+	t.Helper()
+	cmd := d.recovery(t.Context())
+	out := watched(t, cmd, regexp.MustCompile(`(?m) `+step+` .* \.\.\.$`), func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
+	if code := cmd.ProcessState.ExitCode(); code != cli.ExitInterrupted || !strings.Contains(out, "call the same command again") {
+		t.Fatalf("interrupted at %s: exit code %d, want %d and how to go on:\n%s", step, code, cli.ExitInterrupted, out)
+	}
+	if r, err := report.Read(d.reportFile); err != nil || r.Outcome != "not recovered" {
+		t.Errorf("report of an interrupted recovery: %+v, %v", r, err)
 	}
 }
 

@@ -154,7 +154,7 @@ func write(ctx context.Context, client *elasticsearch.Client, index string, docs
 		return err
 	}
 	if answer.Errors {
-		return fmt.Errorf("Elasticsearch refused documents: %.300s", answer.Items)
+		return fmt.Errorf("refused documents: %.300s", answer.Items)
 	}
 	return nil
 }

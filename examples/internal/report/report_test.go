@@ -1,0 +1,68 @@
+package report_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops/examples/internal/report"
+	"github.com/nuvla/nuvlaops/internal/runbook"
+)
+
+func example() *report.Report {
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	expected := int64(7)
+	r := &report.Report{
+		Outcome: "recovered", Started: start, Ended: start.Add(90 * time.Second), RTO: 90, RPO: 1800,
+		Snapshot: report.Snapshot{Repository: "s3_backup", Name: "snapshot.2026-01-02t023405z", UUID: "u", Started: start.Add(-30 * time.Minute)},
+		Indices:  []report.Index{{Index: "nuvla-job", Documents: 7, Expected: &expected, Primaries: 3}, {Index: "nuvla-user", Documents: 2, Primaries: 3}},
+		Jobs:     &report.Jobs{Total: 5, Written: 5, ByPriority: map[int]int{50: 1, 999: 4}, LeftOut: map[string]int{"pull": 2}, RunAgain: 1},
+		Verified: []string{"all primaries"}, NotVerified: []string{"replicas"}, Warnings: []string{"one node"},
+	}
+	r.AddSteps([]runbook.Record{
+		{Step: "restore", State: runbook.Done, Started: start.Add(20 * time.Second), Ended: start.Add(24 * time.Second), Detail: "9 documents"},
+		{Step: "wipe", State: runbook.Skipped, Started: start.Add(10 * time.Second), Ended: start.Add(11 * time.Second), Detail: "3 volumes removed"},
+	})
+	return r
+}
+
+func TestTheTextSaysEverythingAndEndsWithTheOutcome(t *testing.T) {
+	text := example().Text()
+	for _, want := range []string{"snapshot.2026-01-02t023405z", "30m0s", "1m30s", "SKIPPED 3 volumes removed", "+20.0s  4.0s   9 documents",
+		"7 in the manifest", "not in the manifest", "050        1", "left out, pull: 2", "all primaries", "replicas", "one node"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report lacks %q:\n%s", want, text)
+		}
+	}
+	if strings.Index(text, "wipe") > strings.Index(text, "restore   ") {
+		t.Errorf("steps are not in the order in which they began:\n%s", text)
+	}
+	if !strings.HasSuffix(text, "\nRECOVERED: 9 documents in 2 indices, 5 jobs on the queue, each once, in 1m30s\n") {
+		t.Errorf("the last line is not the outcome:\n%s", text)
+	}
+}
+
+func TestAFailureIsTheLastLine(t *testing.T) {
+	r := &report.Report{Outcome: "not recovered", Error: "step restore: no primary"}
+	if text := r.Text(); !strings.HasSuffix(text, "\nNOT RECOVERED: step restore: no primary\n") {
+		t.Errorf("got:\n%s", text)
+	}
+}
+
+func TestAReportIsReadAsItWasWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "report.json")
+	want := example()
+	if err := want.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	got, err := report.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("report (-written +read):\n%s", diff)
+	}
+}
