@@ -128,32 +128,60 @@ func TestDeletingARunningSnapshotAbortsItAndCreateSaysSo(t *testing.T) {
 	}
 }
 
-// Elasticsearch waits for a lost S3 server for more than a minute, so the other tests go on beside this one.
-func TestAnS3ServerThatIsLostHalfWayIsARepositoryFailure(t *testing.T) {
-	t.Parallel()
-	b := places[0].bench(t)
-	s3 := testenv.UseS3(t, testenv.S3Options{Keys: testenv.SharedS3(t).Keys()})
-	if err := s3.CreateBucket(t.Context(), "bucket"); err != nil {
-		t.Fatal(err)
+// ownS3 registers a repository on an S3 server of its own, with an index whose snapshot takes some seconds.
+func (b *bench) ownS3() (*testenv.S3, snapshot.Settings) {
+	b.t.Helper()
+	s3 := testenv.UseS3(b.t, testenv.S3Options{Keys: testenv.SharedS3(b.t).Keys()})
+	if err := s3.CreateBucket(b.t.Context(), "bucket"); err != nil {
+		b.t.Fatal(err)
 	}
-	settings := snapshot.Settings{S3: &snapshot.S3{Bucket: "bucket", Endpoint: s3.Endpoint(), PathStyleAccess: true}, MaxSnapshotBytesPerSec: "40kb"}
 	b.slow("40kb", 100)
+	settings := snapshot.Settings{S3: &snapshot.S3{Bucket: "bucket", Endpoint: s3.Endpoint(), PathStyleAccess: true}, MaxSnapshotBytesPerSec: "40kb"}
 	b.ensure(settings)
+	return s3, settings
+}
+
+func TestABucketThatIsLostHalfWayIsARepositoryFailure(t *testing.T) {
+	b := places[0].bench(t)
+	s3, settings := b.ownS3()
 	ended := b.begin("lost")
-	if err := s3.Kill(t.Context()); err != nil {
-		t.Fatal(err)
+	if out, err := s3.Exec(t.Context(), "mv", "/data/bucket", "/data/gone"); err != nil {
+		t.Fatal(out, err)
 	}
 	err := <-ended
 	if !errors.Is(err, nuvlaops.ErrRepository) && !errors.Is(err, nuvlaops.ErrPartial) {
 		t.Errorf("got %v", err)
 	}
-	t.Log(err)
+	if !strings.Contains(err.Error(), "bucket") {
+		t.Errorf("got %v, want it to say what became of the bucket", err)
+	}
+	if out, err := s3.Exec(t.Context(), "mv", "/data/gone", "/data/bucket"); err != nil {
+		t.Fatal(out, err)
+	}
+	b.ensure(settings)
+	if s, err := b.repo.Create(t.Context(), snapshot.CreateRequest{Name: "next", Indices: []string{b.index("big")}}); err != nil || !s.Complete() {
+		t.Errorf("the next snapshot: %+v, %v", s, err)
+	}
+}
+
+// An S3 server that is killed and comes back: the run ends in an error or in a snapshot, and called again in one snapshot.
+func TestAnS3ServerThatIsKilledHalfWayLeavesNoHalfSnapshotForAWholeOne(t *testing.T) {
+	b := places[0].bench(t)
+	s3, settings := b.ownS3()
+	ended := b.begin("lost")
+	if err := s3.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := s3.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	first := <-ended
+	listed, err := b.repo.Get(t.Context(), "lost")
+	if (first == nil) != (err == nil && listed.Complete()) {
+		t.Errorf("Create said %v, and listed is %+v, %v", first, listed, err)
+	}
 	b.ensure(settings)
-	s, err := b.repo.Create(t.Context(), snapshot.CreateRequest{RunID: "run of lost", Indices: []string{b.index("big")}})
-	if err != nil || !s.Complete() {
+	if s, err := b.repo.Create(t.Context(), snapshot.CreateRequest{Name: "next", Indices: []string{b.index("big")}}); err != nil || !s.Complete() {
 		t.Errorf("the next snapshot: %+v, %v", s, err)
 	}
 }
