@@ -65,28 +65,21 @@ func newDemo(t *testing.T) *demo {
 // One platform carries all that follows: each part leaves it recovered, for the next one to destroy again.
 func TestARecoveryBringsEverythingBack(t *testing.T) {
 	d := newDemo(t)
-	t.Run("refused without a complete snapshot, and nothing is touched", d.refusedWithoutASnapshot)
-	t.Run("refused under the wrong name, and nothing is touched", d.refusedUnderTheWrongName)
+	t.Run("refused without a complete snapshot, and nothing is touched", d.refused("snapshot.of.another.night", "-snapshot", "snapshot.of.another.night"))
+	t.Run("refused under the wrong name, and nothing is touched", d.refused("nothing was touched", "-yes", "production"))
 	t.Run("killed in the middle of each of its steps, and called again", d.killedAndCalledAgain)
 	t.Run("with no Elasticsearch alive, and the stack gone", d.withNothingAlive)
 }
 
-func (d *demo) refusedWithoutASnapshot(t *testing.T) {
-	before := d.volumes(t)
-	out, code := d.runRecovery(t, "-snapshot", "snapshot.of.another.night")
-	if code != cli.ExitRefused || !strings.Contains(out, "snapshot.of.another.night") {
-		t.Errorf("exit code %d, want %d and the snapshot's name in:\n%s", code, cli.ExitRefused, out)
+func (d *demo) refused(want string, args ...string) func(*testing.T) {
+	return func(t *testing.T) {
+		before := d.volumes(t)
+		out, code := d.runRecovery(t, args...)
+		if code != cli.ExitRefused || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, want %d and %q in:\n%s", code, cli.ExitRefused, want, out)
+		}
+		d.untouched(t, before)
 	}
-	d.untouched(t, before)
-}
-
-func (d *demo) refusedUnderTheWrongName(t *testing.T) {
-	before := d.volumes(t)
-	out, code := d.runRecovery(t, "-yes", "production")
-	if code != cli.ExitRefused || !strings.Contains(out, "nothing was touched") {
-		t.Errorf("exit code %d, want %d in:\n%s", code, cli.ExitRefused, out)
-	}
-	d.untouched(t, before)
 }
 
 // killedAndCalledAgain kills the program with SIGKILL when a step has just begun, again and again, one step further each

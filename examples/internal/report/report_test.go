@@ -31,13 +31,13 @@ func example() *report.Report {
 
 func TestTheTextSaysEverythingAndEndsWithTheOutcome(t *testing.T) {
 	text := example().Text()
-	for _, want := range []string{"snapshot.2026-01-02t023405z", "30m0s", "1m30s", "SKIPPED 3 volumes removed", "+20.0s  4.0s   9 documents",
+	for _, want := range []string{"snapshot.2026-01-02t023405z", "30m0s", "1m30s", "SKIPPED 3 volumes removed", "+20.0s  4.0s  9 documents",
 		"7 in the manifest", "not in the manifest", "050        1", "left out, pull: 2", "all primaries", "replicas", "one node"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}
 	}
-	if strings.Index(text, "wipe") > strings.Index(text, "restore   ") {
+	if strings.Index(text, "wipe") > strings.Index(text, "restore  +") {
 		t.Errorf("steps are not in the order in which they began:\n%s", text)
 	}
 	if !strings.HasSuffix(text, "\nRECOVERED: 9 documents in 2 indices, 5 jobs on the queue, each once, in 1m30s\n") {
