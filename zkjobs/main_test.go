@@ -3,6 +3,7 @@ package zkjobs_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +17,16 @@ import (
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	if where := strings.Fields(os.Getenv(childVariable)); len(where) == 2 {
+		if err := child(where[0], where[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	testenv.Main(m)
+}
 
 // versions of ZooKeeper that the tests run on: Nuvla's and a current one.
 func versions() []string { return []string{testenv.ZooKeeper34, testenv.ZooKeeper39} }
@@ -45,7 +55,7 @@ func (quiet) Printf(string, ...any) {}
 
 func newQueue(t testing.TB, addr string) *queue {
 	t.Helper()
-	raw, _, err := zk.Connect([]string{addr}, 10*time.Second, zk.WithLogger(quiet{}))
+	raw, _, err := zk.Connect(strings.Split(addr, ","), 10*time.Second, zk.WithLogger(quiet{}))
 	if err != nil {
 		t.Fatal(err)
 	}

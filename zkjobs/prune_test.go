@@ -1,0 +1,41 @@
+package zkjobs_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops/zkjobs"
+	"github.com/nuvla/nuvlaops/zkjobs/zkjobstest"
+)
+
+func TestPruneRemovesWhatNoJobStandsBehindAndNothingLocked(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		q.make()
+		for _, id := range []string{"job/gone-1", "job/a", "job/gone-2", "job/a", "job/held"} {
+			name := q.put(50, id)
+			if id == "job/held" {
+				q.lock(name)
+			}
+		}
+		r := q.rebuilder(zkjobstest.Jobs{job("a", 50, 1), job("b", 50, 2)})
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		late := q.put(50, "job/gone-3") // not in the plan: nobody decided on it
+		if res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Prune: true, DryRun: true, Force: true})); res.ToPrune != 3 {
+			t.Errorf("dry run: %+v", res)
+		}
+		for _, e := range plan.Extra {
+			if e.ID == "job/gone-2" {
+				q.lock(e.Name) // since the plan
+			}
+		}
+		res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Prune: true, Force: true}))
+		if res.Pruned != 2 || res.Written != 1 {
+			t.Errorf("result: %+v", res)
+		}
+		want := []string{"050 job/a", "050 job/gone-2", "050 job/held", "050 job/gone-3", "050 job/b"}
+		if diff := cmp.Diff(want, q.ids()); diff != "" {
+			t.Errorf("queue without %s (-want +got):\n%s", late, diff)
+		}
+	})
+}
