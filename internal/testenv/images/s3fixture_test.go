@@ -24,20 +24,24 @@ type pair struct {
 	version string
 }
 
-// TestS3Fixture holds the s3 fixture to what the official module does. All of it shares one server of each version: a
-// start costs more than all the rest.
-func TestS3Fixture(t *testing.T) {
+// TestAssembledElasticsearch holds the assembled server to what the official image does, and its s3 fixture to the
+// official module. All of it shares one server of each version: a start costs more than all the rest.
+func TestAssembledElasticsearch(t *testing.T) {
 	for _, version := range []string{images.ElasticsearchVersion, images.ElasticsearchNextVersion} {
 		t.Run(version, func(t *testing.T) {
 			network := newNetwork(t)
 			p := pair{network: network, version: version, s3: startS3(t, network)}
-			p.es = startElasticsearch(t, network, assembled(t, images.Spec{Name: images.Elasticsearch, Version: version}))
+			p.es = startElasticsearch(t, network, assembled(t, images.Spec{Name: images.Elasticsearch, Version: version}), variables...)
 			p.s3.makeBucket(t, "backups")
+			t.Run("variables become settings and secrets keys", func(t *testing.T) { testVariables(t, p.es, "false") })
 			t.Run("broken repositories fail as with the official module", p.testBrokenRepositories)
 			t.Run("a snapshot is taken, listed, restored and deleted", p.testRoundTrip)
 			t.Run("an upload that fails is aborted", p.testAbort)
 			t.Run("a read that breaks off goes on where it was", p.testResume)
 			t.Run("keys are read again from the keystore and never shown", p.testReload)
+			if version == images.ElasticsearchVersion {
+				t.Run("data outlives a restart", func(t *testing.T) { testRestart(t, p.es) })
+			}
 		})
 	}
 }
