@@ -45,21 +45,21 @@ func (c *Conn) Disks(ctx context.Context) ([]Disk, error) {
 
 // EffectiveSettings are the values that hold now of the cluster's settings of these names: set, or the default.
 func (c *Conn) EffectiveSettings(ctx context.Context, names ...string) (map[string]string, error) {
-	yes, paths := true, []string{}
-	for _, name := range names {
-		paths = append(paths, "*."+name)
-	}
+	yes := true
 	var answer map[string]map[string]json.RawMessage
 	err := c.Read(ctx, func() esapi.Request {
-		return esapi.ClusterGetSettingsRequest{FlatSettings: &yes, IncludeDefaults: &yes, FilterPath: paths}
+		return esapi.ClusterGetSettingsRequest{FlatSettings: &yes, IncludeDefaults: &yes} // a filter's path does not match flat names
 	}, &answer)
 	if err != nil {
 		return nil, fmt.Errorf("read cluster settings: %w", err)
 	}
 	out := map[string]string{}
 	for _, kind := range []string{"defaults", "persistent", "transient"} {
-		for k, v := range settingTexts(answer[kind]) {
-			out[k] = v
+		set := settingTexts(answer[kind])
+		for _, name := range names {
+			if v, there := set[name]; there {
+				out[name] = v
+			}
 		}
 	}
 	return out, nil
