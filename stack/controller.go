@@ -65,7 +65,9 @@ type DeployOptions struct {
 	Env map[string]string
 	// CreateNetworks makes external networks that are missing, attachable. Otherwise a missing one is an error.
 	CreateNetworks bool
-	Progress       func(nuvlaops.Progress)
+	// RegistryAuth hands the login of the docker program to the nodes, for images of a private registry.
+	RegistryAuth bool
+	Progress     func(nuvlaops.Progress)
 }
 
 // StartOptions says what to start, in which order, and how health is seen.

@@ -3,9 +3,12 @@ package stack_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/moby/moby/client"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/stack"
@@ -18,7 +21,7 @@ services:
     image: %IMAGE%
     command: [run]
     volumes: ["data:/data"]
-    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+    deploy: {endpoint_mode: dnsrr, placement: {constraints: [node.role == manager]}, labels: %OWNER%}
   app:
     image: %IMAGE%
     command: [run]
@@ -33,11 +36,21 @@ func TestStopWipeStartGivesEmptyVolumesAndTheSameServices(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	ctx := t.Context()
-	b.deploy(dbStack)
+	b.secret(b.stack + "-key")
+	b.network(b.stack+"-net", client.NetworkCreateOptions{Driver: "overlay", Attachable: true})
+	b.deploy(strings.Replace(dbStack, `volumes: ["data:/data"]`, `volumes: ["data:/data"]
+    secrets: [key]
+    networks: [net]`, 1) + `  net: {external: true, name: %STACK%-net}
+secrets:
+  key: {external: true, name: %STACK%-key}
+`)
 	if err := b.Start(ctx, b.stack, stack.StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	before := b.look()
+	before, specs := b.look(), b.specs(b.stack)
+	if db := before.Service("db"); !slices.Equal(db.Secrets, []string{b.stack + "-key"}) || !slices.Equal(db.Networks, []string{b.stack + "-net"}) {
+		t.Fatalf("db has no secret or network, this test shows nothing: %+v", db)
+	}
 	volume := b.stack + "_data"
 	if n := b.marks(volume); n != 1 {
 		t.Fatalf("the service started %d times on its volume, want 1", n)
@@ -83,6 +96,9 @@ func TestStopWipeStartGivesEmptyVolumesAndTheSameServices(t *testing.T) {
 	}
 	if err := b.Wipe(ctx, plan, stack.Unguarded); !errors.Is(err, nuvlaops.ErrConflict) {
 		t.Errorf("Wipe with the old plan: %v, want a conflict", err)
+	}
+	if diff := cmp.Diff(specs, b.specs(b.stack)); diff != "" {
+		t.Errorf("specifications (-before +after):\n%s", diff)
 	}
 	after := b.look()
 	for i, want := range before.Services {

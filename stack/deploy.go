@@ -73,6 +73,9 @@ func (w *world) missing(names []string) []string {
 // it would update and start the services that are there.
 func (s *Swarm) deployMissing(ctx context.Context, stack string, file *compose, missing, all []string, opts DeployOptions) error {
 	args := []string{"stack", "deploy", "--resolve-image", "never", "--detach=true"}
+	if opts.RegistryAuth {
+		args = append(args, "--with-registry-auth")
+	}
 	if len(missing) == len(all) {
 		for _, f := range opts.Files {
 			args = append(args, "--compose-file", f)

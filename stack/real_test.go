@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 // bench is a real Swarm with an image to run services of, and a stack name of the test's own.
 type bench struct {
 	*stack.Swarm
-	t     *testing.T
+	t     testing.TB
 	api   *client.Client
 	stack string
 	image string
@@ -56,7 +56,7 @@ var shared = sync.OnceValues(func() (image string, err error) {
 	return testImage(ctx)
 })
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	image, err := shared()
 	if err != nil {

@@ -2,8 +2,10 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +24,7 @@ const defaultGrace = 10 * time.Second
 // remains is what is left of services that are being stopped.
 type remains struct {
 	s      *Swarm
+	events *watch
 	remote bool            // whether some of it is on a node whose engine cannot be reached
 	asked  map[string]bool // containers that were told to end
 	stops  sync.WaitGroup
@@ -30,20 +33,16 @@ type remains struct {
 // left names what still runs of a group. On nodes whose engines can be reached it tells what runs to end, and removes what has ended.
 func (r *remains) left(ctx context.Context, w *world, group []string) (names []string, err error) {
 	r.remote = false
+	if err := w.allAtNothing(group); err != nil {
+		return nil, err
+	}
+	stay, err := r.s.removeAllStopped(ctx, w, group)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range group {
 		v, there := w.services[name]
-		if there && !atNothing(v.Spec) {
-			return nil, &nuvlaops.Error{Resource: v.Spec.Name, Reason: "was scaled up again while it was being stopped",
-				Err: nuvlaops.ErrConflict, Hint: "find out who starts it, then stop it again"}
-		}
-		for _, c := range w.containers[name] {
-			gone, err := r.s.removeStopped(ctx, c)
-			if err != nil {
-				return nil, err
-			}
-			if gone {
-				continue
-			}
+		for _, c := range stay[name] {
 			names = append(names, fmt.Sprintf("container %s (%s)", containerName(c.Names, c.ID), c.State))
 			if there && !taskWanted(w.tasks[name], c.Labels[labelTask]) {
 				r.end(ctx, c, v.Spec)
@@ -58,7 +57,44 @@ func (r *remains) left(ctx context.Context, w *world, group []string) (names []s
 			names = append(names, fmt.Sprintf("task %s.%d on node %s (%s)", name, t.Slot, w.fleet.nodeName(t.NodeID), t.Status.State))
 		}
 	}
+	slices.Sort(names)
 	return names, nil
+}
+
+// allAtNothing: only a service that the orchestrator makes no task for may lose its containers.
+func (w *world) allAtNothing(group []string) error {
+	for _, name := range group {
+		if v, there := w.services[name]; there && !atNothing(v.Spec) {
+			return &nuvlaops.Error{Resource: v.Spec.Name, Reason: "was scaled up again while it was being stopped",
+				Err: nuvlaops.ErrConflict, Hint: "find out who starts it, then stop it again"}
+		}
+	}
+	return nil
+}
+
+// removeAllStopped returns the containers that stay, by service. An engine takes a tenth of a second for each removal, so
+// they go side by side.
+func (s *Swarm) removeAllStopped(ctx context.Context, w *world, group []string) (stay map[string][]held, err error) {
+	var mu sync.Mutex
+	var removals sync.WaitGroup
+	places := make(chan struct{}, 8)
+	stay = map[string][]held{}
+	for _, name := range group {
+		for _, c := range w.containers[name] {
+			removals.Go(func() {
+				places <- struct{}{}
+				gone, removeErr := s.removeStopped(ctx, c)
+				<-places
+				mu.Lock()
+				defer mu.Unlock()
+				if err = errors.Join(err, removeErr); !gone {
+					stay[name] = append(stay[name], c)
+				}
+			})
+		}
+	}
+	removals.Wait()
+	return stay, err
 }
 
 func taskWanted(tasks []swarm.Task, id string) bool {
@@ -84,8 +120,14 @@ func (r *remains) end(ctx context.Context, c held, spec swarm.ServiceSpec) {
 	}
 	seconds := int(math.Ceil(grace.Seconds()))
 	r.stops.Go(func() {
-		if _, err := c.on.api.ContainerStop(ctx, c.ID, client.ContainerStopOptions{Timeout: &seconds}); err != nil && ctx.Err() == nil {
-			r.s.opts.Logger.DebugContext(ctx, "container not stopped, swarm will do it", "container", c.ID, "error", err)
+		_, err := c.on.api.ContainerStop(ctx, c.ID, client.ContainerStopOptions{Timeout: &seconds})
+		if err == nil {
+			c.State = container.StateExited
+			_, err = r.s.removeStopped(ctx, c)
+			r.events.poke()
+		}
+		if err != nil && ctx.Err() == nil {
+			r.s.opts.Logger.DebugContext(ctx, "container not ended, swarm will do it", "container", c.ID, "error", err)
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/moby/moby/api/types/swarm"
+
 	"github.com/nuvla/nuvlaops"
 )
 
@@ -55,6 +57,10 @@ func (s *Swarm) stopGroup(ctx context.Context, first *world, group []string, lim
 	report.say("scaling to nothing", group)
 	for _, name := range group {
 		if v, there := first.services[name]; there {
+			if lost := anonymous(v); lost != "" { // moby/moby#37517
+				report.say("the anonymous volume at "+lost+" goes with the containers of "+name, nil)
+				s.opts.Logger.WarnContext(ctx, "anonymous volume goes with its container", "service", name, "target", lost)
+			}
 			if err := s.scaleDown(ctx, v.ID); err != nil {
 				return fmt.Errorf("scale down %s: %w", name, err)
 			}
@@ -67,7 +73,7 @@ func (s *Swarm) stopGroup(ctx context.Context, first *world, group []string, lim
 // waitGone waits until no task and no container of services that are at nothing, or not there, is left.
 func (s *Swarm) waitGone(ctx context.Context, first *world, group []string, events *watch, report *reporter) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	r := &remains{s: s, asked: map[string]bool{}}
+	r := &remains{s: s, events: events, asked: map[string]bool{}}
 	err := events.until(ctx, func(ctx context.Context) (bool, string, error) {
 		w, err := s.see(ctx, first.stack, first.fleet)
 		if err != nil {
@@ -85,4 +91,15 @@ func (s *Swarm) waitGone(ctx context.Context, first *world, group []string, even
 	cancel(errDone)
 	r.stops.Wait()
 	return err
+}
+
+// anonymous returns where a service mounts a volume without a name, if it does. Those of the image's own VOLUMEs are not
+// in the specification.
+func anonymous(v swarm.Service) string {
+	for _, m := range mounts(v) {
+		if m.Type == "volume" && m.Source == "" {
+			return m.Target
+		}
+	}
+	return ""
 }

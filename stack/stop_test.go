@@ -142,14 +142,14 @@ func TestReplicasChangedByHandAreRememberedAnew(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func mustBe(t *testing.T, err, want error, words ...string) {
+func mustBe(t testing.TB, err, want error, words ...string) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Fatalf("error %v, want one that matches %q", err, want)

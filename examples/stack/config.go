@@ -25,6 +25,7 @@ type config struct {
 	probes         map[string]func(context.Context) error
 	yes            string
 	createNetworks bool
+	registryAuth   bool
 	json, sizes    bool
 	stable, limit  time.Duration
 	timeout        time.Duration
@@ -82,6 +83,7 @@ func (c *config) flags(fs *flag.FlagSet) error {
 	case "deploy":
 		fs.Func("file", "compose `file`; may be repeated", func(s string) error { c.files = append(c.files, s); return nil })
 		fs.BoolVar(&c.createNetworks, "create-networks", false, "make external networks that are missing, attachable")
+		fs.BoolVar(&c.registryAuth, "with-registry-auth", false, "hand the login of the docker program to the nodes")
 	case "start", "wait":
 		fs.Func("groups", "`services`, divided by commas, in groups divided by semicolons (default all at once)", c.setGroups)
 		fs.Func("probe", "`SERVICE=URL` that must answer: http://... or zk://HOST:PORT; may be repeated", pair(c.setProbe))

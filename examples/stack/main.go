@@ -161,7 +161,7 @@ func readLine(ctx context.Context, from io.Reader) (string, error) {
 }
 
 func (p *program) deploy(ctx context.Context) error {
-	return p.controller.Deploy(ctx, p.name, stack.DeployOptions{Files: p.files, CreateNetworks: p.createNetworks, Progress: p.screen.Progress})
+	return p.controller.Deploy(ctx, p.name, stack.DeployOptions{Files: p.files, CreateNetworks: p.createNetworks, RegistryAuth: p.registryAuth, Progress: p.screen.Progress})
 }
 
 func (p *program) start(ctx context.Context) error {

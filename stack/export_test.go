@@ -1,0 +1,16 @@
+package stack
+
+import "context"
+
+// Watch is a wait that follows no engine: the tests poke it.
+type Watch struct{ *watch }
+
+func NewWatch(remote bool) Watch {
+	return Watch{&watch{wake: make(chan struct{}, 1), remote: remote, cancel: func() {}}}
+}
+
+func (w Watch) Event() { w.poke() }
+
+func (w Watch) Until(ctx context.Context, look func(context.Context) (bool, string, error)) error {
+	return w.until(ctx, look)
+}

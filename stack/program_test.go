@@ -1,0 +1,37 @@
+package stack_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+// A docker program that says yes and does nothing must not be believed.
+func TestDeployIsVerifiedAndPassesTheLoginOnWhenAsked(t *testing.T) {
+	host, _ := largeEngine(t, 1, 1)
+	dir := t.TempDir()
+	program, calls := filepath.Join(dir, "docker"), filepath.Join(dir, "calls")
+	must(t, os.WriteFile(program, []byte("#!/bin/sh\necho \"$@\" >> "+calls+"\ncase \"$*\" in *config*) echo 'services: {new: {image: x}}';; esac\n"), 0o700))
+	s, err := stack.NewSwarm(&stack.Options{Host: host, Docker: program})
+	must(t, err)
+	defer s.Close()
+	for _, auth := range []bool{false, true} {
+		must(t, os.WriteFile(calls, nil, 0o600))
+		err := s.Deploy(t.Context(), "big", stack.DeployOptions{Files: []string{"a.yml", "b.yml"}, RegistryAuth: auth})
+		mustBe(t, err, nuvlaops.ErrVerification, "not there after docker stack deploy: new")
+		said, err := os.ReadFile(calls)
+		must(t, err)
+		want := "--host " + host + " stack config --compose-file a.yml --compose-file b.yml\n" +
+			"--host " + host + " stack deploy --resolve-image never --detach=true --compose-file a.yml --compose-file b.yml big\n"
+		if auth {
+			want = strings.Replace(want, "--detach=true", "--detach=true --with-registry-auth", 1)
+		}
+		if string(said) != want {
+			t.Errorf("docker was called with\n%s, want\n%s", said, want)
+		}
+	}
+}
