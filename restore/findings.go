@@ -40,11 +40,9 @@ const (
 	CodeUnknownBacking  = "data_stream_without_known_indices"
 	CodeInterrupted     = "restore_interrupted"
 	CodeShardLimit      = "shard_limit"
-	CodeAlias           = "alias_exists"
-	CodeAliasClash      = "name_clash"
+	CodeNameClash       = "name_clash"
 	CodeStreamExists    = "data_stream_exists"
 	CodeTemplate        = "template_missing"
-	CodeILMPolicy       = "ilm_policy_missing"
 	CodeDisk            = "disk_space"
 	CodeAllocation      = "allocation_disabled"
 )
@@ -66,7 +64,7 @@ func (p *Plan) add(severity, code, resource, hint, format string, args ...any) {
 // find reads the cluster and adds what it finds, the worst first.
 func (r *Repo) find(ctx context.Context, p *Plan, cluster es.Cluster) error {
 	p.findInSnapshot(cluster)
-	checks := []func(context.Context, *Plan) error{r.findIndices, r.findRunning, r.findILM, r.findRepository, r.findJournal}
+	checks := []func(context.Context, *Plan) error{r.findIndices, r.findNames, r.findCapacity, r.findRunning, r.findILM, r.findRepository, r.findJournal}
 	for _, check := range checks {
 		if err := check(ctx, p); err != nil {
 			return err

@@ -194,7 +194,7 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 	}
 	switch {
 	case !ours || !s.Open:
-		x.standing, x.failures = foreign, nil
+		x.standing, x.failures, x.restart = foreign, nil, false
 	case lost > 0:
 		x.standing = broken
 	case x.started < x.shards:
@@ -218,7 +218,7 @@ func failureReason(p es.Primary) string {
 		details = details[i+len("; nested: "):]
 	}
 	details, _, _ = strings.Cut(strings.TrimSpace(details), "\n")
-	if details == "" {
+	if details == "" || strings.HasPrefix(details, "restore_source[") {
 		details = "not assigned: " + p.Status
 	}
 	return details

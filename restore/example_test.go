@@ -1,0 +1,66 @@
+package restore_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nuvla/nuvlaops/restore"
+	"github.com/nuvla/nuvlaops/restore/restoretest"
+)
+
+func cluster() *restoretest.Fake {
+	f := &restoretest.Fake{Repository: "s3_backup"}
+	f.AddSnapshot(restore.Snapshot{Name: "snapshot.2026-01-02t150405z", UUID: "u1", State: "SUCCESS",
+		Start: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC), Documents: map[string]int64{"nuvla-job": 10000, "nuvla-user": 7}})
+	return f
+}
+
+// Restore the latest complete snapshot and prove that it came back.
+func Example() {
+	ctx := context.Background()
+	var r restore.Restorer = cluster() // restore.New(client, "s3_backup", nil)
+
+	snapshot, err := r.Choose(ctx, restore.Selector{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	plan, err := r.Plan(ctx, restore.Request{Snapshot: snapshot.Name, Replicas: new(int)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	report, err := r.Apply(ctx, plan, restore.ApplyOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, i := range report.Indices {
+		fmt.Println(i.Target, i.State, *i.Documents)
+	}
+	// Output:
+	// nuvla-job proven 10000
+	// nuvla-user proven 7
+}
+
+// A plan says what stands in the way, and Apply refuses it.
+func ExampleRestorer_plan() {
+	ctx := context.Background()
+	r := cluster()
+	r.SetIndex("nuvla-user", 3)
+
+	plan, err := r.Plan(ctx, restore.Request{Snapshot: "snapshot.2026-01-02t150405z"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, f := range plan.Findings {
+		fmt.Println(f)
+	}
+	_, err = r.Apply(ctx, plan, restore.ApplyOptions{})
+	fmt.Println(err)
+	// Output:
+	// error index_exists_open nuvla-user: an open index of this name is there
+	// restore.Apply s3_backup/snapshot.2026-01-02t150405z: an open index of this name is there
+}

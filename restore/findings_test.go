@@ -1,0 +1,150 @@
+package restore_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/testenv"
+	"github.com/nuvla/nuvlaops/restore"
+)
+
+func TestPlanSaysWhatStandsInTheWay(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 3, 6, 50)
+	b.fill(b.index("b"), 3, 6, 50)
+	b.snapshot("snap")
+	for _, c := range []struct {
+		name     string
+		arrange  func()
+		request  func(*restore.Request)
+		undo     func()
+		errors   []string
+		warnings []string
+	}{
+		{name: "nothing", warnings: []string{restore.CodeReplicas, restore.CodeWritable}},
+		{name: "as many replicas as one node can hold", request: func(q *restore.Request) { q.Replicas = new(int) }, warnings: []string{restore.CodeWritable}},
+		{name: "a pattern that selects nothing", request: func(q *restore.Request) { q.Indices = []string{"other-*"} },
+			errors: []string{restore.CodeNothing}, warnings: []string{restore.CodeReplicas, restore.CodeWritable}},
+		{name: "an open index", arrange: func() { b.fill(b.index("a"), 1, 0, 0) },
+			errors: []string{restore.CodeOpenIndex}, warnings: []string{restore.CodeReplicas, restore.CodeWritable}},
+		{name: "a closed index", arrange: func() { b.fill(b.index("a"), 1, 0, 0); b.do("POST", "/"+b.index("a")+"/_close", "") },
+			errors: []string{restore.CodeClosedIndex}, warnings: []string{restore.CodeReplicas, restore.CodeWritable}},
+		{name: "an alias of an index's name", arrange: func() {
+			b.do("PUT", "/other-"+b.id+"-x", `{"aliases":{"`+b.index("a")+`":{}}}`)
+		}, errors: []string{restore.CodeNameClash}, warnings: []string{restore.CodeReplicas, restore.CodeWritable}},
+		{name: "allocation switched off", arrange: func() { b.cluster(`"cluster.routing.allocation.enable":"none"`) },
+			undo:   func() { b.cluster(`"cluster.routing.allocation.enable":null`) },
+			errors: []string{restore.CodeAllocation}, warnings: []string{restore.CodeReplicas, restore.CodeWritable}},
+		{name: "a limit of shards", arrange: func() { b.cluster(`"cluster.max_shards_per_node":5`) },
+			undo:   func() { b.cluster(`"cluster.max_shards_per_node":null`) },
+			errors: []string{restore.CodeShardLimit}, warnings: []string{restore.CodeReplicas, restore.CodeWritable}},
+		{name: "global state", request: func(q *restore.Request) { q.GlobalState = true },
+			warnings: []string{restore.CodeGlobalState, restore.CodeReplicas, restore.CodeWritable}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b.wipe()
+			if c.arrange != nil {
+				c.arrange()
+			}
+			if c.undo != nil {
+				defer c.undo()
+			}
+			req := b.request()
+			if c.request != nil {
+				c.request(&req)
+			}
+			plan := b.plan(req)
+			if d := cmp.Diff(c.errors, codes(plan, restore.SeverityError)); d != "" {
+				t.Errorf("errors (-want +got):\n%s%s", d, plan)
+			}
+			if d := cmp.Diff(c.warnings, codes(plan, restore.SeverityWarning)); d != "" {
+				t.Errorf("warnings (-want +got):\n%s%s", d, plan)
+			}
+			if len(c.errors) == 0 {
+				return
+			}
+			if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrRefused) {
+				t.Errorf("Apply: %v, want ErrRefused", err)
+			}
+		})
+	}
+}
+
+// cluster sets transient settings of the cluster.
+func (b *bench) cluster(settings string) {
+	b.t.Helper()
+	b.do("PUT", "/_cluster/settings", `{"transient":{`+settings+`}}`)
+}
+
+func TestRenamedRestoreLeavesOriginalsAlone(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 3, 6, 50)
+	b.do("POST", "/_aliases", `{"actions":[{"add":{"index":"`+b.index("a")+`","alias":"alias-`+b.id+`"}}]}`)
+	b.snapshot("snap")
+	b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":7}`)
+	req := b.request()
+	req.RenamePrefix = "copy-"
+	plan := b.plan(req)
+	report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+	if err != nil || report.Documents != 6 || report.Indices[0].Target != "copy-"+b.index("a") {
+		t.Fatalf("%v\n%s", err, report)
+	}
+	if n := b.do("GET", "/"+b.index("a")+"/_count", "")["count"]; n != 7.0 {
+		t.Errorf("the original has %v documents, want 7", n)
+	}
+	if got := b.do("GET", "/_alias/alias-"+b.id, ""); len(got) != 1 || got[b.index("a")] == nil {
+		t.Errorf("the alias points to %v, want the original alone", got)
+	}
+}
+
+func TestDataStreamIsRestoredWholeAndItsMissingTemplateIsSaid(t *testing.T) {
+	for _, p := range []place{places[0], places[2]} {
+		t.Run(p.name, func(t *testing.T) {
+			b := p.bench(t)
+			stream := b.index("ts")
+			b.do("PUT", "/_index_template/"+b.id, `{"index_patterns":["`+stream+`*"],"priority":500,"data_stream":{},"template":{"settings":{"number_of_shards":2,"number_of_replicas":0}}}`)
+			b.do("POST", "/"+stream+"/_doc?op_type=create&refresh", `{"@timestamp":"2026-01-01T00:00:00Z"}`)
+			b.snapshot("snap")
+			req := b.request()
+			req.RenamePrefix = "copy-"
+			plan := b.plan(req)
+			if len(plan.DataStreams) != 1 || len(plan.Indices) != 1 || plan.Indices[0].Stream != stream || plan.Shards != 2 {
+				t.Fatalf("plan:\n%s", plan)
+			}
+			if d := cmp.Diff([]string{restore.CodeReplicas, restore.CodeWritable, restore.CodeTemplate}, codes(plan, restore.SeverityWarning)); d != "" {
+				t.Errorf("warnings (-want +got):\n%s", d)
+			}
+			report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+			if err != nil || !report.OK() || report.Documents != 1 {
+				t.Fatalf("%v\n%s", err, report)
+			}
+			if got := b.do("GET", "/_resolve/index/copy-"+stream+"?filter_path=data_streams.name", "")["data_streams"]; got == nil {
+				t.Error("the restored data stream is not one")
+			}
+			if d := cmp.Diff([]string{restore.CodeStreamExists, restore.CodeOpenIndex}, codes(b.plan(b.request()), restore.SeverityError)); d != "" {
+				t.Errorf("errors onto the original (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestPlanRefusesWhatWouldFillTheDiskOverItsWatermark(t *testing.T) {
+	server := testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{DataSize: 96 << 20, Settings: map[string]string{
+		"cluster.routing.allocation.disk.threshold_enabled": "true"}})
+	b := place{"fs", testenv.Elasticsearch811, false}.benchOn(t, server, nil)
+	b.fill(b.index("a"), 1, 6000, 2000)
+	b.snapshot("snap")
+	req := b.request()
+	req.RenamePrefix = "copy-"
+	if plan := b.plan(req); len(codes(plan, restore.SeverityError)) > 0 {
+		t.Fatalf("with room enough:\n%s", plan)
+	}
+	b.cluster(`"cluster.routing.allocation.disk.watermark.low":"20%"`)
+	plan := b.plan(req)
+	if d := cmp.Diff([]string{restore.CodeDisk}, codes(plan, restore.SeverityError)); d != "" {
+		t.Errorf("errors (-want +got):\n%s%s", d, plan)
+	}
+}

@@ -1,0 +1,108 @@
+package restore
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+func TestIndexIsJudgedByItsPrimariesAndTheirSource(t *testing.T) {
+	snap := es.Source{Type: "SNAPSHOT", Repository: "r", Snapshot: "s"}
+	other := es.Source{Type: "SNAPSHOT", Repository: "r", Snapshot: "other"}
+	disk := es.Source{Type: "EXISTING_STORE"}
+	started := es.Primary{State: "STARTED"}
+	state := func(p ...es.Primary) es.IndexState {
+		s := es.IndexState{UUID: "abcdefghij", Open: true, Shards: len(p), Primaries: map[int]es.Primary{}}
+		for i, x := range p {
+			s.Primaries[i] = x
+		}
+		return s
+	}
+	from := func(sources ...es.Source) (out []es.Recovery) {
+		for i, s := range sources {
+			out = append(out, es.Recovery{Shard: i, Stage: "DONE", Source: s})
+		}
+		return out
+	}
+	running := func(states ...string) map[shardKey]string {
+		out := map[shardKey]string{}
+		for i, s := range states {
+			out[shardKey{"abcdefghij", i}] = s
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name       string
+		state      es.IndexState
+		recoveries []es.Recovery
+		running    map[shardKey]string
+		known      string
+		want       standing
+		restart    bool
+	}{
+		{name: "all started, all from the snapshot", state: state(started, started), recoveries: from(snap, snap), want: complete},
+		{name: "one from another snapshot", state: state(started, started), recoveries: from(snap, other), want: foreign},
+		{name: "made by somebody else", state: state(started), recoveries: from(es.Source{Type: "EMPTY_STORE"}), want: foreign},
+		{name: "from the server's disk, and not in the journal", state: state(started), recoveries: from(disk), want: foreign},
+		{name: "from the server's disk, and in the journal", state: state(started), recoveries: from(disk), known: "abcdefgh", want: complete},
+		{name: "another index under the name in the journal", state: state(started), recoveries: from(disk), known: "zzzzzzzz", want: foreign},
+		{name: "waiting for its turn", state: state(started, es.Primary{State: "UNASSIGNED", Source: snap}), recoveries: from(snap),
+			running: running(es.RestoreSuccess, es.RestoreInit), want: underway},
+		{name: "failed and to be tried again", state: state(es.Primary{State: "UNASSIGNED", Source: snap, Attempts: 3}), running: running(es.RestoreInit), want: underway},
+		{name: "finally failed, others still running", state: state(es.Primary{State: "UNASSIGNED", Source: snap}, es.Primary{State: "INITIALIZING", Source: snap}),
+			running: running(es.RestoreFailure, es.RestoreStarted), want: broken},
+		{name: "finally failed, the restore has ended", state: state(started, es.Primary{State: "UNASSIGNED", Source: snap}), recoveries: from(snap), want: broken},
+		{name: "lost by a restart", state: state(es.Primary{State: "UNASSIGNED", Source: disk, Status: "no_valid_shard_copy"}), known: "abcdefgh", want: broken, restart: true},
+		{name: "red, and not ours", state: state(es.Primary{State: "UNASSIGNED", Source: disk, Status: "no_valid_shard_copy"}), want: foreign},
+		{name: "after a restart, not yet looked for on disk", state: state(es.Primary{State: "UNASSIGNED", Source: disk, Status: "fetching_shard_data"}), known: "abcdefgh", want: underway},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			x := inspected{planned: PlannedIndex{Target: "i", Shards: len(c.state.Primaries)}}
+			x.judge(c.state, c.recoveries, c.running, c.known, "r", "s")
+			if x.standing != c.want || x.restart != c.restart {
+				t.Errorf("standing %d, restart %t, want %d, %t", x.standing, x.restart, c.want, c.restart)
+			}
+		})
+	}
+}
+
+func TestBytesOfSettingsAreRead(t *testing.T) {
+	got := map[string]int64{}
+	for _, text := range []string{"40mb", "1gb", "100b", "7", "2.5kb", "-1", "1t"} {
+		n, ok := parseBytes(text)
+		if !ok {
+			t.Errorf("%q is not read", text)
+		}
+		got[text] = n
+	}
+	want := map[string]int64{"40mb": 40 << 20, "1gb": 1 << 30, "100b": 100, "7": 7, "2.5kb": 2560, "-1": -1, "1t": 1 << 40}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("bytes (-want +got):\n%s", d)
+	}
+	if n, ok := parseBytes("fast"); ok {
+		t.Errorf("%q is read as %d", "fast", n)
+	}
+}
+
+func TestDiskIsReservedAsTheWatermarkSays(t *testing.T) {
+	const disk = 1 << 40
+	for low, want := range map[string]int64{"90%": share(0.9, disk), "0.9": share(0.9, disk), "10gb": 10 << 30, "10%": 200 << 30, "": share(0.85, disk)} {
+		if got := reserve(low, disk); got != want {
+			t.Errorf("low watermark %q reserves %d, want %d", low, got, want)
+		}
+	}
+}
+
+func TestDocumentsMayDifferALittleButNeverAll(t *testing.T) {
+	for _, c := range []struct {
+		expected, got int64
+		share         float64
+		want          bool
+	}{{100, 99, 0.02, true}, {100, 97, 0.02, false}, {100, 102, 0.02, true}, {100, 99, 0, false}, {1, 0, 1, false}, {0, 0, 0, true}, {0, 1, 0.02, false}} {
+		if got := tolerable(c.expected, c.got, c.share); got != c.want {
+			t.Errorf("tolerable(%d, %d, %v) = %t", c.expected, c.got, c.share, got)
+		}
+	}
+}
