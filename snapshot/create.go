@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -134,8 +135,11 @@ type run struct {
 	name     string
 	begun    bool // a request that begins the snapshot was sent
 	apart    bool // the name has got a suffix, since another run took it in the same second
-	before   map[string]es.IndexDocuments
 	reporter *reporter
+
+	info          es.SnapshotInfo // as it was seen last
+	before, after map[string]es.IndexDocuments
+	uncounted     error // why there is no count after
 }
 
 // Create implements SnapshotRepo.
@@ -158,53 +162,71 @@ func (w *run) create(ctx context.Context) (*Snapshot, error) {
 		w.name = Name(w.req.Prefix, now)
 	}
 	w.reporter = newReporter(w.req, w.Repo.resource(w.name), w.now)
-	info, err := w.adopt(ctx)
-	if err == nil && info == nil {
-		info, err = w.begin(ctx)
+	earlier, err := w.prepare(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case earlier != "":
+		w.adopted(ctx, earlier)
+		w.before = nil
+		err = w.follow(ctx)
+	default:
+		err = w.take(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return w.conclude(ctx, *info)
+	return w.conclude(ctx)
 }
 
-// adopt finds what an earlier call of this run began, and waits for its end; nil when there is nothing.
-func (w *run) adopt(ctx context.Context) (*es.SnapshotInfo, error) {
+// prepare looks for an earlier snapshot of this run and for those of others, and counts the documents, all at once. It
+// returns the name of the earlier one, or "".
+func (w *run) prepare(ctx context.Context) (earlier string, err error) {
 	if w.req.RunID == "" {
 		w.req.RunID = rand.Text()
-		return nil, nil
+	} else if earlier, err = w.findEarlier(ctx); err != nil || earlier != "" {
+		return earlier, err
 	}
+	var both sync.WaitGroup
+	var waited bool
+	var busy, uncounted error
+	both.Go(func() { waited, busy = w.waitForOthers(ctx) })
+	both.Go(func() { w.before, uncounted = w.count(ctx) })
+	both.Wait()
+	if busy != nil {
+		return "", busy
+	}
+	if waited { // the count is old by now
+		w.before, uncounted = w.count(ctx)
+	}
+	if uncounted == nil && len(w.before) == 0 && !w.req.GlobalState && !w.req.Partial {
+		uncounted = &nuvlaops.Error{Reason: "no index matches " + strings.Join(w.req.Indices, ", "),
+			Hint: "an empty snapshot would pass for a good one: check the patterns and that this is the right cluster", Err: nuvlaops.ErrNotFound}
+	}
+	return "", uncounted
+}
+
+// adopted makes the snapshot of this name the one of this run.
+func (w *run) adopted(ctx context.Context, name string) {
+	w.name, w.begun = name, true
+	w.log.InfoContext(ctx, "snapshot adopted", "repository", w.Repo.name, "snapshot", name, "run", w.req.RunID)
+}
+
+// findEarlier names the snapshot that an earlier call of this run began; "" when there is none.
+func (w *run) findEarlier(ctx context.Context) (string, error) {
 	names := []string{w.name}
 	if w.req.Name == "" {
 		names = namesNear(w.req.Prefix, w.now())
 	}
 	for info, err := range w.conn.Snapshots(ctx, w.Repo.name, es.SnapshotQuery{Names: names, WithoutIndices: true, Descending: true}) {
-		if err != nil {
-			return nil, fmt.Errorf("look for an earlier snapshot of this run: %w", w.explain(ctx, err))
-		}
-		if info.RunID() == w.req.RunID {
-			w.name, w.begun = info.Name, true
-			w.log.InfoContext(ctx, "snapshot adopted", "repository", w.Repo.name, "snapshot", w.name, "run", w.req.RunID)
-			return w.follow(ctx)
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("look for an earlier snapshot of this run: %w", w.explain(ctx, err))
+		case info.RunID() == w.req.RunID:
+			return info.Name, nil
 		}
 	}
-	return nil, nil
-}
-
-// begin takes a new snapshot and returns when it has ended.
-func (w *run) begin(ctx context.Context) (*es.SnapshotInfo, error) {
-	if err := w.waitForOthers(ctx); err != nil {
-		return nil, err
-	}
-	var err error
-	if w.before, err = w.count(ctx); err != nil {
-		return nil, err
-	}
-	if len(w.before) == 0 && !w.req.GlobalState && !w.req.Partial {
-		return nil, &nuvlaops.Error{Reason: "no index matches " + strings.Join(w.req.Indices, ", "),
-			Hint: "an empty snapshot would pass for a good one: check the patterns and that this is the right cluster", Err: nuvlaops.ErrNotFound}
-	}
-	return w.take(ctx)
+	return "", nil
 }
 
 // count counts the documents. Shards without a primary cannot be counted, nor snapshotted: Elasticsearch would answer 500,
@@ -231,13 +253,13 @@ func shorten(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// waitForOthers does what is chosen when another snapshot runs in the repository.
-func (w *run) waitForOthers(ctx context.Context) error {
+// waitForOthers does what is chosen when another snapshot runs in the repository, and reports whether it waited.
+func (w *run) waitForOthers(ctx context.Context) (waited bool, err error) {
 	if w.req.WhenBusy == BusyBeside {
-		return nil
+		return false, nil
 	}
 	limit := w.now().Add(w.req.BusyTimeout)
-	return poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+	err = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
 		running, err := w.conn.RunningSnapshots(ctx, w.Repo.name)
 		if err != nil {
 			return false, "", fmt.Errorf("look for running snapshots: %w", w.explain(ctx, err))
@@ -250,9 +272,11 @@ func (w *run) waitForOthers(ctx context.Context) error {
 			return false, "", &nuvlaops.Error{Reason: blocker + " is running", Err: nuvlaops.ErrBusy,
 				Hint: "come back when it has ended, or take yours beside it (BusyBeside)"}
 		}
+		waited = true
 		w.reporter.say("waiting for another snapshot", blocker)
 		return false, blocker, nil
 	})
+	return waited, err
 }
 
 func blockerName(i es.SnapshotInfo, now time.Time) string {
@@ -263,18 +287,21 @@ func blockerName(i es.SnapshotInfo, now time.Time) string {
 	return fmt.Sprintf("snapshot %s of %s, begun %s ago,", i.Name, by, now.Sub(i.Start).Round(time.Second))
 }
 
-// conclude counts again, and judges what the server shows.
-func (w *run) conclude(ctx context.Context, info es.SnapshotInfo) (*Snapshot, error) {
-	snap := fromInfo(info)
+// conclude judges what the server shows.
+func (w *run) conclude(ctx context.Context) (*Snapshot, error) {
+	snap := fromInfo(w.info)
 	if err := snap.problem(); err != nil {
 		return snap, err
 	}
 	if w.before != nil {
-		after, err := w.count(ctx)
+		after, err := w.after, w.uncounted
+		if after == nil && err == nil {
+			after, err = w.count(ctx)
+		}
 		if err != nil {
 			return snap, fmt.Errorf("the snapshot is complete, but documents could not be counted again: %w", err)
 		}
-		snap.Manifest = wholeManifest(info, w.before, after)
+		snap.Manifest = wholeManifest(w.info, w.before, after)
 		if err := verifyContents(*snap, w.before, after); err != nil {
 			return snap, err
 		}

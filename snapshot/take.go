@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"sync"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -22,14 +24,14 @@ const grace = 5 * time.Second
 // take begins the snapshot and returns when it has ended. After a lost reply it looks for the snapshot under its name:
 // one of this run is followed, and only when there is none the request is repeated, under the same name, which
 // Elasticsearch gives to one snapshot only.
-func (w *run) take(ctx context.Context) (*es.SnapshotInfo, error) {
-	var info *es.SnapshotInfo
+func (w *run) take(ctx context.Context) error {
 	limit := w.now().Add(w.req.BusyTimeout)
-	err := poll.Until(ctx, poll.Interval{First: time.Second, Max: 5 * time.Second}, func(ctx context.Context) (bool, string, error) {
-		err := retry.Do(ctx, w.conn.Retry, w.log, es.Transient, func(ctx context.Context) (err error) {
-			if info, err = w.takeOnce(ctx); errors.Is(err, errNameTaken) {
+	return poll.Until(ctx, poll.Interval{First: time.Second, Max: 5 * time.Second}, func(ctx context.Context) (bool, string, error) {
+		err := retry.Do(ctx, w.conn.Retry, w.log, es.Transient, func(ctx context.Context) error {
+			err := w.takeOnce(ctx)
+			if errors.Is(err, errNameTaken) {
 				w.apart, w.name = true, nameApart(w.name, w.req.RunID)
-				info, err = w.takeOnce(ctx)
+				err = w.takeOnce(ctx)
 			}
 			return err
 		})
@@ -39,36 +41,50 @@ func (w *run) take(ctx context.Context) (*es.SnapshotInfo, error) {
 		}
 		return true, "", err
 	})
-	return info, err
 }
 
 var errNameTaken = errors.New("the name was taken in the same second")
 
-func (w *run) takeOnce(ctx context.Context) (*es.SnapshotInfo, error) {
+func (w *run) takeOnce(ctx context.Context) error {
 	w.begun = true
 	err := w.block(ctx)
 	switch {
 	case err == nil:
-		return w.follow(ctx) // one look, since it has ended
+		return w.ended(ctx)
 	case ctx.Err() != nil:
-		return nil, err
-	case errors.Is(err, nuvlaops.ErrExists), es.Transient(err), errors.Is(err, errHung):
+		return err
+	case errors.Is(err, nuvlaops.ErrExists), es.Transient(err), errors.Is(err, errHung), brokenOff(err):
 	default:
-		return nil, w.failed(ctx, err)
+		return w.failed(ctx, err)
 	}
 	found, look := w.conn.Snapshot(ctx, w.Repo.name, w.name)
 	switch {
 	case errors.Is(look, nuvlaops.ErrNotFound):
-		return nil, err // not carried out, or not yet
+		return err // not carried out, or not yet
 	case look != nil:
-		return nil, fmt.Errorf("%w (and the snapshot could not be looked for: %w)", err, look)
+		return fmt.Errorf("%w (and the snapshot could not be looked for: %w)", err, look)
 	case found.RunID() == w.req.RunID:
-		w.log.InfoContext(ctx, "snapshot adopted", "repository", w.Repo.name, "snapshot", w.name, "run", w.req.RunID)
+		w.adopted(ctx, w.name)
 		return w.follow(ctx)
 	case w.req.Name == "" && !w.apart:
-		return nil, errNameTaken
+		return errNameTaken
 	}
-	return nil, &nuvlaops.Error{Reason: "the name is taken by another run", Err: nuvlaops.ErrExists}
+	return &nuvlaops.Error{Reason: "the name is taken by another run", Err: nuvlaops.ErrExists}
+}
+
+// brokenOff reports whether the server refused, and its reason was lost on the way: the name may be taken.
+func brokenOff(err error) bool {
+	var e *nuvlaops.Error
+	return errors.As(err, &e) && e.Status == http.StatusBadRequest && e.Type == ""
+}
+
+// ended looks once, since the snapshot has ended, and counts the documents at the same time.
+func (w *run) ended(ctx context.Context) error {
+	var counted sync.WaitGroup
+	counted.Go(func() { w.after, w.uncounted = w.count(ctx) })
+	err := w.follow(ctx)
+	counted.Wait()
+	return err
 }
 
 // block sends the call that answers when the snapshot has ended, and watches beside it.
@@ -125,11 +141,9 @@ func (w *run) failed(ctx context.Context, err error) error {
 }
 
 // follow looks at the snapshot until it has ended.
-func (w *run) follow(ctx context.Context) (*es.SnapshotInfo, error) {
-	var info es.SnapshotInfo
-	err := poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
-		var err error
-		info, err = w.conn.Snapshot(ctx, w.Repo.name, w.name)
+func (w *run) follow(ctx context.Context) error {
+	return poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+		info, err := w.conn.Snapshot(ctx, w.Repo.name, w.name)
 		switch {
 		case errors.Is(err, nuvlaops.ErrNotFound):
 			return false, "", &nuvlaops.Error{Reason: "the snapshot is not listed any more", Err: nuvlaops.ErrVerification,
@@ -140,7 +154,7 @@ func (w *run) follow(ctx context.Context) (*es.SnapshotInfo, error) {
 			w.report(ctx)
 			return false, "snapshot " + w.name + " is running", nil
 		}
+		w.info = info
 		return true, "", nil
 	})
-	return &info, err
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,11 +80,11 @@ func TestADeadConnectionDoesNotHideTheEndOfASnapshot(t *testing.T) {
 func TestADeadlineEndsEveryWaitPromptly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for point := range 8 { // the request that hangs
-			n := 0
+			var n atomic.Int64
 			begun := time.Now()
 			inner := dead(&begun)
 			repo, err := snapshot.New(client(func(r *http.Request) (*http.Response, error) {
-				if n++; n == point+1 {
+				if n.Add(1) == int64(point+1) {
 					<-r.Context().Done()
 					return nil, r.Context().Err()
 				}
