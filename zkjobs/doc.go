@@ -24,6 +24,6 @@
 // # Retries
 //
 // Reads are repeated as nuvlaops.RetryPolicy says, across lost connections, expired sessions and new leaders. A
-// transaction is never repeated: when its reply is lost, the queue is listed again, what is there is found by its data,
+// transaction that writes jobs is never repeated: when its reply is lost, the queue is listed again, what is there is found by its data,
 // and the rest goes on.
 package zkjobs

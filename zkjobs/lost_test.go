@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/zkjobs"
 	"github.com/nuvla/nuvlaops/zkjobs/zkjobstest"
@@ -41,7 +43,8 @@ func TestAConnectionCutAtAnyRequestDoublesAndLosesNothing(t *testing.T) {
 			if nth > 0 {
 				p.Inject(testenv.Fault{Match: notPing, Nth: nth, Do: do})
 			}
-			conn := must[*zkjobs.Conn](t)(zkjobs.Connect(t.Context(), []string{p.Addr()}, nil))
+			conn := must[*zkjobs.Conn](t)(zkjobs.Connect(t.Context(), []string{p.Addr()},
+				&zkjobs.ConnectOptions{Retry: nuvlaops.RetryPolicy{Initial: 5 * time.Millisecond}}))
 			defer conn.Close()
 			r := must[*zkjobs.Rebuilder](t)(zkjobs.New(zkjobstest.Jobs(jobs), conn, &zkjobs.Options{Path: q.path}))
 			res := apply(t, r, zkjobs.ApplyOptions{Batch: 5})
