@@ -23,7 +23,7 @@ type endpoint struct {
 }
 
 func (e endpoint) clientOptions() []client.Opt {
-	opts := []client.Opt{client.WithAPIVersionNegotiation(), client.WithUserAgent("nuvlaops")}
+	opts := []client.Opt{client.WithUserAgent("nuvlaops")} // the API version is negotiated by default
 	if e.env {
 		return append(opts, client.FromEnv)
 	}

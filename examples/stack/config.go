@@ -113,7 +113,7 @@ func (c *config) setProbe(service, url string) error {
 	case strings.HasPrefix(url, "http://"), strings.HasPrefix(url, "https://"):
 		c.probes[service] = stack.ProbeHTTP(url)
 	default:
-		return fmt.Errorf("%q is neither http://... nor zk://...", url)
+		return fmt.Errorf("%q is neither an http:// nor a zk:// address", url)
 	}
 	return nil
 }
