@@ -7,8 +7,8 @@
 //   - Choose finds a snapshot, Plan reads the snapshot and the cluster and says what would be done and what stands in the
 //     way. Neither changes anything.
 //   - Apply writes a journal into the cluster's settings (cluster.metadata.nuvlaops.restore), in the same change that
-//     raises the limits of recovery; stops ILM where there is one; sends one blocking restore and looks beside it, twice
-//     at first and then once a second, at the shards and bytes; and puts everything back as it was. The journal holds
+//     raises the limits of recovery; stops ILM where there is one; sends one blocking restore and looks beside it, once
+//     a second, at the shards and bytes; and puts everything back as it was. The journal holds
 //     what was before and which indices the restore made, so that a call after a crash, of this program or of the
 //     server, puts back what is left to put back and takes the restore up where it stands.
 //   - Verify proves the primaries and compares documents with what the snapshot's metadata say was there.
@@ -19,8 +19,8 @@
 // # Errors
 //
 // ErrNotFound (no such repository or snapshot), ErrInvalid (a request that makes no sense), ErrRefused (a finding of the
-// plan stands in the way), ErrConflict (the cluster or the snapshot is not what the plan saw), ErrBusy (another restore
-// runs), ErrVerification (a shard has failed or documents are missing; the report names them), ErrRepository,
+// plan stands in the way), ErrConflict (the cluster or the snapshot is not what the plan saw), ErrBusy (the
+// snapshot is still being taken), ErrPartial (it is not complete), ErrVerification (a shard has failed or documents are missing; the report names them), ErrRepository,
 // ErrUnavailable.
 //
 // # Retries
