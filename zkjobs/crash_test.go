@@ -61,7 +61,7 @@ func TestARebuildKilledAtRandomPointsIsFinishedByTheNextCall(t *testing.T) {
 	onEach(t, func(t *testing.T, q *queue) {
 		jobs, want := manyJobs(childJobs)
 		killed, grew, last := 0, 0, 0
-		for killed < scaled(20, 100) {
+		for killed < scaled(10, 100) {
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
 			cmd.Env = append(os.Environ(), childVariable+"="+q.addr+" "+q.path)
 			out := must[io.ReadCloser](t)(cmd.StdoutPipe())
