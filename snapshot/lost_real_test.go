@@ -44,10 +44,6 @@ func (b *bench) snapshots() []string {
 	return out
 }
 
-func isMethod(method string) func(testenv.Request) bool {
-	return func(r testenv.Request) bool { return r.Method == method }
-}
-
 var harms = []struct {
 	name string
 	testenv.Fault

@@ -20,11 +20,10 @@ type dialer struct {
 	life   context.Context
 	cancel context.CancelFunc
 
-	mu      sync.Mutex
-	next    int
-	pause   time.Duration // before the next attempt
-	current int
-	last    error
+	mu    sync.Mutex
+	next  int
+	pause time.Duration // before the next attempt
+	last  error
 }
 
 const (

@@ -63,10 +63,7 @@ func (w *writer) known() *listing {
 
 // others says what others did with the queue while we write.
 func (w *writer) others(l, known *listing) []string {
-	var signs []string
-	for _, sign := range busy(l, l) {
-		signs = append(signs, sign)
-	}
+	signs := busy(l, l)
 	if n := w.foreign(l, known); n > 0 {
 		signs = append(signs, fmt.Sprintf("the queue grew by %d entries while it was rebuilt", n))
 	}

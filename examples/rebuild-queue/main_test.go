@@ -25,11 +25,10 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // rig is an index of 300 jobs and a queue of its own.
 type rig struct {
 	*testing.T
-	es      *testenv.Elasticsearch
-	addr    string
-	index   string
-	path    string
-	entries func() int
+	es    *testenv.Elasticsearch
+	addr  string
+	index string
+	path  string
 }
 
 func newRig(t *testing.T, name string) *rig {
