@@ -35,7 +35,7 @@ func (w work) base(ctx context.Context, tag string) error {
 // bootstrap makes a Debian from packages and imports it. It returns the id of the image, which has no name yet.
 func (w work) bootstrap(ctx context.Context) (id string, err error) {
 	if ctx.Err() != nil {
-		return "", context.Cause(ctx)
+		return "", ended(ctx)
 	}
 	if os.Geteuid() != 0 {
 		return "", fmt.Errorf("%s cannot be pulled, and debootstrap needs root: run as root, or load that image", debianRef)

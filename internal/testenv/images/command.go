@@ -72,10 +72,19 @@ func (processes) run(ctx context.Context, c command) (string, error) {
 	if err == nil {
 		return stdout.String(), nil
 	}
-	if cause := context.Cause(ctx); cause != nil {
-		return "", fmt.Errorf("%s: %w", c.line(), cause)
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("%s: %w", c.line(), ended(ctx))
 	}
 	return "", fmt.Errorf("%s: %w: %s", c.line(), err, tail(stderr.String()+"\n"+stdout.String()))
+}
+
+// ended is why a context has ended: context.Canceled or context.DeadlineExceeded, and the cause that was given.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // line is the command as far as a reader needs it.

@@ -32,7 +32,7 @@ func (r *Resolver) lock(ctx context.Context, name string) (file *os.File, unlock
 		select {
 		case <-ctx.Done():
 			_ = file.Close()
-			return nil, nil, context.Cause(ctx)
+			return nil, nil, ended(ctx)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

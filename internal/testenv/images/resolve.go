@@ -86,7 +86,7 @@ func New(opts *Options) (*Resolver, error) {
 }
 
 // Resolve finds the image or makes it. It may take minutes the first time, and a tenth of a second after. It may be called
-// again after any error. The error says what to install or to set; context.Cause(ctx) is in it when ctx has ended.
+// again after any error. The error says what to install or to set; when ctx has ended, its error and its cause are in it.
 func (r *Resolver) Resolve(ctx context.Context, spec Spec) (Image, error) {
 	spec, err := spec.complete()
 	if err != nil {
@@ -125,14 +125,6 @@ func (r *Resolver) resolve(ctx context.Context, spec Spec) (Image, error) {
 			return image, err
 		}
 	}
-	official := officialRef(spec)
-	if official != "" {
-		if at, err := r.inspect(ctx, official); err == nil {
-			return r.official(ctx, spec, at, FromEngine)
-		} else if !errors.Is(err, errNoImage) {
-			return Image{}, err
-		}
-	}
 	recipe, err := r.recipe(spec)
 	if err != nil {
 		return Image{}, err
@@ -141,25 +133,38 @@ func (r *Resolver) resolve(ctx context.Context, spec Spec) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	if _, err := r.inspect(ctx, tag); err == nil {
-		return Image{Spec: spec, Ref: tag, Source: FromEngine}, nil
-	} else if !errors.Is(err, errNoImage) {
-		return Image{}, err
+	if image, err := r.fromEngine(ctx, spec, tag); !errors.Is(err, errNoImage) {
+		return image, err
 	}
-	if official != "" && r.pull(ctx, spec, official) == nil {
-		at, err := r.inspect(ctx, official)
+	if ref := officialRef(spec); ref != "" && r.pull(ctx, spec, ref) == nil {
+		at, err := r.inspect(ctx, ref)
 		if err != nil {
 			return Image{}, err
 		}
 		return r.official(ctx, spec, at, FromRegistry)
 	}
 	if ctx.Err() != nil {
-		return Image{}, context.Cause(ctx)
+		return Image{}, ended(ctx)
 	}
 	if err := r.assemble(ctx, spec, tag); err != nil {
 		return Image{}, err
 	}
 	return Image{Spec: spec, Ref: tag, Source: FromPackages}, nil
+}
+
+// fromEngine takes the official image that is there, else the assembled one with this tag, else it returns errNoImage.
+func (r *Resolver) fromEngine(ctx context.Context, spec Spec, tag string) (Image, error) {
+	if ref := officialRef(spec); ref != "" {
+		at, err := r.inspect(ctx, ref)
+		if err == nil {
+			return r.official(ctx, spec, at, FromEngine)
+		}
+		if !errors.Is(err, errNoImage) {
+			return Image{}, err
+		}
+	}
+	_, err := r.inspect(ctx, tag)
+	return Image{Spec: spec, Ref: tag, Source: FromEngine}, err
 }
 
 // fromEnvironment takes an image of ours as it is. On anything else of Elasticsearch or ZooKeeper it puts the thin layer:
