@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -40,6 +41,22 @@ type Step struct {
 	Done  bool
 	Took  time.Duration // when Done
 	Err   error         // when Done and it did not work out
+}
+
+// String is "elasticsearch 8.11.3: compile the s3 fixture ..." when it begins, and ends in how long it took when it is done.
+func (s Step) String() string {
+	text := s.Image + ": " + s.What
+	switch took := s.Took.Round(100 * time.Millisecond); {
+	case !s.Done:
+		return text + " ..."
+	case s.Err == nil:
+		return fmt.Sprintf("%s: %s", text, took)
+	case errors.Is(s.Err, context.Canceled):
+		return fmt.Sprintf("%s: ended after %s", text, took)
+	default:
+		reason, _, _ := strings.Cut(tail(s.Err.Error()), "\n")
+		return fmt.Sprintf("%s: did not work after %s: %s", text, took, reason)
+	}
 }
 
 // Options of a Resolver; the zero value is the default of each.
@@ -125,14 +142,7 @@ func (r *Resolver) resolve(ctx context.Context, spec Spec) (Image, error) {
 			return image, err
 		}
 	}
-	recipe, err := r.recipe(spec)
-	if err != nil {
-		return Image{}, err
-	}
-	tag, err := recipe.tag(r.recipes)
-	if err != nil {
-		return Image{}, err
-	}
+	tag, noRecipe := r.tagOf(spec)
 	if image, err := r.fromEngine(ctx, spec, tag); !errors.Is(err, errNoImage) {
 		return image, err
 	}
@@ -146,6 +156,9 @@ func (r *Resolver) resolve(ctx context.Context, spec Spec) (Image, error) {
 	if ctx.Err() != nil {
 		return Image{}, ended(ctx)
 	}
+	if noRecipe != nil {
+		return Image{}, noRecipe
+	}
 	if err := r.assemble(ctx, spec, tag); err != nil {
 		return Image{}, err
 	}
@@ -153,6 +166,7 @@ func (r *Resolver) resolve(ctx context.Context, spec Spec) (Image, error) {
 }
 
 // fromEngine takes the official image that is there, else the assembled one with this tag, else it returns errNoImage.
+// The tag is empty when there is no recipe.
 func (r *Resolver) fromEngine(ctx context.Context, spec Spec, tag string) (Image, error) {
 	if ref := officialRef(spec); ref != "" {
 		at, err := r.inspect(ctx, ref)
@@ -162,6 +176,9 @@ func (r *Resolver) fromEngine(ctx context.Context, spec Spec, tag string) (Image
 		if !errors.Is(err, errNoImage) {
 			return Image{}, err
 		}
+	}
+	if tag == "" {
+		return Image{}, errNoImage
 	}
 	_, err := r.inspect(ctx, tag)
 	return Image{Spec: spec, Ref: tag, Source: FromEngine}, err
@@ -243,14 +260,10 @@ func (i inspected) official() bool { return !i.ours() || i.Labels[officialLabel]
 
 // inspect asks the engine for an image by its name. It never asks a registry.
 func (r *Resolver) inspect(ctx context.Context, ref string) (inspected, error) {
-	out, err := r.docker(ctx, "image", "ls", "--no-trunc", "--quiet", ref)
-	if err != nil {
-		return inspected{}, err
-	}
-	if len(out) == 0 {
+	out, err := r.docker(ctx, "image", "inspect", "--format", `{"ID":{{json .Id}},"Labels":{{json .Config.Labels}}}`, ref)
+	if err != nil && strings.Contains(strings.ToLower(err.Error()), "no such image") {
 		return inspected{}, fmt.Errorf("%s: %w", ref, errNoImage)
 	}
-	out, err = r.docker(ctx, "image", "inspect", "--format", `{"ID":{{json .Id}},"Labels":{{json .Config.Labels}}}`, ref)
 	if err != nil {
 		return inspected{}, err
 	}

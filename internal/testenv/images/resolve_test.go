@@ -32,12 +32,10 @@ func (e *engine) run(ctx context.Context, c images.Command) (string, error) {
 	switch {
 	case line[0] != "docker":
 		return "", errors.New("not on this machine: " + line[0])
-	case line[1] == "image" && line[2] == "ls":
-		if _, ok := e.images[last]; ok {
-			return "sha256:1\n", nil
-		}
-		return "", nil
 	case line[1] == "image":
+		if _, ok := e.images[last]; !ok {
+			return "", errors.New("Error: No such image: " + last)
+		}
 		official := e.images[last]["official"]
 		labels := "null"
 		if e.images[last]["ours"] != "" {
@@ -170,6 +168,15 @@ func TestImageIsChosenInTheDocumentedOrder(t *testing.T) {
 				t.Errorf("the engine has no %s", image.Ref)
 			}
 		})
+	}
+}
+
+func TestOfficialImageOfAVersionWithoutARecipeIsTaken(t *testing.T) {
+	w := newWorld(t)
+	w.hub["docker.elastic.co/elasticsearch/elasticsearch:9.1.0"] = true
+	image, err := w.resolver(t).Resolve(t.Context(), images.Spec{Name: images.Elasticsearch, Version: "9.1.0"})
+	if err != nil || !image.Official || image.Source != images.FromRegistry {
+		t.Errorf("%+v, %v", image, err)
 	}
 }
 

@@ -8,7 +8,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -70,15 +69,4 @@ func wanted(all bool, names []string) ([]images.Spec, error) {
 	return specs, nil
 }
 
-func show(s images.Step) {
-	switch {
-	case !s.Done:
-		fmt.Fprintf(os.Stderr, "%-22s %s ...\n", s.Image, s.What)
-	case s.Err == nil:
-		fmt.Fprintf(os.Stderr, "%-22s %s  %.1f s\n", s.Image, s.What, s.Took.Seconds())
-	case errors.Is(s.Err, context.Canceled):
-		fmt.Fprintf(os.Stderr, "%-22s %s  ended after %.1f s\n", s.Image, s.What, s.Took.Seconds())
-	default:
-		fmt.Fprintf(os.Stderr, "%-22s %s  did not work after %.1f s: %.200v\n", s.Image, s.What, s.Took.Seconds(), s.Err)
-	}
-}
+func show(s images.Step) { fmt.Fprintln(os.Stderr, s) }
