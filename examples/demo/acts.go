@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -140,6 +141,8 @@ func (d *demo) waitForTheEmptyOne(ctx context.Context) error {
 
 // recover runs the operator's program to its end.
 func (d *demo) recover(ctx context.Context) error {
+	runtime.LockOSThread() // see ownGroup
+	defer runtime.UnlockOSThread()
 	cmd := d.recovery(ctx)
 	d.screen.Text("$ " + filepath.Base(cmd.Path) + " " + strings.Join(cmd.Args[1:], " ") + "\n")
 	cmd.Stdout, cmd.Stderr = d.stdout, d.stderr

@@ -53,12 +53,18 @@ func newDemo(t *testing.T) *demo {
 		options: options{documents: 5000, jobs: 1000, seed: 7, program: program(t, "disaster-recovery")},
 		screen:  cli.NewScreen(t.Output()), stdout: t.Output(), stderr: t.Output(), now: time.Now,
 	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		if err := errors.Join(testenv.RemoveOwn(ctx), d.removeFolder(false)); err != nil {
+			t.Errorf("clean up: %v", err)
+		}
+	})
 	for _, act := range []func(context.Context) error{d.bringUp, d.fill, d.startCore, d.backUp} {
 		if err := act(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { _ = d.removeFolder(false) })
 	return d
 }
 

@@ -27,7 +27,7 @@ func docker(ctx context.Context, stdin string, args ...string) (string, error) {
 
 // endGently makes the end of the context a SIGTERM, and keeps the terminal's Ctrl-C away: the demo itself passes it on, once.
 func endGently(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = ownGroup()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
 }

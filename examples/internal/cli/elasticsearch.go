@@ -8,8 +8,9 @@ import (
 	"github.com/elastic/go-elasticsearch/v8"
 )
 
-// Elasticsearch makes a client for one address, or for several of one cluster. The port defaults to 9200. Credentials come from the environment, never from an argument:
-// ES_API_KEY, or ES_USERNAME and ES_PASSWORD. The client's own retries are off: the SDK has one retry layer.
+// Elasticsearch makes a client for one address, or for several of one cluster. The port defaults to 9200. Credentials come
+// from the environment, never from an argument: ES_API_KEY, or ES_USERNAME and ES_PASSWORD. The client's own retries are
+// off: the SDK has one retry layer.
 func Elasticsearch(addresses ...string) (*elasticsearch.Client, error) {
 	var full []string
 	for _, address := range addresses {
