@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,7 +167,7 @@ func TestASnapshotIsFollowedWhenItsConnectionIsLost(t *testing.T) {
 	if !cut || !s.Complete() || len(b.snapshots()) != 1 {
 		t.Errorf("cut %v, %+v, %v", cut, s, b.snapshots())
 	}
-	if phases[0] != "copying" || phases[len(phases)-1] != "done" {
+	if !slices.Contains(phases, "copying") || phases[len(phases)-1] != "done" { // it may wait for another test's first
 		t.Errorf("phases %v", phases)
 	}
 	if s.Manifest == nil || s.Manifest.Indices[b.index("big")].After == nil {
