@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,8 +62,9 @@ func (processes) run(ctx context.Context, c command) (string, error) {
 	if c.hold != nil {
 		cmd.ExtraFiles = []*os.File{c.hold}
 	}
-	// A group of its own: Ctrl-C reaches us alone, and we end the child with all that it has started.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = ownGroup()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = killDelay
 	err = cmd.Run()

@@ -19,6 +19,12 @@ import (
 	"github.com/nuvla/nuvlaops/internal/testenv/images"
 )
 
+// TestMain removes what a killed run has left, and what the tests have made when they are interrupted, too.
+func TestMain(m *testing.M) {
+	_, _ = testenv.Sweep(context.Background()) // without an engine, the tests that need one will say so
+	testenv.Main(m)
+}
+
 // container is a running container of this test.
 type container struct {
 	id   string // for docker
