@@ -34,8 +34,9 @@ demo: engine
 	@$(GO) build -o $(BIN)/disaster-recovery ./examples/disaster-recovery
 	@exec $(BIN)/demo -program $(BIN)/disaster-recovery $(ARGS)
 
-# Packages one after the other: two cores carry one set of servers at a time.
+# Packages one after the other: two cores carry one set of servers at a time. -p holds for compiling too, so that comes first.
 test: images $(BIN)/gotestsum
+	@$(GO) build $(RACE) ./...
 	@$(BIN)/gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg -- $(RACE) -count=1 -p 1 -timeout 40m $(PKG)
 
 bench: images
