@@ -133,7 +133,7 @@ func (r *remains) end(ctx context.Context, c held, spec swarm.ServiceSpec) {
 }
 
 // removeStopped removes a container that runs no more: the engine keeps it as history, and with it its volumes. Anonymous
-// volumes are left.
+// volumes go with it, as when Swarm removes it: nobody would find them again.
 func (s *Swarm) removeStopped(ctx context.Context, c held) (gone bool, err error) {
 	switch c.State {
 	case container.StateExited, container.StateDead, container.StateCreated:
@@ -141,7 +141,7 @@ func (s *Swarm) removeStopped(ctx context.Context, c held) (gone bool, err error
 		return false, nil
 	}
 	err = retry.Do(ctx, s.opts.Retry, s.opts.Logger, s.transient, func(ctx context.Context) error {
-		_, err := c.on.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{})
+		_, err := c.on.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{RemoveVolumes: true})
 		return err
 	})
 	switch {

@@ -164,3 +164,41 @@ func mustBe(t testing.TB, err, want error, words ...string) {
 		}
 	}
 }
+
+const anonymousStack = `
+version: "3.7"
+services:
+  db:
+    image: %IMAGE%
+    command: [run]
+    volumes: ["data:/data", "/anonymous"]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+volumes:
+  data: {labels: %OWNER%}
+networks:
+  default: {labels: %OWNER%}
+`
+
+func TestStopLeavesNamedVolumesAndNoAnonymousOnes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(anonymousStack)
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+	list, err := b.api.ContainerList(t.Context(), client.ContainerListOptions{
+		Filters: make(client.Filters).Add("label", "com.docker.swarm.service.name="+b.stack+"_db")})
+	must(t, err)
+	volumes := map[string]string{}
+	for _, m := range list.Items[0].Mounts {
+		volumes[m.Destination] = m.Name
+	}
+	if len(volumes) != 2 {
+		t.Fatalf("mounts: %v", volumes)
+	}
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	if _, err := b.api.VolumeInspect(t.Context(), volumes["/data"], client.VolumeInspectOptions{}); err != nil {
+		t.Errorf("the named volume: %v", err)
+	}
+	if _, err := b.api.VolumeInspect(t.Context(), volumes["/anonymous"], client.VolumeInspectOptions{}); err == nil {
+		t.Error("the anonymous volume is left, and nobody would find it again")
+	}
+}
