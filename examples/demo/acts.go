@@ -165,7 +165,7 @@ func (d *demo) recovery(ctx context.Context, more ...string) *exec.Cmd {
 	}
 	args := []string{
 		"-es", "http://" + p.es, "-zk", p.zk, "-api", "http://" + p.api + "/api/cloud-entry-point",
-		"-repository", repository, "-repository-file", p.file("repo.json"), "-network", p.network,
+		"-repository", repository, "-repository-file", p.file("repo.json"),
 		"-db", p.db, "-core", p.core, "-db-compose", p.file("db.yml"), "-core-compose", p.file("nuvla.yml"),
 		"-journal", p.file("journal.json"), "-report", d.reportFile, "-yes", p.db,
 	}

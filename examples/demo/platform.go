@@ -12,15 +12,12 @@ import (
 	"sync"
 
 	"github.com/elastic/go-elasticsearch/v8"
-	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
-	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/internal/testenv/images"
 	"github.com/nuvla/nuvlaops/snapshot"
 	"github.com/nuvla/nuvlaops/stack"
-	"github.com/nuvla/nuvlaops/zkjobs"
 )
 
 const (
@@ -84,7 +81,7 @@ func (d *demo) bringUp(ctx context.Context) error {
 		return err
 	}
 	return p.controller.Start(ctx, p.db, stack.StartOptions{
-		Probes:   map[string]func(context.Context) error{"es": d.esServes, "zk": d.zkServes},
+		Probes:   map[string]func(context.Context) error{"es": cli.ElasticsearchServes(p.client), "zk": cli.ZooKeeperServes(p.zk)},
 		Progress: d.screen.Progress,
 	})
 }
@@ -226,19 +223,6 @@ func (d *demo) openGateways(ctx context.Context) error {
 	var err error
 	p.client, err = cli.Elasticsearch("http://" + p.es)
 	return err
-}
-
-func (d *demo) esServes(ctx context.Context) error {
-	return es.Send(ctx, d.platform.client, esapi.ClusterHealthRequest{}, nil)
-}
-
-func (d *demo) zkServes(ctx context.Context) error {
-	conn, err := zkjobs.Connect(ctx, []string{d.platform.zk}, nil)
-	if err != nil {
-		return err
-	}
-	conn.Close()
-	return nil
 }
 
 func (d *demo) sayWhatIsKept() {

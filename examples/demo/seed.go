@@ -55,9 +55,6 @@ func seed(ctx context.Context, client *elasticsearch.Client, q *queue, p *popula
 	}
 	all["nuvla-event"] = append(all["nuvla-event"], p.docs("nuvla-event", rest)...)
 
-	report := func(phase string, done int) {
-		progress(nuvlaops.Progress{Op: "seed", Phase: phase, Done: int64(done), Total: int64(total), Unit: "documents"})
-	}
 	if err := enqueue(ctx, q, jobs, func(n int) {
 		progress(nuvlaops.Progress{Op: "seed", Phase: "queueing jobs", Done: int64(n), Total: int64(open), Unit: "jobs"})
 	}); err != nil {
@@ -80,7 +77,7 @@ func seed(ctx context.Context, client *elasticsearch.Client, q *queue, p *popula
 				return s, fmt.Errorf("write documents of %s: %w", index, err)
 			}
 			done += len(batch)
-			report("writing documents", done)
+			progress(nuvlaops.Progress{Op: "seed", Phase: "writing documents", Done: int64(done), Total: int64(total), Unit: "documents"})
 		}
 	}
 	return s, es.Send(ctx, client, esapi.IndicesRefreshRequest{Index: []string{"nuvla-*"}}, nil)

@@ -27,7 +27,6 @@ type config struct {
 	db, core       string
 	dbCompose      string
 	coreCompose    string
-	network        string
 	yes            string
 	planOnly       bool
 	journal        string
@@ -55,7 +54,6 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	fs.StringVar(&c.core, "core", "nuvla", "stack of the core, with the services api, ui, job-executor and job-distributor")
 	fs.StringVar(&c.dbCompose, "db-compose", "", "compose file of the database stack (needed when its services are gone)")
 	fs.StringVar(&c.coreCompose, "core-compose", "", "compose file of the core stack (needed when its services are gone)")
-	fs.StringVar(&c.network, "network", "nuvla-backend", "attachable overlay network of both stacks")
 	fs.StringVar(&c.yes, "yes", "", "name of the database stack, instead of typing it")
 	fs.BoolVar(&c.planOnly, "plan", false, "show what would be done, and stop")
 	fs.StringVar(&c.journal, "journal", "", "file that a broken-off recovery is taken up from (default: nuvla-recovery-STACK.json in the temporary folder)")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/poll"
 	"github.com/nuvla/nuvlaops/stack"
 )
@@ -47,10 +48,11 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 func (r *recovery) waitForES(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
+	serves := cli.ElasticsearchServes(r.client)
 	return poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
 		try, cancel := context.WithTimeout(ctx, aliveWithin)
 		defer cancel()
-		if err := r.esServes(try); err != nil {
+		if err := serves(try); err != nil {
 			return false, err.Error(), nil
 		}
 		return true, "", nil

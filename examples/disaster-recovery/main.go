@@ -17,13 +17,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/runbook"
@@ -85,15 +83,9 @@ func confirm(ctx context.Context, cfg *config, in io.Reader, screen *cli.Screen)
 	name := cfg.yes
 	if name == "" {
 		screen.Text(fmt.Sprintf("\nThe volumes of stack %s will be removed. Type its name to go on: ", cfg.db))
-		typed := make(chan string, 1)
-		go func() { // ends with the process: a read from a terminal cannot be cancelled
-			line, _ := bufio.NewReader(in).ReadString('\n')
-			typed <- strings.TrimSpace(line)
-		}()
-		select {
-		case name = <-typed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		var err error
+		if name, err = cli.ReadLine(ctx, in); err != nil && ctx.Err() != nil {
+			return err // any other failure to read leaves no name, which is refused
 		}
 	}
 	if name != cfg.db {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/snapshot"
@@ -25,7 +26,6 @@ var (
 type found struct {
 	db, core *stack.Stack
 	wipe     *stack.WipePlan
-	alive    bool // some Elasticsearch answers
 }
 
 // aliveWithin is how long preflight waits for an answer of Elasticsearch: after a disaster there may be none.
@@ -56,16 +56,16 @@ func (r *recovery) preflight(ctx context.Context) (err error) {
 
 // deployable refuses when services are gone and nothing says how to make them.
 func deployable(s *stack.Stack, services []string, flag, compose string) error {
-	var missing []string
-	for _, name := range services {
-		if s.Service(name) == nil {
-			missing = append(missing, name)
-		}
-	}
+	missing := missing(s, services)
 	if len(missing) == 0 || compose != "" {
 		return nil
 	}
 	return refused(s.Name, "give its compose file with "+flag, "stack %s has no service %s", s.Name, strings.Join(missing, ", "))
+}
+
+// missing are those of the services that the stack does not have.
+func missing(s *stack.Stack, services []string) []string {
+	return slices.DeleteFunc(slices.Clone(services), func(name string) bool { return s.Service(name) != nil })
 }
 
 // lookForTheSnapshot sees the snapshot through the Elasticsearch that lives, if one does.
@@ -73,14 +73,9 @@ func (r *recovery) lookForTheSnapshot(ctx context.Context) error {
 	if !r.lives(ctx) {
 		return nil
 	}
-	r.found.alive = true
-	repo, err := snapshot.New(r.client, r.cfg.repository, nil)
-	if err != nil {
-		return err
-	}
-	registered, err := repo.Registered(ctx)
+	registered, err := r.repo.Registered(ctx)
 	if errors.Is(err, nuvlaops.ErrNotFound) || (err == nil && !sameStore(registered, r.cfg.settings)) {
-		_, err = repo.Ensure(ctx, r.readOnly(true)) // a reader more harms nobody
+		_, err = r.repo.Ensure(ctx, r.readOnly(true)) // a reader more harms nobody
 	}
 	if err != nil {
 		return err
@@ -96,7 +91,7 @@ func (r *recovery) lookForTheSnapshot(ctx context.Context) error {
 func (r *recovery) lives(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, aliveWithin)
 	defer cancel()
-	return r.esServes(ctx) == nil
+	return cli.ElasticsearchServes(r.client)(ctx) == nil
 }
 
 // choose finds the snapshot and remembers it as seen. A snapshot that was chosen before must still be the same.

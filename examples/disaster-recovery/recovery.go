@@ -22,7 +22,7 @@ type recovery struct {
 
 	client   snapshot.Client
 	stacks   *stack.Swarm
-	repo     snapshot.SnapshotRepo
+	repo     *snapshot.Repo
 	restorer restore.Restorer
 	found    found // by preflight, for the page
 

@@ -7,14 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8/esapi"
-
 	"github.com/nuvla/nuvlaops"
-	"github.com/nuvla/nuvlaops/internal/es"
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/runbook"
 	"github.com/nuvla/nuvlaops/snapshot"
 	"github.com/nuvla/nuvlaops/stack"
-	"github.com/nuvla/nuvlaops/zkjobs"
 )
 
 // steps are the recovery. Both stacks are stopped side by side: the databases' data is given up, so nothing that still
@@ -76,12 +73,7 @@ func (r *recovery) deployDB(ctx context.Context) (string, error) {
 }
 
 func (r *recovery) deploy(ctx context.Context, name string, there *stack.Stack, services []string, compose string) (string, error) {
-	var missing []string
-	for _, service := range services {
-		if there.Service(service) == nil {
-			missing = append(missing, service)
-		}
-	}
+	missing := missing(there, services)
 	if len(missing) == 0 {
 		return "nothing is missing", nil
 	}
@@ -91,29 +83,16 @@ func (r *recovery) deploy(ctx context.Context, name string, there *stack.Stack, 
 
 func (r *recovery) startES(ctx context.Context) (string, error) {
 	err := r.stacks.Start(ctx, r.cfg.db, stack.StartOptions{
-		Groups: [][]string{{"es"}}, Probes: map[string]func(context.Context) error{"es": r.esServes}, Progress: r.screen.Progress,
+		Groups: [][]string{{"es"}}, Probes: map[string]func(context.Context) error{"es": cli.ElasticsearchServes(r.client)}, Progress: r.screen.Progress,
 	})
 	return "it serves", err
-}
-
-func (r *recovery) esServes(ctx context.Context) error {
-	return es.Send(ctx, r.client, esapi.ClusterHealthRequest{}, nil)
 }
 
 func (r *recovery) startZK(ctx context.Context) (string, error) {
 	err := r.stacks.Start(ctx, r.cfg.db, stack.StartOptions{
-		Groups: [][]string{{"zk"}}, Probes: map[string]func(context.Context) error{"zk": r.zkServes}, Progress: r.screen.Progress,
+		Groups: [][]string{{"zk"}}, Probes: map[string]func(context.Context) error{"zk": cli.ZooKeeperServes(r.cfg.zkHosts()...)}, Progress: r.screen.Progress,
 	})
 	return "it serves", err
-}
-
-func (r *recovery) zkServes(ctx context.Context) error {
-	conn, err := zkjobs.Connect(ctx, r.cfg.zkHosts(), nil)
-	if err != nil {
-		return err
-	}
-	conn.Close()
-	return nil
 }
 
 func (r *recovery) repository(ctx context.Context) (string, error) {

@@ -20,7 +20,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -126,7 +125,7 @@ func (p *program) confirm(ctx context.Context) error {
 	answer := p.yes
 	if answer == "" {
 		p.screen.Text("The data of these volumes will be lost. Type the name of the stack to remove them: ")
-		line, err := readLine(ctx, p.stdin)
+		line, err := cli.ReadLine(ctx, p.stdin)
 		if err != nil {
 			return err
 		}
@@ -136,28 +135,6 @@ func (p *program) confirm(ctx context.Context) error {
 		return errors.New("the name of the stack was not given")
 	}
 	return nil
-}
-
-// readLine ends with the context, although a read of a terminal does not.
-func readLine(ctx context.Context, from io.Reader) (string, error) {
-	type result struct {
-		line string
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		line, err := bufio.NewReader(from).ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-		done <- result{strings.TrimSpace(line), err}
-	}()
-	select {
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	case r := <-done:
-		return r.line, r.err
-	}
 }
 
 func (p *program) deploy(ctx context.Context) error {

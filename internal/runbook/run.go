@@ -9,7 +9,6 @@ package runbook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -182,9 +181,4 @@ func check(steps []Step) error {
 		known[s.Name] = true
 	}
 	return nil
-}
-
-// Interrupted reports whether a run ended because its context did, and not because a step failed by itself.
-func Interrupted(ctx context.Context, err error) bool {
-	return err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
 }
