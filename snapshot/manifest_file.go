@@ -2,40 +2,16 @@ package snapshot
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/atomicfile"
 )
 
 // WriteFile writes the manifest as JSON. The file is whole or, after a failure, what it was.
 func (m *Manifest) WriteFile(path string) error {
-	return nuvlaops.Wrap("snapshot.WriteFile", path, m.writeFile(path))
-}
-
-func (m *Manifest) writeFile(path string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	err = m.write(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
+	return nuvlaops.Wrap("snapshot.WriteFile", path, atomicfile.Write(path, m.write))
 }
 
 // ReadManifest reads what WriteFile, or Create to CreateRequest.Manifest, has written.

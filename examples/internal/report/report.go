@@ -4,9 +4,11 @@ package report
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"time"
 
+	"github.com/nuvla/nuvlaops/internal/atomicfile"
 	"github.com/nuvla/nuvlaops/internal/runbook"
 )
 
@@ -85,7 +87,10 @@ func (r *Report) Write(path string) error {
 	if err != nil {
 		return err
 	}
-	return runbook.WriteFile(path, append(raw, '\n'))
+	return atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(append(raw, '\n'))
+		return err
+	})
 }
 
 // Read reads a report that Write wrote.
