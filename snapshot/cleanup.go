@@ -2,6 +2,8 @@ package snapshot
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -14,8 +16,9 @@ type Cleaned struct {
 	Bytes int64 `json:"bytes"`
 }
 
-// Cleanup removes what no snapshot refers to: files that a failed or aborted snapshot left behind. It refuses with
-// ErrBusy while a snapshot runs in the repository; Elasticsearch itself refuses while one is deleted.
+// Cleanup removes what no snapshot refers to: files that a failed or aborted snapshot left behind. It returns ErrBusy
+// while something writes: a snapshot in this repository, or one in any other, one that is deleted, another cleanup, for
+// each of which Elasticsearch itself refuses.
 func (r *Repo) Cleanup(ctx context.Context) (Cleaned, error) {
 	c, err := r.cleanup(ctx)
 	return c, nuvlaops.Wrap("snapshot.Cleanup", r.name, err)
@@ -40,7 +43,17 @@ func (r *Repo) cleanup(ctx context.Context) (Cleaned, error) {
 		return esapi.SnapshotCleanupRepositoryRequest{Repository: r.name}
 	}, &answer)
 	if err != nil {
-		return Cleaned{}, r.explain(ctx, err)
+		return Cleaned{}, refusedAsBusy(r.explain(ctx, err))
 	}
 	return Cleaned{Blobs: answer.Results.Blobs, Bytes: answer.Results.Bytes}, nil
+}
+
+// refusedAsBusy makes what Elasticsearch says while anything writes, an HTTP 500 without a type of its own, an ErrBusy.
+func refusedAsBusy(err error) error {
+	var e *nuvlaops.Error
+	if !errors.As(err, &e) || e.Type != "illegal_state_exception" || !strings.HasPrefix(e.Reason, "Cannot cleanup") {
+		return err
+	}
+	return &nuvlaops.Error{Status: e.Status, Type: e.Type, Reason: e.Reason, Err: nuvlaops.ErrBusy,
+		Hint: "Elasticsearch cleans up only while no snapshot is taken or deleted in any repository of the cluster"}
 }

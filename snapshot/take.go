@@ -59,6 +59,8 @@ func (w *run) takeOnce(ctx context.Context) error {
 	}
 	found, look := w.conn.Snapshot(ctx, w.Repo.name, w.name)
 	switch {
+	case errors.Is(look, nuvlaops.ErrNotFound) && errors.Is(err, nuvlaops.ErrExists) && w.mayStepAside():
+		return errNameTaken // by one whose files are gone
 	case errors.Is(look, nuvlaops.ErrNotFound):
 		return err // not carried out, or not yet
 	case look != nil:
@@ -66,11 +68,14 @@ func (w *run) takeOnce(ctx context.Context) error {
 	case found.RunID() == w.req.RunID:
 		w.adopted(ctx, w.name)
 		return w.follow(ctx)
-	case w.req.Name == "" && !w.apart:
+	case w.mayStepAside():
 		return errNameTaken
 	}
 	return &nuvlaops.Error{Reason: "the name is taken by another run", Err: nuvlaops.ErrExists}
 }
+
+// mayStepAside reports whether the name was made and may get a suffix.
+func (w *run) mayStepAside() bool { return w.req.Name == "" && !w.apart }
 
 // brokenOff reports whether the server refused, and its reason was lost on the way: the name may be taken.
 func brokenOff(err error) bool {
