@@ -27,12 +27,12 @@ func reply(status int, body string) (*http.Response, error) {
 }
 
 // dead is a server whose blocking call never answers, over a connection that nobody closes; the snapshot ends after a
-// minute.
-func dead(begun *time.Time) client {
+// minute. When it began is kept in begun, as Unix nanoseconds: requests come side by side.
+func dead(begun *atomic.Int64) client {
 	return func(r *http.Request) (*http.Response, error) {
 		switch {
 		case r.Method == http.MethodPut:
-			*begun = time.Now()
+			begun.Store(time.Now().UnixNano())
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		case strings.HasSuffix(r.URL.Path, "/_current"):
@@ -41,7 +41,7 @@ func dead(begun *time.Time) client {
 			return reply(200, `{"indices":{"nuvla-job":{"uuid":"u","primaries":{"docs":{"count":3}}}}}`)
 		case strings.Contains(r.URL.Path, "/_snapshot/r/s"):
 			state := "IN_PROGRESS"
-			if time.Since(*begun) > time.Minute {
+			if time.Since(time.Unix(0, begun.Load())) > time.Minute {
 				state = "SUCCESS"
 			}
 			return reply(200, fmt.Sprintf(`{"snapshots":[{"snapshot":"s","uuid":"x","state":%q,"indices":["nuvla-job"],"shards":{"total":1,"successful":1},
@@ -53,12 +53,11 @@ func dead(begun *time.Time) client {
 
 func TestADeadConnectionDoesNotHideTheEndOfASnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var begun time.Time
+		var begun, looked atomic.Int64
 		inner := dead(&begun)
-		looked := 0
 		repo, err := snapshot.New(client(func(r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/s") {
-				if looked++; looked == 1 { // nothing is there to adopt
+				if looked.Add(1) == 1 { // nothing is there to adopt
 					return reply(200, `{"snapshots":[]}`)
 				}
 			}
@@ -71,7 +70,7 @@ func TestADeadConnectionDoesNotHideTheEndOfASnapshot(t *testing.T) {
 		if err != nil || !s.Complete() {
 			t.Fatalf("%+v, %v", s, err)
 		}
-		if took := time.Since(begun); took < time.Minute || took > 80*time.Second {
+		if took := time.Since(time.Unix(0, begun.Load())); took < time.Minute || took > 80*time.Second {
 			t.Errorf("the end was noticed after %v", took)
 		}
 	})
@@ -80,8 +79,8 @@ func TestADeadConnectionDoesNotHideTheEndOfASnapshot(t *testing.T) {
 func TestADeadlineEndsEveryWaitPromptly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for point := range 8 { // the request that hangs
-			var n atomic.Int64
-			begun := time.Now()
+			var n, begun atomic.Int64
+			begun.Store(time.Now().UnixNano())
 			inner := dead(&begun)
 			repo, err := snapshot.New(client(func(r *http.Request) (*http.Response, error) {
 				if n.Add(1) == int64(point+1) {
@@ -109,7 +108,8 @@ func TestADeadlineEndsEveryWaitPromptly(t *testing.T) {
 
 func TestAStallIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		begun := time.Now() // an earlier call of this run began it
+		var begun atomic.Int64
+		begun.Store(time.Now().UnixNano()) // an earlier call of this run began it
 		inner := dead(&begun)
 		repo, err := snapshot.New(client(func(r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/_status") {
