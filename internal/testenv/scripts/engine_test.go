@@ -20,13 +20,7 @@ func newMachine(t *testing.T) machine {
 	t.Helper()
 	m := machine{t, t.TempDir()}
 	for _, name := range []string{"awk", "bash", "cat", "dirname", "flock", "head", "mktemp", "rm", "setsid", "sleep", "sort", "tail", "timeout", "touch"} {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(path, filepath.Join(m.bin, name)); err != nil {
-			t.Fatal(err)
-		}
+		m.link(name)
 	}
 	m.program("df", `printf 'Filesystem 1024-blocks Used Available\nx 1 1 50000000\n'`)
 	m.user("1000")
@@ -48,11 +42,17 @@ func (m machine) engine(api string) {
 	m.program("docker", `[[ $1 == version ]] && echo `+api+` || echo 20.10.24 /var/lib/docker`)
 }
 
-// run returns the exit code and all that was said.
+// run returns the exit code of engine.sh and all that was said.
 func (m machine) run(arguments ...string) (int, string) {
 	m.t.Helper()
-	cmd := exec.Command("/bin/bash", append([]string{"engine.sh"}, arguments...)...)
-	cmd.Env = []string{"PATH=" + m.bin, "HOME=/", "TMPDIR=" + m.t.TempDir(), "NUVLAOPS_ENGINE_LOG=" + filepath.Join(m.bin, "log")}
+	return m.script(append([]string{"engine.sh"}, arguments...), "NUVLAOPS_ENGINE_LOG="+filepath.Join(m.bin, "log"))
+}
+
+// script runs one script with more variables.
+func (m machine) script(command []string, variables ...string) (int, string) {
+	m.t.Helper()
+	cmd := exec.Command("/bin/bash", command...)
+	cmd.Env = append([]string{"PATH=" + m.bin, "HOME=/", "TMPDIR=" + m.t.TempDir()}, variables...)
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
