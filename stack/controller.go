@@ -39,7 +39,8 @@ func Unguarded(context.Context) error { return nil }
 
 // StopOptions says what to stop and in which order.
 type StopOptions struct {
-	// Groups are names of services; a group is stopped when the one before is gone. Empty means all services at once.
+	// Groups are names of services; a group is stopped when the one before is gone. Empty means all services, in the
+	// order of Stack.Groups backwards: nothing outlives what it needs.
 	Groups [][]string
 	// Gone is called when a group is gone, before the next one is stopped. The call waits for it.
 	Gone func(group []string)
@@ -72,7 +73,8 @@ type DeployOptions struct {
 
 // StartOptions says what to start, in which order, and how health is seen.
 type StartOptions struct {
-	// Groups are names of services; a group is started when the one before is healthy. Empty means all at once.
+	// Groups are names of services; a group is started when the one before is healthy. Empty means all services, in the
+	// order of Stack.Groups: nothing is started before what it needs.
 	Groups [][]string
 	// Healthy is called when a group is healthy, before the next one is started. The call waits for it.
 	Healthy func(group []string)

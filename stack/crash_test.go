@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/stack"
 )
 
@@ -49,6 +51,12 @@ func runStep(text string) error {
 		return swarm.Stop(ctx, s.Stack, stack.StopOptions{Groups: [][]string{{"app"}, {"db"}}})
 	case "wipe":
 		return swarm.Wipe(ctx, s.Plan, stack.Unguarded)
+	case "keep":
+		err := swarm.KeepVolumes(ctx, s.Plan, stack.KeepOptions{Suffix: "-kept"})
+		if errors.Is(err, nuvlaops.ErrExists) {
+			return nil // killed when the copy was whole
+		}
+		return err
 	case "deploy":
 		return swarm.Deploy(ctx, s.Stack, stack.DeployOptions{Files: []string{s.File}, CreateNetworks: true})
 	case "start":
@@ -64,6 +72,7 @@ type killer struct {
 	socket string
 	mu     sync.Mutex
 	after  bool
+	spare  int // changes that are let through before
 	victim int // process group
 	kills  int
 }
@@ -94,6 +103,11 @@ func (k *killer) serve(forward http.Handler, w http.ResponseWriter, r *http.Requ
 	if k.victim == 0 {
 		return // killed a moment ago
 	}
+	if k.spare > 0 {
+		k.spare--
+		forward.ServeHTTP(w, r)
+		return
+	}
 	if k.after {
 		forward.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
 	}
@@ -102,37 +116,54 @@ func (k *killer) serve(forward http.Handler, w http.ResponseWriter, r *http.Requ
 	k.kills++
 }
 
-// until runs a step again and again, killed each time, until one run has nothing left to change and ends well.
+// until runs a step again and again, killed each time at its first change, until one run has nothing left to change and
+// ends well.
 func (k *killer) until(s step) {
 	k.t.Helper()
-	text, err := json.Marshal(s)
-	must(k.t, err)
 	for run := range 60 {
-		var out bytes.Buffer
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), stepEnv+"="+string(text), "DOCKER_HOST=unix://"+k.socket)
-		cmd.Stdout, cmd.Stderr = &out, &out
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		k.mu.Lock()
-		err := cmd.Start()
-		if err == nil {
-			k.victim, k.after = cmd.Process.Pid, run%2 == 1
-		}
-		k.mu.Unlock()
-		must(k.t, err)
-		err = cmd.Wait()
-		k.mu.Lock()
-		killed := k.victim == 0
-		k.victim = 0
-		k.mu.Unlock()
-		if err == nil {
+		if k.run(s, run%2 == 1, 0) {
 			return
-		}
-		if !killed {
-			k.t.Fatalf("step %s, run %d: %v\n%s", s.Name, run+1, err, out.String())
 		}
 	}
 	k.t.Fatalf("step %s does not end", s.Name)
+}
+
+// deeper runs a step that begins anew each time, killed at each of its changes in turn, until one run ends well.
+func (k *killer) deeper(s step) {
+	k.t.Helper()
+	for run := range 60 {
+		if k.run(s, run%2 == 1, run/2) {
+			return
+		}
+	}
+	k.t.Fatalf("step %s does not end", s.Name)
+}
+
+// run runs a step that is killed at a change, after some that are let through. It says whether the step ended well.
+func (k *killer) run(s step, after bool, spare int) (ended bool) {
+	k.t.Helper()
+	text, err := json.Marshal(s)
+	must(k.t, err)
+	var out bytes.Buffer
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), stepEnv+"="+string(text), "DOCKER_HOST=unix://"+k.socket)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	k.mu.Lock()
+	err = cmd.Start()
+	if err == nil {
+		k.victim, k.after, k.spare = cmd.Process.Pid, after, spare
+	}
+	k.mu.Unlock()
+	must(k.t, err)
+	err = cmd.Wait()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil && k.victim != 0 {
+		k.t.Fatalf("step %s: %v\n%s", s.Name, err, out.String())
+	}
+	k.victim = 0
+	return err == nil
 }
 
 func TestKilledAtEveryChangeTheSameCallsStillEndRight(t *testing.T) {
@@ -166,6 +197,14 @@ func TestKilledAtEveryChangeTheSameCallsStillEndRight(t *testing.T) {
 	k.kills = 0
 	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 	must(t, err)
+	b.atEnd(func(ctx context.Context) {
+		_, _ = b.api.VolumeRemove(ctx, b.stack+"_data-kept", client.VolumeRemoveOptions{})
+	})
+	k.deeper(step{Name: "keep", Plan: plan})
+	if n := b.marks(b.stack + "_data-kept"); n != 1 || k.kills < 9 {
+		t.Errorf("%d starts in the copy of the volume after %d kills, want 1 after 9 at least", n, k.kills)
+	}
+	k.kills = 0
 	k.until(step{Name: "wipe", Stack: b.stack, Plan: plan})
 	k.until(step{Name: "start", Stack: b.stack})
 	if k.kills < 6 {

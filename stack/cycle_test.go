@@ -103,6 +103,9 @@ secrets:
 	after := b.look()
 	for i, want := range before.Services {
 		got := after.Services[i]
+		if want.Health != stack.Healthy || got.Health != stack.Healthy {
+			t.Errorf("service %s is %s before, %s after", want.Name, want.Health, got.Health)
+		}
 		want.Tasks, got.Tasks = nil, nil
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("service %s (-before +after):\n%s", want.Name, diff)

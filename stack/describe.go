@@ -1,11 +1,6 @@
 package stack
 
-import (
-	"fmt"
-	"strings"
-	"text/tabwriter"
-	"time"
-)
+import "time"
 
 // Stack is what Look sees.
 type Stack struct {
@@ -25,14 +20,19 @@ type Service struct {
 	// Replicas are wanted now; Running of them run (and are healthy, where the image has a healthcheck).
 	Replicas int `json:"replicas"`
 	Running  int `json:"running"`
+	// Health, and the last error of its tasks unless it is healthy.
+	Health Health `json:"health"`
+	Error  string `json:"error,omitempty"`
 	// Stopped by Stop, which remembered that there shall be Remembered replicas (0 for a global service).
-	Stopped     bool     `json:"stopped,omitempty"`
-	Remembered  int      `json:"remembered,omitempty"`
-	Tasks       []Task   `json:"tasks,omitempty"`
-	Mounts      []Mount  `json:"mounts,omitempty"`
-	Networks    []string `json:"networks,omitempty"`
-	Secrets     []string `json:"secrets,omitempty"`
-	Configs     []string `json:"configs,omitempty"`
+	Stopped    bool     `json:"stopped,omitempty"`
+	Remembered int      `json:"remembered,omitempty"`
+	Tasks      []Task   `json:"tasks,omitempty"`
+	Mounts     []Mount  `json:"mounts,omitempty"`
+	Networks   []string `json:"networks,omitempty"`
+	Secrets    []string `json:"secrets,omitempty"`
+	Configs    []string `json:"configs,omitempty"`
+	// Needs are services that must not end before it, as its label org.nuvla.ops.needs says ("es, zk").
+	Needs       []string `json:"needs,omitempty"`
 	Constraints []string `json:"constraints,omitempty"`
 }
 
@@ -83,62 +83,4 @@ func (s *Stack) Service(name string) *Service {
 		}
 	}
 	return nil
-}
-
-// String is a table for people.
-func (s *Stack) String() string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "SERVICE\tREPLICAS\tIMAGE\tSTATE")
-	for _, v := range s.Services {
-		fmt.Fprintf(w, "%s\t%d/%d\t%s\t%s\n", v.Name, v.Running, v.Replicas, v.Image, v.state())
-	}
-	if len(s.Volumes) > 0 {
-		fmt.Fprintln(w, "\nVOLUME\tNODE\tSIZE\tUSED BY")
-		for _, v := range s.Volumes {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", v.Name, v.Node, size(v.Bytes), strings.Join(v.Services, " "))
-		}
-	}
-	_ = w.Flush() // into memory
-	return b.String()
-}
-
-func (s *Service) state() string {
-	switch {
-	case s.Stopped:
-		return "stopped, remembers " + s.remembered()
-	case s.Running >= s.Replicas && s.Replicas > 0:
-		return "running"
-	}
-	for i := len(s.Tasks) - 1; i >= 0; i-- {
-		if s.Tasks[i].Error != "" {
-			return s.Tasks[i].State + ": " + s.Tasks[i].Error
-		}
-	}
-	if s.Replicas == 0 {
-		return "none wanted"
-	}
-	return "starting"
-}
-
-func (s *Service) remembered() string {
-	if s.Global {
-		return "one on each node"
-	}
-	return fmt.Sprintf("%d replicas", s.Remembered)
-}
-
-func size(n int64) string {
-	if n < 0 {
-		return "-"
-	}
-	units := []string{"B", "kB", "MB", "GB", "TB"}
-	f, i := float64(n), 0
-	for f >= 1000 && i < len(units)-1 {
-		f, i = f/1000, i+1
-	}
-	if i == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", f, units[i])
 }

@@ -9,7 +9,7 @@
 //   - Wipe is a plan and its application. It takes local volumes that carry the stack's label and that nothing uses, and
 //     refuses when anything differs from the plan. The caller's guard is asked last, right before the first removal. Each
 //     node's volumes go through the node's own engine ([Options].Engines); a node that may hold some and cannot be looked
-//     at stands in the way. [Swarm.KeepVolumes] archives them first.
+//     at stands in the way. [Swarm.KeepVolumes] archives or copies them first.
 //   - Deploy leaves alone what is there. It checks networks, secrets and configs of the compose file first, waits for the
 //     last containers of removed services (or the new ones come up with old data), and gives what is missing to the docker
 //     program.

@@ -1,6 +1,9 @@
 package stack
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Watch is a wait that follows no engine: the tests poke it.
 type Watch struct{ *watch }
@@ -13,4 +16,9 @@ func (w Watch) Event() { w.poke() }
 
 func (w Watch) Until(ctx context.Context, look func(context.Context) (bool, string, error)) error {
 	return w.until(ctx, look)
+}
+
+func Assess(s Service, now time.Time) Service {
+	s.assess(now)
+	return s
 }

@@ -2,12 +2,19 @@ package stack_test
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/moby/client"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/stack"
@@ -21,11 +28,27 @@ func TestDataIsKeptAsideBeforeItIsWiped(t *testing.T) {
 	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
 	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 	must(t, err)
-	must(t, b.KeepVolumes(t.Context(), plan, b.image, b.dir))
-	mustBe(t, b.KeepVolumes(t.Context(), plan, b.image, b.dir), nuvlaops.ErrExists, "move it away")
+	volume := b.stack + "_data"
+	archive := stack.KeepOptions{Dir: b.dir}
+	copied := stack.KeepOptions{Suffix: "-kept", Image: b.image}
+	b.atEnd(func(ctx context.Context) {
+		_, _ = b.api.VolumeRemove(ctx, volume+"-kept", client.VolumeRemoveOptions{})
+	})
+	for _, nonsense := range []stack.KeepOptions{{}, {Dir: b.dir, Suffix: "-kept"}, {Suffix: "/../x"}} {
+		mustBe(t, b.KeepVolumes(t.Context(), plan, nonsense), nuvlaops.ErrInvalid)
+	}
+	mustBe(t, b.KeepVolumes(t.Context(), plan, stack.KeepOptions{Suffix: "-kept", Image: "nuvlaops-test/no-such-image:1"}), nuvlaops.ErrNotFound)
+	must(t, b.KeepVolumes(t.Context(), plan, archive))
+	mustBe(t, b.KeepVolumes(t.Context(), plan, archive), nuvlaops.ErrExists, "move it away")
+	must(t, b.KeepVolumes(t.Context(), plan, copied))
+	mustBe(t, b.KeepVolumes(t.Context(), plan, copied), nuvlaops.ErrExists, volume+"-kept")
+	before := b.contents(volume)
 	must(t, b.Wipe(t.Context(), plan, stack.Unguarded)) // nothing holds the volume
 
-	files, err := filepath.Glob(filepath.Join(b.dir, b.stack+"_data@*.tar*"))
+	if diff := cmp.Diff(before, b.contents(volume+"-kept")); diff != "" || len(before) != 1 {
+		t.Errorf("the copy (-original +copy):\n%s", diff)
+	}
+	files, err := filepath.Glob(filepath.Join(b.dir, volume+"@*.tar*"))
 	must(t, err)
 	if len(files) != 1 {
 		t.Fatalf("archives: %v, want one", files)
@@ -40,10 +63,30 @@ func TestDataIsKeptAsideBeforeItIsWiped(t *testing.T) {
 		t.Errorf("%d marks in the archive, want the one that was in the volume", marks)
 	}
 	must(t, os.Remove(files[0]))
-	mustBe(t, b.KeepVolumes(t.Context(), plan, b.image, b.dir), nuvlaops.ErrNotFound, "gone")
+	mustBe(t, b.KeepVolumes(t.Context(), plan, archive), nuvlaops.ErrNotFound, "gone")
 	if s := b.look(); len(s.Volumes) > 0 {
-		t.Errorf("keeping a volume that is gone made it anew: %v", s.Volumes)
+		t.Errorf("keeping a volume that is gone made it anew, or its copy is the stack's: %v", s.Volumes)
 	}
+}
+
+// contents are the files of a volume, with their modes and owners.
+func (b *bench) contents(volume string) map[string]string {
+	b.t.Helper()
+	v, err := b.api.VolumeInspect(b.t.Context(), volume, client.VolumeInspectOptions{})
+	must(b.t, err)
+	out := map[string]string{}
+	must(b.t, filepath.WalkDir(v.Volume.Mountpoint, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == v.Volume.Mountpoint {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		out[d.Name()] = fmt.Sprint(info.Mode(), info.Size(), info.ModTime().Unix(), info.Sys().(*syscall.Stat_t).Uid)
+		return nil
+	}))
+	return out
 }
 
 func entries(t *testing.T, path string) (names []string) {

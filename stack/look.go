@@ -38,15 +38,16 @@ func (s *Swarm) look(ctx context.Context, stack string) (*Stack, error) {
 	}
 	out := &Stack{Name: stack}
 	for name, v := range w.services {
-		out.Services = append(out.Services, describe(name, v, w.tasks[name], f, networks))
+		out.Services = append(out.Services, s.describe(name, v, w.tasks[name], f, networks))
 	}
 	slices.SortFunc(out.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
 	out.Volumes, err = s.volumes(ctx, w)
 	return out, err
 }
 
-func describe(name string, v swarm.Service, tasks []swarm.Task, f *fleet, networks map[string]string) Service {
-	out := Service{Name: name, ID: v.ID, Global: v.Spec.Mode.Global != nil, Mounts: mounts(v)}
+func (s *Swarm) describe(name string, v swarm.Service, tasks []swarm.Task, f *fleet, networks map[string]string) Service {
+	out := Service{Name: name, ID: v.ID, Global: v.Spec.Mode.Global != nil, Mounts: mounts(v),
+		Needs: needed(v.Spec.Labels[labelNeeds])}
 	out.Stopped, out.Remembered = stopped(v.Spec)
 	if spec := v.Spec.TaskTemplate.ContainerSpec; spec != nil {
 		out.Image = spec.Image
@@ -73,6 +74,7 @@ func describe(name string, v swarm.Service, tasks []swarm.Task, f *fleet, networ
 			Error: t.Status.Err, Container: containerOf(t)})
 	}
 	slices.SortFunc(out.Tasks, func(a, b Task) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID)) })
+	out.assess(s.now())
 	return out
 }
 

@@ -141,10 +141,11 @@ func write(w io.Writer, b []byte) error {
 	return err
 }
 
-// file writes a compose file; %OWNER% marks where the labels of the test go.
+// file writes a compose file; %OWNER% stands for the labels of the test, %OWNED% for them among others.
 func (b *bench) file(text string) string {
 	b.t.Helper()
-	text = strings.NewReplacer("%STACK%", b.stack, "%IMAGE%", b.image, "%OWNER%", fmt.Sprintf("{%s: %q}", testenv.Label, testenv.OwnerLabelValue())).Replace(text)
+	owned := fmt.Sprintf("%s: %q", testenv.Label, testenv.OwnerLabelValue())
+	text = strings.NewReplacer("%STACK%", b.stack, "%IMAGE%", b.image, "%OWNER%", "{"+owned+"}", "%OWNED%", owned).Replace(text)
 	path := filepath.Join(b.dir, "compose-"+random()+".yml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		b.t.Fatal(err)

@@ -18,7 +18,7 @@ func (o StartOptions) withDefaults() StartOptions {
 		o.ProbeTimeout = 5 * time.Second
 	}
 	if o.Stable == 0 {
-		o.Stable = time.Second
+		o.Stable = defaultStable
 	}
 	if o.Failures == 0 {
 		o.Failures = 3
@@ -62,17 +62,14 @@ func (s *Swarm) start(ctx context.Context, stack string, opts StartOptions) erro
 	return nil
 }
 
-// startGroups are the groups asked for, or all services. All must be there before any is started.
+// startGroups are the groups asked for, or all services, those last that need others. All must be there before any is started.
 func (w *world) startGroups(opts StartOptions) ([][]string, error) {
 	groups := opts.Groups
 	if len(groups) == 0 {
-		var all []string
-		for _, name := range w.names() {
-			if _, there := w.services[name]; there {
-				all = append(all, name)
-			}
+		var err error
+		if groups, err = w.derived(); err != nil {
+			return nil, err
 		}
-		groups = [][]string{all}
 	}
 	var missing []string
 	for _, name := range slices.Concat(groups...) {

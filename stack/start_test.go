@@ -3,6 +3,7 @@ package stack_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +49,11 @@ func TestStartEndsEarlyWhenTasksKeepFailing(t *testing.T) {
 		"starting | cannot open the database: no such luck", "docker service ps")
 	mustBe(t, start("once"), nuvlaops.ErrVerification, "1 tasks failed", "cannot open the database")
 	mustBe(t, start("noimage"), nuvlaops.ErrVerification, "No such image")
+	for name, want := range map[string]stack.Health{"once": stack.Failing, "nowhere": stack.Stopped} {
+		if v := b.look().Service(name); v.Health != want || want == stack.Failing && !strings.Contains(v.Error, "non-zero exit (3)") {
+			t.Errorf("%s is %s (%s), want %s", name, v.Health, v.Error, want)
+		}
+	}
 	short, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	err := b.Start(short, b.stack, stack.StartOptions{Groups: [][]string{{"nowhere"}}})

@@ -32,9 +32,9 @@ func (s *Swarm) stop(ctx context.Context, stack string, opts StopOptions) error 
 	if err != nil {
 		return err
 	}
-	groups := opts.Groups
-	if len(groups) == 0 {
-		groups = [][]string{w.names()}
+	groups, err := w.stopGroups(opts.Groups)
+	if err != nil {
+		return err
 	}
 	events := s.watch(ctx, f, stack)
 	defer events.close()

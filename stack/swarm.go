@@ -17,11 +17,13 @@ import (
 const (
 	labelStack     = "com.docker.stack.namespace"
 	labelReplicas  = "org.nuvla.ops.replicas" // on a stopped service: the replicas to come back to, or "global"
+	labelNeeds     = "org.nuvla.ops.needs"    // set by people: services that it needs, divided by commas
 	labelService   = "com.docker.swarm.service.name"
 	labelServiceID = "com.docker.swarm.service.id"
 	labelTask      = "com.docker.swarm.task.id"
-	labelProbe     = "org.nuvla.ops.probe" // on the container of a probe
-	labelKeep      = "org.nuvla.ops.keep"  // on the container that a volume is read through
+	labelProbe     = "org.nuvla.ops.probe"     // on the container of a probe
+	labelKeep      = "org.nuvla.ops.keep"      // the volume, on the container that it is read through and on its copy
+	labelPart      = "org.nuvla.ops.keep.part" // a copy of a volume, on the container that says that it is not whole
 
 	// nowhere is the constraint of a stopped global service: node identifiers have no dashes.
 	nowhere = "node.id==nuvlaops-stopped"

@@ -107,8 +107,10 @@ func (w *world) names() []string {
 }
 
 // ended says whether a task's container runs no more and never will again.
-func ended(t swarm.Task) bool {
-	switch t.Status.State {
+func ended(t swarm.Task) bool { return endState(t.Status.State) }
+
+func endState(s swarm.TaskState) bool {
+	switch s {
 	case swarm.TaskStateComplete, swarm.TaskStateShutdown, swarm.TaskStateFailed, swarm.TaskStateRejected,
 		swarm.TaskStateRemove, swarm.TaskStateOrphaned:
 		return true

@@ -23,6 +23,9 @@ type config struct {
 	volumes        []string
 	files          []string
 	probes         map[string]func(context.Context) error
+	inside         map[string][]string // commands of probes that run on the network
+	network, image string              // for them
+	keep           stack.KeepOptions
 	yes            string
 	createNetworks bool
 	registryAuth   bool
@@ -34,7 +37,8 @@ type config struct {
 const commands = "ps, stop, volumes, wipe, deploy, start or wait"
 
 func parse(args []string, stderr io.Writer) (config, error) {
-	c := config{engines: map[string]string{}, probes: map[string]func(context.Context) error{}}
+	c := config{engines: map[string]string{}, probes: map[string]func(context.Context) error{},
+		inside: map[string][]string{}}
 	fs := flag.NewFlagSet("stack COMMAND STACK", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&c.host, "host", "", "`address` of a manager's engine (default as the docker program)")
@@ -57,10 +61,23 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	if err := cli.Parse(fs, args[2:]); err != nil {
 		return c, err
 	}
-	if c.command == "deploy" && len(c.files) == 0 {
-		return c, cli.Usagef("deploy needs -file")
+	return c, c.check()
+}
+
+// check is for what single flags cannot see.
+func (c *config) check() error {
+	kept := c.keep.Dir != "" || c.keep.Suffix != ""
+	switch {
+	case c.command == "deploy" && len(c.files) == 0:
+		return cli.Usagef("deploy needs -file")
+	case c.keep.Dir != "" && c.keep.Suffix != "":
+		return cli.Usagef("-keep archives and -keep-as copies: give one of them")
+	case c.keep.Image != "" && !kept:
+		return cli.Usagef("-keep-image needs -keep or -keep-as")
+	case len(c.inside) > 0 && (c.network == "" || c.image == ""):
+		return cli.Usagef("-inside needs -network and -image, to run the probe's container with")
 	}
-	return c, nil
+	return nil
 }
 
 // flags are those of the command.
@@ -70,7 +87,7 @@ func (c *config) flags(fs *flag.FlagSet) error {
 		fs.BoolVar(&c.json, "json", false, "print one JSON object")
 		fs.BoolVar(&c.sizes, "sizes", false, "read the sizes of volumes, which takes the engine a while")
 	case "stop":
-		fs.Func("groups", "`services` to stop, divided by commas, in groups divided by semicolons (default all at once)", c.setGroups)
+		fs.Func("groups", "`services` to stop, divided by commas, in groups divided by semicolons (default all, what needs others first)", c.setGroups)
 		fs.DurationVar(&c.limit, "limit", 0, "longest `duration` for one group (default no limit)")
 	case "volumes", "wipe":
 		fs.Func("services", "`services` whose volumes are meant, divided by commas (default all)", list(&c.services))
@@ -79,14 +96,21 @@ func (c *config) flags(fs *flag.FlagSet) error {
 		fs.BoolVar(&c.sizes, "sizes", true, "read the sizes of volumes")
 		if c.command == "wipe" {
 			fs.StringVar(&c.yes, "yes", "", "`name` of the stack, instead of typing it")
+			fs.StringVar(&c.keep.Dir, "keep", "", "`folder` to archive the volumes in first, as VOLUME@NODE.tar")
+			fs.StringVar(&c.keep.Suffix, "keep-as", "", "`suffix` of the names of new volumes to copy the volumes to first")
+			fs.StringVar(&c.keep.Image, "keep-image", "", "`image` to read the volumes through (default that of their service)")
 		}
 	case "deploy":
 		fs.Func("file", "compose `file`; may be repeated", func(s string) error { c.files = append(c.files, s); return nil })
 		fs.BoolVar(&c.createNetworks, "create-networks", false, "make external networks that are missing, attachable")
 		fs.BoolVar(&c.registryAuth, "with-registry-auth", false, "hand the login of the docker program to the nodes")
 	case "start", "wait":
-		fs.Func("groups", "`services`, divided by commas, in groups divided by semicolons (default all at once)", c.setGroups)
+		fs.Func("groups", "`services`, divided by commas, in groups divided by semicolons (default all, what needs others last)", c.setGroups)
 		fs.Func("probe", "`SERVICE=URL` that must answer: http://... or zk://HOST:PORT; may be repeated", pair(c.setProbe))
+		fs.Func("inside", "`SERVICE=COMMAND` that must exit with 0, in a short container of -image on -network; may be repeated",
+			pair(func(service, command string) error { c.inside[service] = strings.Fields(command); return nil }))
+		fs.StringVar(&c.network, "network", "", "attachable `network` for -inside")
+		fs.StringVar(&c.image, "image", "", "`image` for -inside, which is on the engine")
 		fs.DurationVar(&c.stable, "stable", time.Second, "how `long` the same tasks must have been running")
 		fs.DurationVar(&c.limit, "limit", 0, "longest `duration` for one group (default no limit)")
 	default:

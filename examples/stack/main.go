@@ -4,13 +4,16 @@
 //	stack ps      STACK [-json] [-sizes]
 //	stack stop    STACK [-groups job-executor,ui;api] [-limit 1m]
 //	stack volumes STACK [-services es,zk] [-json]
-//	stack wipe    STACK [-services es,zk] [-yes STACK]
+//	stack wipe    STACK [-services es,zk] [-yes STACK] [-keep FOLDER] [-keep-as -old]
 //	stack deploy  STACK -file db.yml [-create-networks]
 //	stack start   STACK [-groups es,zk] [-probe es=http://localhost:9200/_cluster/health] [-probe zk=zk://localhost:2181]
+//	stack start   STACK -inside "es=curl -fsS http://es:9200/_cluster/health" -network nuvla-backend -image curlimages/curl
 //	stack wait    STACK (as start, but nothing is started)
 //
-// wipe removes volumes only when the stack's name is typed, or given with -yes. Groups are divided by semicolons: one is
-// stopped or started when the one before is gone or healthy.
+// wipe removes volumes only when the stack's name is typed, or given with -yes; then it archives (-keep) or copies
+// (-keep-as) them first, when asked to. Groups are divided by semicolons: one is stopped or started when the one before is
+// gone or healthy. Without groups the order is that of the services' labels org.nuvla.ops.needs ("es, zk"). A probe runs
+// here (-probe), or in a short container on a network where the services' names resolve (-inside).
 //
 // Run it where the docker program reaches a manager. The volumes of another node are seen and removed with
 // -engine NODE=ADDRESS.
@@ -83,6 +86,15 @@ type program struct {
 	stdout     io.Writer
 }
 
+// keeper and prober are what a controller may be able to do besides its contract, as that of Docker Swarm is.
+type keeper interface {
+	KeepVolumes(ctx context.Context, plan *stack.WipePlan, opts stack.KeepOptions) error
+}
+
+type prober interface {
+	ProbeFrom(network, image string, command ...string) func(context.Context) error
+}
+
 func (p *program) ps(ctx context.Context) error {
 	s, err := p.controller.Look(ctx, p.name)
 	if err != nil {
@@ -118,7 +130,24 @@ func (p *program) wipe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.controller.Wipe(ctx, plan, p.confirm)
+	return p.controller.Wipe(ctx, plan, func(ctx context.Context) error {
+		if err := p.confirm(ctx); err != nil || p.config.keep.Dir == "" && p.config.keep.Suffix == "" {
+			return err
+		}
+		return p.keep(ctx, plan)
+	})
+}
+
+func (p *program) keep(ctx context.Context, plan *stack.WipePlan) error {
+	keeper, can := p.controller.(keeper)
+	if !can {
+		return fmt.Errorf("keep volumes: %w", errors.ErrUnsupported)
+	}
+	if err := keeper.KeepVolumes(ctx, plan, p.config.keep); err != nil {
+		return err
+	}
+	p.screen.Printf("kept: %d volumes", len(plan.Volumes))
+	return nil
 }
 
 func (p *program) confirm(ctx context.Context) error {
@@ -142,6 +171,13 @@ func (p *program) deploy(ctx context.Context) error {
 }
 
 func (p *program) start(ctx context.Context) error {
+	for service, command := range p.inside {
+		from, can := p.controller.(prober)
+		if !can {
+			return fmt.Errorf("probe from a container: %w", errors.ErrUnsupported)
+		}
+		p.probes[service] = from.ProbeFrom(p.network, p.image, command...)
+	}
 	return p.controller.Start(ctx, p.name, stack.StartOptions{Groups: p.groups, Probes: p.probes, Stable: p.stable, Limit: p.limit,
 		Progress: p.screen.Progress, Healthy: func(group []string) { p.screen.Printf("healthy: %s", strings.Join(group, ", ")) }})
 }

@@ -3,9 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/stack"
@@ -13,7 +17,7 @@ import (
 )
 
 // call runs the program's command on an orchestrator in memory.
-func call(t *testing.T, f *stacktest.Fake, typed string, args ...string) (out string, code int) {
+func call(t *testing.T, f stack.StackController, typed string, args ...string) (out string, code int) {
 	t.Helper()
 	cfg, err := parse(args, io.Discard)
 	if err != nil {
@@ -83,6 +87,9 @@ func TestCommandsAndTheirExitCodes(t *testing.T) {
 		{"no stack", "ps", cli.ExitUsage, "name the stack"},
 		{"no file", "deploy db", cli.ExitUsage, "-file"},
 		{"a probe of an unknown kind", "start db -probe es=ftp://x", cli.ExitUsage, "neither"},
+		{"two ways to keep", "wipe db -keep /tmp -keep-as -old", cli.ExitUsage, "one of them"},
+		{"an image and nothing to keep", "wipe db -keep-image x", cli.ExitUsage, "-keep-as"},
+		{"a probe inside of nowhere", "start db -inside es=true", cli.ExitUsage, "-network"},
 		{"a group without a name", "stop db -groups es;", cli.ExitUsage, "empty name"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -104,5 +111,67 @@ func TestWaitForAStoppedServiceIsRefused(t *testing.T) {
 	}
 	if out, code := call(t, f, "", "wait", "db", "-groups", "zk"); code != 0 {
 		t.Errorf("wait for the other one: %s", out)
+	}
+}
+
+// able is an orchestrator that can also keep volumes and probe from a container.
+type able struct {
+	*stacktest.Fake
+	did []string
+}
+
+func (a *able) KeepVolumes(_ context.Context, plan *stack.WipePlan, opts stack.KeepOptions) error {
+	a.did = append(a.did, fmt.Sprintf("keep %s in %q or as %q through %q", plan.Volumes[0].Name, opts.Dir, opts.Suffix, opts.Image))
+	if opts.Dir == "/full" {
+		return errors.New("no space left")
+	}
+	return nil
+}
+
+func (a *able) ProbeFrom(network, image string, command ...string) func(context.Context) error {
+	return func(context.Context) error {
+		a.did = append(a.did, fmt.Sprintf("probe on %s with %s: %q", network, image, command))
+		return nil
+	}
+}
+
+func TestWipeKeepsTheDataFirstWhenAsked(t *testing.T) {
+	for _, c := range []struct {
+		name, typed string
+		args        []string
+		code, left  int
+		did         []string
+	}{
+		{"archived", "db\n", []string{"-keep", "/backup"}, 0, 0, []string{`keep db_esdata in "/backup" or as "" through ""`}},
+		{"copied", "db\n", []string{"-keep-as", "-old", "-keep-image", "x"}, 0, 0, []string{`keep db_esdata in "" or as "-old" through "x"`}},
+		{"not before the name is typed", "no\n", []string{"-keep", "/backup"}, cli.ExitRefused, 1, nil},
+		{"what cannot be kept is not removed", "db\n", []string{"-keep", "/full"}, cli.ExitRefused, 1, []string{`keep db_esdata in "/full" or as "" through ""`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := &able{Fake: deployed(t)}
+			if out, code := call(t, a, "", "stop", "db"); code != 0 {
+				t.Fatal(out)
+			}
+			if out, code := call(t, a, c.typed, append([]string{"wipe", "db"}, c.args...)...); code != c.code {
+				t.Errorf("exit code %d, want %d: %s", code, c.code, out)
+			}
+			if diff := cmp.Diff(c.did, a.did); diff != "" {
+				t.Errorf("kept (-want +got):\n%s", diff)
+			}
+			if s, err := a.Look(t.Context(), "db"); err != nil || len(s.Volumes) != c.left {
+				t.Errorf("%d volumes left, want %d (%v)", len(s.Volumes), c.left, err)
+			}
+		})
+	}
+}
+
+func TestProbesRunInsideWhenAsked(t *testing.T) {
+	a := &able{Fake: deployed(t)}
+	out, code := call(t, a, "", "start", "db", "-inside", "es=curl -fs http://es:9200", "-network", "nuvla-backend", "-image", "curl")
+	if code != 0 {
+		t.Fatal(out)
+	}
+	if diff := cmp.Diff([]string{`probe on nuvla-backend with curl: ["curl" "-fs" "http://es:9200"]`}, a.did); diff != "" {
+		t.Errorf("probes (-want +got):\n%s", diff)
 	}
 }

@@ -17,7 +17,7 @@ type World struct {
 	Controller stack.StackController
 	// Stack is a name that is free, and so is it with "2" behind.
 	Stack string
-	// Deploy makes two services: db, of one replica with a volume STACK_data, and app, of two replicas.
+	// Deploy makes two services: db, of one replica with a volume STACK_data, and app, of two replicas, which needs db.
 	Deploy stack.DeployOptions
 	// Starts says how often tasks have started on a volume since it was made.
 	Starts func(t *testing.T, volume string) int
@@ -42,6 +42,7 @@ func Conformance(t *testing.T, open func(t *testing.T) World) {
 		{"an old plan does not remove new data", c.refusesOldPlan},
 		{"what is asked wrongly changes nothing", c.refusesNonsense},
 		{"a context that has ended ends each call", c.cancels},
+		{"without groups nothing outlives what it needs", c.ordersByNeed},
 		{"a stack with a similar name is untouched", c.sparesNeighbour},
 	} {
 		if !t.Run(step.name, step.run) {
@@ -284,6 +285,20 @@ func (c *conformance) endsWait(t *testing.T) {
 	must(t, c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{Stable: 100 * time.Millisecond}))
 	if v := c.look(t, c.Stack).Service("app"); v.Running != 2 {
 		t.Errorf("started again after a start that was interrupted: %d of 2 run", v.Running)
+	}
+}
+
+// ordersByNeed: app needs db, so that it goes first and comes last.
+func (c *conformance) ordersByNeed(t *testing.T) {
+	var order []string
+	note := func(group []string) { order = append(order, group...) }
+	must(t, c.Controller.Stop(t.Context(), c.Stack, stack.StopOptions{Gone: note}))
+	must(t, c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{Stable: 100 * time.Millisecond, Healthy: note}))
+	if !slices.Equal(order, []string{"app", "db", "db", "app"}) {
+		t.Errorf("gone and healthy in the order %v, want app, db, db, app", order)
+	}
+	if v := c.look(t, c.Stack).Service("app"); !slices.Equal(v.Needs, []string{"db"}) || v.Replicas != 2 {
+		t.Errorf("app after that: %+v, want two replicas that need db", v)
 	}
 }
 

@@ -21,6 +21,8 @@ type Service struct {
 	Replicas int
 	// Volumes are names without the stack's prefix.
 	Volumes []string
+	// Needs are services that must not end before it.
+	Needs []string
 }
 
 // Fake is a StackController in memory: containers start and end at once. Make it with NewFake.
@@ -86,10 +88,18 @@ func (f *Fake) Look(ctx context.Context, name string) (*stack.Stack, error) {
 	if err := check(ctx, name, nil); err != nil {
 		return nil, nuvlaops.Wrap("stack.Look", name, err)
 	}
+	return f.describe(name), nil
+}
+
+func (f *Fake) describe(name string) *stack.Stack {
 	out := &stack.Stack{Name: name, Volumes: f.describeVolumes(name)}
 	for _, key := range slices.Sorted(maps.Keys(f.stacks[name])) {
 		v := f.stacks[name][key]
-		s := stack.Service{Name: key, ID: name + "/" + key, Image: key, Replicas: v.now, Stopped: v.remembered > 0, Remembered: v.remembered}
+		s := stack.Service{Name: key, ID: name + "/" + key, Image: key, Replicas: v.now, Stopped: v.remembered > 0, Remembered: v.remembered,
+			Needs: v.Needs, Health: stack.Healthy}
+		if v.now == 0 {
+			s.Health = stack.Stopped
+		}
 		for i, id := range v.tasks {
 			s.Tasks = append(s.Tasks, stack.Task{ID: id, Slot: i + 1, Node: "fake", State: "running", Wanted: "running", Since: f.clock, Container: id})
 			s.Running++
@@ -99,7 +109,7 @@ func (f *Fake) Look(ctx context.Context, name string) (*stack.Stack, error) {
 		}
 		out.Services = append(out.Services, s)
 	}
-	return out, nil
+	return out
 }
 
 func (f *Fake) describeVolumes(name string) []stack.Volume {
@@ -126,7 +136,15 @@ func (f *Fake) Stop(ctx context.Context, name string, opts stack.StopOptions) er
 	if err := check(ctx, name, opts.Groups); err != nil {
 		return nuvlaops.Wrap("stack.Stop", name, err)
 	}
-	for _, group := range f.groups(name, opts.Groups) {
+	groups := opts.Groups
+	if len(groups) == 0 {
+		var err error
+		if groups, err = f.derived(name); err != nil {
+			return nuvlaops.Wrap("stack.Stop", name, err)
+		}
+		slices.Reverse(groups)
+	}
+	for _, group := range groups {
 		if ctx.Err() != nil {
 			return nuvlaops.Wrap("stack.Stop", name, context.Cause(ctx))
 		}
@@ -144,13 +162,10 @@ func (f *Fake) Stop(ctx context.Context, name string, opts stack.StopOptions) er
 	return nil
 }
 
-func (f *Fake) groups(name string, groups [][]string) [][]string {
+func (f *Fake) derived(name string) ([][]string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(groups) > 0 {
-		return groups
-	}
-	return [][]string{slices.Sorted(maps.Keys(f.stacks[name]))}
+	return f.describe(name).Groups()
 }
 
 // PlanWipe plans.
@@ -280,7 +295,13 @@ func (f *Fake) start(ctx context.Context, name string, opts stack.StartOptions) 
 	if err := check(ctx, name, opts.Groups); err != nil {
 		return err
 	}
-	groups := f.groups(name, opts.Groups)
+	groups := opts.Groups
+	if len(groups) == 0 {
+		var err error
+		if groups, err = f.derived(name); err != nil {
+			return err
+		}
+	}
 	if missing := f.absent(name, groups); missing != "" {
 		return notThere(missing)
 	}

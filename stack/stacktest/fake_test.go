@@ -14,7 +14,7 @@ func TestFakeKeepsTheContract(t *testing.T) {
 	stacktest.Conformance(t, func(t *testing.T) stacktest.World {
 		f := stacktest.NewFake()
 		f.AddFile("db.yml", stacktest.Service{Name: "db", Replicas: 1, Volumes: []string{"data"}},
-			stacktest.Service{Name: "app", Replicas: 2})
+			stacktest.Service{Name: "app", Replicas: 2, Needs: []string{"db"}})
 		return stacktest.World{Controller: f, Stack: "db", Deploy: stack.DeployOptions{Files: []string{"db.yml"}},
 			Starts: func(_ *testing.T, volume string) int { return f.Starts(volume) }}
 	})
