@@ -1,0 +1,70 @@
+// Package filelock keeps other processes out while this one works: a lock on a file that ends with the process, whatever
+// ends it.
+package filelock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// Lock is one that is held.
+type Lock struct{ file *os.File }
+
+// Take takes the lock at once. The file is made when it is not there, and holds the number of the process. Error: ErrBusy,
+// naming the process, when another one holds it.
+func Take(path string) (*Lock, error) {
+	f, err := open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
+	}
+	if err := lock(f); err != nil {
+		holder, _ := os.ReadFile(path)
+		_ = f.Close()
+		if !errors.Is(err, errHeld) {
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		return nil, &nuvlaops.Error{Resource: path, Reason: "process " + strings.TrimSpace(string(holder)) + " holds the lock",
+			Hint: "wait for it, or end it", Err: nuvlaops.ErrBusy}
+	}
+	if err := f.Truncate(0); err == nil {
+		_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	}
+	return &Lock{f}, nil
+}
+
+// open opens also what another user made and only that one may write.
+func open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, os.ErrPermission) {
+		f, err = os.Open(path)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	}
+	return f, err
+}
+
+// Wait takes the lock as soon as nobody else holds it. When the context ends, its error is joined with an ErrBusy that
+// names the process.
+func Wait(ctx context.Context, path string) (*Lock, error) {
+	for {
+		l, err := Take(path)
+		if !errors.Is(err, nuvlaops.ErrBusy) {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(err, context.Cause(ctx))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// Close lets others in.
+func (l *Lock) Close() error { return l.file.Close() }
