@@ -14,9 +14,9 @@ import (
 // Policy says which snapshots are kept. A rule that counts keeps the newest good one of each of that many hours, days and
 // so on that have one, so that an outage expires nothing. Good is complete: PARTIAL and FAILED ones hold no place.
 //
-// Never removed, whatever the rules say: the newest complete one, the last MinComplete complete ones, pinned and running
-// ones, those of others (unless Others), incomplete ones that are newer than the newest complete one, and more than
-// MaxDelete in one run.
+// Never removed, whatever the rules say: the newest complete one, the last MinComplete complete ones, the newest one that a
+// drill has restored (see WithMarks), pinned and running ones, those of others (unless Others), incomplete ones that are
+// newer than the newest complete one, and more than MaxDelete in one run.
 type Policy struct {
 	// Last keeps the newest ones.
 	Last int `json:"last,omitempty"`
@@ -144,7 +144,7 @@ func sortedByStart(snapshots []Snapshot) []Snapshot {
 // protect gives the reasons that stand above all rules.
 func (p Policy) protect(all []Snapshot) [][]string {
 	keep := make([][]string, len(all))
-	complete, good := 0, false
+	complete, good, verified := 0, false, false
 	for i := len(all) - 1; i >= 0; i-- {
 		s := all[i]
 		add := func(reason string) { keep[i] = append(keep[i], reason) }
@@ -166,6 +166,10 @@ func (p Policy) protect(all []Snapshot) [][]string {
 				add(fmt.Sprintf("one of the last %d complete ones", p.MinComplete))
 			}
 			complete, good = complete+1, true
+			if s.Verified != nil && !verified {
+				add("the newest one that a drill has restored")
+				verified = true
+			}
 		case !good && !s.Running():
 			add("newer than the newest complete one")
 		}

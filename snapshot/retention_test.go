@@ -138,7 +138,7 @@ func promises(t *testing.T, p snapshot.Policy, all []snapshot.Snapshot, plan *sn
 	if len(plan.Decisions) != len(all) || len(removed) > max(p.MaxDelete, 1) && p.MaxDelete > 0 || len(removed) > 100 && p.MaxDelete == 0 {
 		t.Errorf("%d decisions on %d snapshots, %d removed", len(plan.Decisions), len(all), len(removed))
 	}
-	var newest *snapshot.Snapshot
+	var newest, verified *snapshot.Snapshot
 	before, after := 0, 0
 	for i, s := range all {
 		own := s.RunID != "" || p.Others
@@ -155,9 +155,18 @@ func promises(t *testing.T, p snapshot.Policy, all []snapshot.Snapshot, plan *sn
 		if !removed[s.Name] {
 			after++
 		}
-		if newest == nil || s.Start.After(newest.Start) || (s.Start.Equal(newest.Start) && s.Name > newest.Name) {
+		newer := func(than *snapshot.Snapshot) bool {
+			return than == nil || s.Start.After(than.Start) || (s.Start.Equal(than.Start) && s.Name > than.Name)
+		}
+		if newer(newest) {
 			newest = &all[i]
 		}
+		if s.Verified != nil && newer(verified) {
+			verified = &all[i]
+		}
+	}
+	if verified != nil && removed[verified.Name] {
+		t.Errorf("%s is removed, the newest one that a drill has restored", verified.Name)
 	}
 	least := p.MinComplete
 	if least == 0 {
@@ -201,6 +210,8 @@ func TestTwoYearsOfHourlySnapshotsBreakNoPromise(t *testing.T) {
 			s = in(s, snapshot.Failed)
 		case 2:
 			s.RunID = ""
+		case 3:
+			s.Verified = &snapshot.Verified{At: at} // by a drill, right away
 		}
 		if s.Complete() && s.Ours() {
 			months[s.Start.Format("2006-01")] = true
@@ -245,6 +256,9 @@ func FuzzPlan(f *testing.F) {
 			s.Pinned = r.IntN(10) == 0
 			if r.IntN(5) == 0 {
 				s.RunID = ""
+			}
+			if r.IntN(8) == 0 {
+				s.Verified = &snapshot.Verified{}
 			}
 			all = append(all, s)
 		}

@@ -40,8 +40,10 @@ type Snapshot struct {
 	Reason string `json:"reason,omitempty"`
 	// RunID of the run of this SDK that took it; empty when another tool did.
 	RunID string `json:"run_id,omitempty"`
-	// Pinned says that it was taken to be kept for good.
+	// Pinned says that it is kept for good: it was taken so, or marked so afterwards (WithMarks).
 	Pinned bool `json:"pinned,omitempty"`
+	// Verified is the drill that restored it; nil when there was none, or marks are not read (WithMarks).
+	Verified *Verified `json:"verified,omitempty"`
 	// Manifest of documents by index; nil when the snapshot has none.
 	Manifest *Manifest `json:"manifest,omitempty"`
 }

@@ -8,8 +8,12 @@ import (
 	"path/filepath"
 )
 
-// Write writes a file to a temporary name in the same folder, fsyncs and renames it. After an error nothing is left of it.
-func Write(path string, write func(io.Writer) error) (err error) {
+// Write writes a file that its owner alone may read, to a temporary name in the same folder, fsyncs and renames it. After
+// an error nothing is left of it.
+func Write(path string, write func(io.Writer) error) error { return WriteMode(path, 0o600, write) }
+
+// WriteMode is Write with the permissions of the file, whatever the umask says.
+func WriteMode(path string, mode os.FileMode, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
 	if err != nil {
 		return err
@@ -19,7 +23,10 @@ func Write(path string, write func(io.Writer) error) (err error) {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	err = write(f)
+	err = f.Chmod(mode)
+	if err == nil {
+		err = write(f)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
