@@ -65,7 +65,7 @@ func (a *application) run(ctx context.Context) error {
 	}
 	a.report = a.plan.report(a.started)
 	a.report.AlreadyThere = w.count(complete)
-	if w.count(complete) == len(w) {
+	if w.count(complete) == len(w) && (a.journal.Global || !a.plan.Request.GlobalState) {
 		return errors.Join(a.conclude(ctx, a.plan, w, a.report), a.putBack(ctx, true))
 	}
 	err = a.prepare(ctx)
@@ -124,7 +124,7 @@ func (a *application) takeUp(ctx context.Context) (world, error) {
 	if old != nil {
 		a.journal.Limit, a.journal.ILM = old.Limit, old.ILM // what a killed call has left to put back is now ours to put back
 		if old.Plan == a.plan.ID {
-			a.journal.Indices, a.journal.Started = old.Indices, old.Started
+			a.journal.Indices, a.journal.Started, a.journal.Global = old.Indices, old.Started, old.Global
 		}
 	}
 	return a.inspect(ctx, a.plan, a.journal)
@@ -156,10 +156,7 @@ func (a *application) prepare(ctx context.Context) error {
 			a.journal.Limit = &before
 		}
 	}
-	mode, err := a.conn.ILMMode(ctx)
-	if errors.Is(err, nuvlaops.ErrUnsupported) {
-		mode, err = es.ILMStopped, nil
-	}
+	mode, err := a.ilmMode(ctx)
 	if err != nil {
 		return err
 	}
@@ -167,7 +164,10 @@ func (a *application) prepare(ctx context.Context) error {
 	if err := a.writeJournal(ctx, a.journal, raised); err != nil {
 		return err
 	}
-	return a.stopILM(ctx, mode)
+	if err := a.stopILM(ctx, mode); err != nil {
+		return err
+	}
+	return a.restoreGlobalState(ctx)
 }
 
 func (a *application) limit() int64 {

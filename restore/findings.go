@@ -64,7 +64,7 @@ func (p *Plan) add(severity, code, resource, hint, format string, args ...any) {
 // find reads the cluster and adds what it finds, the worst first.
 func (r *Repo) find(ctx context.Context, p *Plan, cluster es.Cluster) error {
 	p.findInSnapshot(cluster)
-	checks := []func(context.Context, *Plan) error{r.findIndices, r.findNames, r.findCapacity, r.findRunning, r.findILM, r.findRepository, r.findJournal}
+	checks := []func(context.Context, *Plan) error{r.findIndices, r.findGlobalState, r.findNames, r.findCapacity, r.findRunning, r.findILM, r.findRepository, r.findJournal}
 	for _, check := range checks {
 		if err := check(ctx, p); err != nil {
 			return err
@@ -100,13 +100,6 @@ func (p *Plan) findInSnapshot(cluster es.Cluster) {
 	for _, stream := range p.DataStreams {
 		if !slices.ContainsFunc(p.Indices, func(i PlannedIndex) bool { return i.Stream == stream }) {
 			p.add(SeverityWarning, CodeUnknownBacking, stream, "", "none of the snapshot's indices is named as one of data stream %s", stream)
-		}
-	}
-	if p.Request.GlobalState {
-		if !s.GlobalState {
-			p.add(SeverityError, CodeNoGlobalState, name, "leave the global state out", "the snapshot holds no global state")
-		} else {
-			p.add(SeverityWarning, CodeGlobalState, name, "", "templates, ingest pipelines, ILM policies, persistent settings and the license are overwritten, and ILM may be started")
 		}
 	}
 }

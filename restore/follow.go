@@ -168,11 +168,8 @@ func (a *application) underWay(ctx context.Context, missing map[string]bool) (bo
 // body is the request of a restore.
 func (a *application) body(names []string) (string, error) {
 	q := a.plan.Request
-	body := map[string]any{"indices": strings.Join(names, ","), "include_global_state": q.GlobalState,
-		"include_aliases": !q.WithoutAliases, "partial": false}
-	if !q.GlobalState {
-		body["feature_states"] = []string{"none"} // an empty list would mean the default
-	}
+	body := map[string]any{"indices": strings.Join(names, ","), "include_global_state": false, // it is restored before
+		"include_aliases": !q.WithoutAliases, "partial": false, "feature_states": []string{"none"}} // an empty list would mean the default
 	if q.RenamePrefix != "" {
 		body["rename_pattern"], body["rename_replacement"] = "(.+)", q.RenamePrefix+"$1"
 	}

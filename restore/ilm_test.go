@@ -1,6 +1,7 @@
 package restore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -21,14 +22,21 @@ type ilm struct {
 	restore.Client
 	mu     sync.Mutex
 	mode   string
-	during []string // its modes when a restore was sent
+	global string   // its mode after a restore of the global state, which brings the snapshot's; empty leaves it
+	during []string // its modes when a restore of indices was sent
 }
 
 func (c *ilm) Perform(req *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if strings.HasSuffix(req.URL.Path, "/_restore") {
-		c.during = append(c.during, c.mode)
+		raw, _ := io.ReadAll(req.Body)
+		req.Body = io.NopCloser(bytes.NewReader(raw))
+		if !bytes.Contains(raw, []byte(`"include_global_state":true`)) {
+			c.during = append(c.during, c.mode)
+		} else if c.global != "" {
+			defer func() { c.mode = c.global }()
+		}
 	}
 	body := `{"acknowledged":true}`
 	switch req.Method + req.URL.Path {

@@ -29,6 +29,8 @@ type journal struct {
 	Limit *string `json:"limit,omitempty"`
 	// ILM says that it was running, and that we stop it.
 	ILM bool `json:"ilm,omitempty"`
+	// Global says that the global state was restored, where the plan asks for it.
+	Global bool `json:"global,omitempty"`
 	// Indices holds the beginnings of the UUIDs that the restore gave the plan's indices, in the plan's order.
 	Indices string `json:"indices,omitempty"`
 }
@@ -69,29 +71,37 @@ func (r *Repo) readJournal(ctx context.Context) (*journal, error) {
 	return journalIn(settings), nil
 }
 
-// journalIn: a journal that cannot be read is none; it is ours alone, so nobody else wrote it.
+// journalIn: a journal that cannot be read is none; it is ours alone, so nobody else wrote it. A transient one is newer: it
+// is there while the global state is restored, which puts the journal of the snapshot's time into the persistent settings.
 func journalIn(s es.ClusterSettings) *journal {
-	var j journal
-	if text := s.Persistent[journalSetting]; text == "" || json.Unmarshal([]byte(text), &j) != nil || j.Plan == "" {
-		return nil
+	for _, text := range []string{s.Transient[journalSetting], s.Persistent[journalSetting]} {
+		var j journal
+		if text != "" && json.Unmarshal([]byte(text), &j) == nil && j.Plan != "" {
+			return &j
+		}
 	}
-	return &j
+	return nil
+}
+
+func (j *journal) text() (string, error) {
+	raw, err := json.Marshal(j)
+	return string(raw), err
 }
 
 // writeJournal changes the journal and the limit in one request: never one without the other. A nil limit leaves it.
 func (r *Repo) writeJournal(ctx context.Context, j *journal, limit *string) error {
-	raw, err := json.Marshal(j)
+	text, err := j.text()
 	if err != nil {
 		return err
 	}
-	transient := map[string]any{}
+	transient := map[string]any{journalSetting: nil}
 	switch {
 	case limit != nil && *limit != "":
 		transient[limitSetting] = *limit
 	case limit != nil:
 		transient[limitSetting] = nil
 	}
-	if err := r.conn.PutClusterSettings(ctx, map[string]any{journalSetting: string(raw)}, transient); err != nil {
+	if err := r.conn.PutClusterSettings(ctx, map[string]any{journalSetting: text}, transient); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	return nil
