@@ -23,13 +23,15 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// programs are built once: the very programs that an operator runs.
+// programs are built once, as those of the container image are: the very programs that an operator runs.
 var programs = sync.OnceValues(func() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "nuvlaops-programs-"); err != nil {
 		return "", err
 	}
 	for _, name := range []string{"demo", "disaster-recovery"} {
-		out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), "../"+name).CombinedOutput()
+		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, name), "../"+name)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		out, err := cmd.CombinedOutput()
 		if err != nil {
 			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 		}

@@ -37,7 +37,7 @@ type platform struct {
 	s3                *testenv.S3
 	es, zk, api       string // host:port on 127.0.0.1
 	controller        *stack.Swarm
-	client            *elasticsearch.Client
+	client            *elasticsearch.BaseClient
 }
 
 func (p *platform) file(name string) string { return filepath.Join(p.folder, name) }

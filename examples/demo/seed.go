@@ -42,7 +42,7 @@ func (s seeded) total() (documents int64, jobs int) {
 
 // seed makes the indices and fills them and the queue: total documents, among them open jobs and as many others by a
 // third, each open job on the queue and its path in its document.
-func seed(ctx context.Context, client *elasticsearch.Client, q *queue, p *population, total, open int, progress func(nuvlaops.Progress)) (seeded, error) {
+func seed(ctx context.Context, client *elasticsearch.BaseClient, q *queue, p *population, total, open int, progress func(nuvlaops.Progress)) (seeded, error) {
 	s := seeded{documents: map[string]int64{}, open: map[int]int{}}
 	jobs := p.jobs(open, open/3)
 	all := map[string][]doc{}
@@ -120,7 +120,7 @@ func enqueue(ctx context.Context, q *queue, jobs []job, progress func(int)) erro
 	return nil
 }
 
-func createIndex(ctx context.Context, client *elasticsearch.Client, index string) error {
+func createIndex(ctx context.Context, client *elasticsearch.BaseClient, index string) error {
 	body := map[string]any{"settings": map[string]any{"number_of_shards": shards, "number_of_replicas": replicas}}
 	if index == jobIndex {
 		body["mappings"] = jobMapping
@@ -132,7 +132,7 @@ func createIndex(ctx context.Context, client *elasticsearch.Client, index string
 	return es.Send(ctx, client, esapi.IndicesCreateRequest{Index: index, Body: bytes.NewReader(raw)}, nil)
 }
 
-func write(ctx context.Context, client *elasticsearch.Client, index string, docs []doc) error {
+func write(ctx context.Context, client *elasticsearch.BaseClient, index string, docs []doc) error {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	for _, d := range docs {
