@@ -79,6 +79,52 @@ func (c *compose) only(services []string) ([]byte, error) {
 	return yaml.Marshal(escape(out))
 }
 
+// stopped returns the file with all services as Stop would leave them, so that no task of them runs before they are started.
+func (c *compose) stopped() *compose {
+	raw := maps.Clone(c.raw)
+	all, _ := raw["services"].(map[string]any)
+	services := map[string]any{}
+	for name, v := range all {
+		service, _ := v.(map[string]any)
+		service = maps.Clone(service)
+		service["deploy"] = stoppedDeploy(service["deploy"])
+		services[name] = service
+	}
+	raw["services"] = services
+	out := *c
+	out.raw = raw
+	return &out
+}
+
+func stoppedDeploy(v any) map[string]any {
+	deploy := within(v)
+	labels := within(deploy["labels"])
+	if deploy["mode"] == "global" {
+		place := within(deploy["placement"])
+		constraints, _ := place["constraints"].([]any)
+		place["constraints"] = append(slices.Clone(constraints), nowhere)
+		deploy["placement"], labels[labelReplicas] = place, "global"
+	} else {
+		replicas, given := deploy["replicas"]
+		if !given {
+			replicas = 1 // the engine's default
+		}
+		if replicas != 0 {
+			deploy["replicas"], labels[labelReplicas] = 0, fmt.Sprint(replicas)
+		}
+	}
+	deploy["labels"] = labels
+	return deploy
+}
+
+// within is a copy of a map in a file, empty where there is none.
+func within(v any) map[string]any {
+	out := map[string]any{}
+	m, _ := v.(map[string]any)
+	maps.Copy(out, m)
+	return out
+}
+
 func escape(v any) any {
 	switch v := v.(type) {
 	case string:

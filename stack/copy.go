@@ -63,7 +63,7 @@ func (s *Swarm) runCopy(ctx context.Context, stack, service string) (*Copy, erro
 // starts it as such.
 func copySpec(spec *swarm.ServiceSpec) {
 	one := uint64(1)
-	spec.Name += "-copy"
+	spec.Name = copyName(spec.Name)
 	spec.Mode.Replicated = &swarm.ReplicatedService{Replicas: &one}
 	delete(spec.Labels, labelStack)
 	delete(spec.Labels, labelReplicas)
@@ -82,10 +82,22 @@ func withoutPorts(e *swarm.EndpointSpec) *swarm.EndpointSpec {
 	return &swarm.EndpointSpec{Mode: e.Mode}
 }
 
-// Remove removes the copy and returns when no container of it is left on the engine's own node. One that is gone is no error.
+// Remove removes the copy, without a grace period since it keeps nothing, and returns when no container of it is left on the
+// nodes whose engines can be reached. One that is gone is no error.
 func (c *Copy) Remove(ctx context.Context) error {
 	return nuvlaops.Wrap("stack.Copy.Remove", c.name, c.remove(ctx))
 }
+
+// RemoveCopy removes a copy that a killed call has left. Where there is none it does nothing.
+func (s *Swarm) RemoveCopy(ctx context.Context, stack, service string) error {
+	if err := errors.Join(validName("stack", stack), validName("service", service)); err != nil {
+		return nuvlaops.Wrap("stack.RemoveCopy", stack+"/"+service, err)
+	}
+	c := &Copy{s: s, name: copyName(stack + "_" + service)}
+	return nuvlaops.Wrap("stack.RemoveCopy", c.name, c.remove(ctx))
+}
+
+func copyName(service string) string { return service + "-copy" }
 
 func (c *Copy) remove(ctx context.Context) error {
 	err := retry.Do(ctx, c.s.opts.Retry, c.s.opts.Logger, transient, func(ctx context.Context) error {
@@ -95,16 +107,40 @@ func (c *Copy) remove(ctx context.Context) error {
 	if err != nil && !cerrdefs.IsNotFound(err) {
 		return explain(c.name, err)
 	}
-	filter := make(client.Filters).Add("label", labelService+"="+c.name)
+	f, err := c.s.fleet(ctx)
+	if err != nil {
+		return err
+	}
 	return poll.Until(ctx, poll.Interval{First: soonest}, func(ctx context.Context) (bool, string, error) {
-		list, err := c.s.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filter})
-		if err != nil && !transient(err) {
-			return false, "", explain(c.name, err)
-		}
 		var left []string
-		for _, item := range list.Items {
-			left = append(left, containerName(item.Names, item.ID)+" "+string(item.State))
+		for _, e := range f.engines {
+			names, err := c.removeOn(ctx, e)
+			if err != nil {
+				return false, "", explain(c.name, err)
+			}
+			left = append(left, names...)
 		}
-		return err == nil && len(left) == 0, strings.Join(left, ", "), nil
+		return len(left) == 0, strings.Join(left, ", "), nil
 	})
+}
+
+// removeOn removes the copy's containers from one node and returns those that were there. Swarm would end them some seconds
+// later.
+func (c *Copy) removeOn(ctx context.Context, e *engine) (left []string, err error) {
+	filter := make(client.Filters).Add("label", labelService+"="+c.name)
+	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filter})
+	if err != nil {
+		if transient(err) {
+			return []string{"node " + e.name + ", whose engine does not answer"}, nil
+		}
+		return nil, err
+	}
+	for _, item := range list.Items {
+		left = append(left, containerName(item.Names, item.ID)+" "+string(item.State))
+		_, err := e.api.ContainerRemove(ctx, item.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) && !transient(err) {
+			return nil, err
+		}
+	}
+	return left, nil
 }

@@ -63,6 +63,7 @@ func TestACopyHasEverythingOfItsServiceButTheVolumes(t *testing.T) {
 
 	second, err := b.RunCopy(t.Context(), b.stack, "db") // as after a kill of whoever made the first
 	must(t, err)
+	must(t, b.RemoveCopy(t.Context(), b.stack, "db"))
 	must(t, second.Remove(t.Context()))
 	must(t, first.Remove(t.Context()))
 	if n := b.containers(name); n != 0 {

@@ -69,14 +69,17 @@ func (w *world) missing(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { _, there := w.services[name]; return there })
 }
 
-// deployMissing runs the docker program: on the files themselves when all is missing, otherwise on what is missing, since
-// it would update and start the services that are there.
+// deployMissing runs the docker program: on the files themselves when all is missing and shall run, otherwise on what is
+// missing, since it would update and start the services that are there.
 func (s *Swarm) deployMissing(ctx context.Context, stack string, file *compose, missing, all []string, opts DeployOptions) error {
 	args := []string{"stack", "deploy", "--resolve-image", "never", "--detach=true"}
 	if opts.RegistryAuth {
 		args = append(args, "--with-registry-auth")
 	}
-	if len(missing) == len(all) {
+	if opts.Stopped {
+		file = file.stopped()
+	}
+	if len(missing) == len(all) && !opts.Stopped {
 		for _, f := range opts.Files {
 			args = append(args, "--compose-file", f)
 		}

@@ -157,6 +157,36 @@ func TestDeployMakesTheSameSpecificationsAsTheDockerProgram(t *testing.T) {
 	}
 }
 
+func TestDeployStoppedStartsNothingAndRemembersTheReplicas(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	opts := b.nuvla()
+	b.secret(b.stack + "-key")
+	opts.CreateNetworks = true
+	b.atEnd(func(ctx context.Context) {
+		_, _ = b.api.NetworkRemove(ctx, b.stack+"-backend", client.NetworkRemoveOptions{})
+	})
+	must(t, b.Deploy(t.Context(), b.stack, opts))
+	running := b.specs(b.stack)
+	b.removeStack(b.stack)
+
+	opts.Stopped = true
+	must(t, b.Deploy(t.Context(), b.stack, opts))
+	s := b.look()
+	for name, replicas := range map[string]int{"es": 1, "zk": 2} {
+		if v := s.Service(name); v == nil || !v.Stopped || v.Remembered != replicas || len(v.Tasks) > 0 {
+			t.Errorf("service %s is %+v, want it stopped, without a task, and %d replicas remembered", name, v, replicas)
+		}
+	}
+	if len(s.Volumes) > 0 {
+		t.Errorf("volumes were made: %v", s.Volumes)
+	}
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+	if diff := cmp.Diff(running, b.specs(b.stack)); diff != "" {
+		t.Errorf("specifications once started (-deployed running +deployed stopped):\n%s", diff)
+	}
+}
+
 // specs are the services' specifications as JSON, without the identifiers of this very deployment.
 func (b *bench) specs(name string) map[string]string {
 	b.t.Helper()

@@ -263,6 +263,10 @@ func (f *Fake) Deploy(ctx context.Context, name string, opts stack.DeployOptions
 		if f.stacks[name][s.Name] == nil {
 			v := &service{Service: s}
 			f.stacks[name][s.Name] = v
+			if opts.Stopped {
+				v.remembered = s.Replicas
+				continue
+			}
 			f.run(name, v, s.Replicas)
 		}
 	}
