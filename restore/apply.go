@@ -27,7 +27,8 @@ type application struct {
 	*Repo
 	plan    *Plan
 	opts    ApplyOptions
-	mu      sync.Mutex // guards journal.Indices, which looks fill in while the restore runs
+	verify  VerifyOptions // beside the primaries, for a drill
+	mu      sync.Mutex    // guards journal.Indices, which looks fill in while the restore runs
 	journal *journal
 	report  *Report
 	started time.Time
@@ -66,7 +67,7 @@ func (a *application) run(ctx context.Context) error {
 	a.report = a.plan.report(a.started)
 	a.report.AlreadyThere = w.count(complete)
 	if w.count(complete) == len(w) && (a.journal.Global || !a.plan.Request.GlobalState) {
-		return errors.Join(a.conclude(ctx, a.plan, w, a.report), a.putBack(ctx, true))
+		return errors.Join(a.conclude(ctx, a.plan, w, a.report, a.verify), a.putBack(ctx, true))
 	}
 	err = a.prepare(ctx)
 	detached := false
@@ -188,7 +189,7 @@ func (a *application) restoreAll(ctx context.Context, w world) (detached bool, e
 			return a.left(ctx, err)
 		}
 		if !w.restarted() || round == rounds {
-			return false, a.conclude(ctx, a.plan, w, a.report)
+			return false, a.conclude(ctx, a.plan, w, a.report, a.verify)
 		}
 		a.log.InfoContext(ctx, "restoring again what a restart of the server has broken", "indices", w.names(broken))
 	}

@@ -4,18 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/es"
 )
 
-// Selector chooses a snapshot: by name, or the latest complete one, optionally at or before a time.
+// Selector chooses a snapshot: by name, or the latest complete one, optionally at or before a time, or of a few.
 type Selector struct {
 	// Name is an exact name; empty means the latest complete one.
 	Name string
 	// Before, when not zero, passes over snapshots that started later.
 	Before time.Time
+	// Among, when not nil, passes over snapshots of other names: those that a drill has verified, for instance.
+	Among []string
 	// AllowPartial takes a snapshot in which shards are missing, when it is named.
 	AllowPartial bool
 }
@@ -66,6 +69,8 @@ func (r *Repo) choose(ctx context.Context, sel Selector) (*Snapshot, error) {
 		switch {
 		case err != nil:
 			return nil, err
+		case sel.Among != nil && !slices.Contains(sel.Among, info.Name):
+			passed["others"]++
 		case !sel.Before.IsZero() && info.Start.After(sel.Before):
 			passed["later"]++
 		case !info.Complete():
@@ -74,12 +79,23 @@ func (r *Repo) choose(ctx context.Context, sel Selector) (*Snapshot, error) {
 			return r.complete(ctx, info.Name, false)
 		}
 	}
-	return nil, &nuvlaops.Error{Err: nuvlaops.ErrNotFound,
-		Reason: fmt.Sprintf("no complete snapshot to choose: %d are not complete, %d began later", passed["not complete"], passed["later"]),
-		Hint:   "list the snapshots; check that this is the right repository, bucket and base path"}
+	return nil, &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: "no complete snapshot to choose: " + sel.passedText(passed),
+		Hint: "list the snapshots; check that this is the right repository, bucket and base path"}
+}
+
+// passedText says why the snapshots that are there were passed over.
+func (sel Selector) passedText(passed map[string]int) string {
+	text := fmt.Sprintf("%d are not complete, %d began later", passed["not complete"], passed["later"])
+	if sel.Among != nil {
+		text += fmt.Sprintf(", %d are not among the %d to choose from", passed["others"], len(sel.Among))
+	}
+	return text
 }
 
 func (r *Repo) named(ctx context.Context, sel Selector) (*Snapshot, error) {
+	if sel.Among != nil && !slices.Contains(sel.Among, sel.Name) {
+		return nil, &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: fmt.Sprintf("the snapshot is not among the %d to choose from", len(sel.Among))}
+	}
 	s, err := r.complete(ctx, sel.Name, sel.AllowPartial)
 	if err == nil && !sel.Before.IsZero() && s.Start.After(sel.Before) {
 		return nil, &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: fmt.Sprintf("the snapshot began %s, later than asked for", s.Start.Format(time.RFC3339))}

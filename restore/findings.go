@@ -45,6 +45,7 @@ const (
 	CodeTemplate        = "template_missing"
 	CodeDisk            = "disk_space"
 	CodeAllocation      = "allocation_disabled"
+	CodeChecksums       = "checksums_at_each_start"
 )
 
 // Finding is one thing that stands in the way of a restore, or that is good to know before it.
@@ -97,10 +98,14 @@ func (p *Plan) findInSnapshot(cluster es.Cluster) {
 		p.add(SeverityInfo, CodeVersion, name, "", "the version of the snapshot, %q, cannot be compared with the cluster's, %s", s.Version, cluster.Version)
 	}
 	p.findReplicas()
-	for _, stream := range p.DataStreams {
-		if !slices.ContainsFunc(p.Indices, func(i PlannedIndex) bool { return i.Stream == stream }) {
+	for _, stream := range s.DataStreams {
+		of := func(i PlannedIndex) bool { return streamOf(i.Name, s.DataStreams) == stream }
+		if p.Request.Selects(stream) && !slices.ContainsFunc(p.Indices, of) {
 			p.add(SeverityWarning, CodeUnknownBacking, stream, "", "none of the snapshot's indices is named as one of data stream %s", stream)
 		}
+	}
+	if p.Request.checks() {
+		p.add(SeverityInfo, CodeChecksums, "", "to end that, close the indices and take "+checkSetting+" away", "each shard checks its files when it is opened, also at each later start")
 	}
 }
 

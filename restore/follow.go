@@ -184,6 +184,9 @@ func (a *application) body(names []string) (string, error) {
 	if q.Replicas != nil {
 		settings["index.number_of_replicas"] = *q.Replicas
 	}
+	if q.Checksums {
+		settings[checkSetting] = "checksum"
+	}
 	if len(settings) > 0 {
 		body["index_settings"] = settings
 	}

@@ -77,8 +77,11 @@ func (a *application) restoreGlobalState(ctx context.Context) error {
 	return a.writeJournal(ctx, a.journal, nil)
 }
 
-// ilmMode is STOPPED where the server has no ILM.
+// ilmMode is STOPPED where the server has no ILM, and for scratch indices, which ILM does not know.
 func (r *Repo) ilmMode(ctx context.Context) (string, error) {
+	if r.scratch {
+		return es.ILMStopped, nil
+	}
 	mode, err := r.conn.ILMMode(ctx)
 	if errors.Is(err, nuvlaops.ErrUnsupported) {
 		return es.ILMStopped, nil
@@ -92,7 +95,7 @@ func (r *Repo) writeTransientJournal(ctx context.Context, j *journal) error {
 	if err != nil {
 		return err
 	}
-	if err := r.conn.PutClusterSettings(ctx, nil, map[string]any{journalSetting: text}); err != nil {
+	if err := r.conn.PutClusterSettings(ctx, nil, map[string]any{r.journalKey: text}); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	return nil

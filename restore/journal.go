@@ -68,13 +68,13 @@ func (r *Repo) readJournal(ctx context.Context) (*journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return journalIn(settings), nil
+	return r.journalIn(settings), nil
 }
 
 // journalIn: a journal that cannot be read is none; it is ours alone, so nobody else wrote it. A transient one is newer: it
 // is there while the global state is restored, which puts the journal of the snapshot's time into the persistent settings.
-func journalIn(s es.ClusterSettings) *journal {
-	for _, text := range []string{s.Transient[journalSetting], s.Persistent[journalSetting]} {
+func (r *Repo) journalIn(s es.ClusterSettings) *journal {
+	for _, text := range []string{s.Transient[r.journalKey], s.Persistent[r.journalKey]} {
 		var j journal
 		if text != "" && json.Unmarshal([]byte(text), &j) == nil && j.Plan != "" {
 			return &j
@@ -94,14 +94,14 @@ func (r *Repo) writeJournal(ctx context.Context, j *journal, limit *string) erro
 	if err != nil {
 		return err
 	}
-	transient := map[string]any{journalSetting: nil}
+	transient := map[string]any{r.journalKey: nil}
 	switch {
 	case limit != nil && *limit != "":
 		transient[limitSetting] = *limit
 	case limit != nil:
 		transient[limitSetting] = nil
 	}
-	if err := r.conn.PutClusterSettings(ctx, map[string]any{journalSetting: text}, transient); err != nil {
+	if err := r.conn.PutClusterSettings(ctx, map[string]any{r.journalKey: text}, transient); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	return nil

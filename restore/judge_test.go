@@ -101,8 +101,8 @@ func TestDocumentsMayDifferALittleButNeverAll(t *testing.T) {
 		share         float64
 		want          bool
 	}{{100, 99, 0.02, true}, {100, 97, 0.02, false}, {100, 102, 0.02, true}, {100, 99, 0, false}, {1, 0, 1, false}, {0, 0, 0, true}, {0, 1, 0.02, false}} {
-		if got := tolerable(c.expected, c.got, c.share); got != c.want {
-			t.Errorf("tolerable(%d, %d, %v) = %t", c.expected, c.got, c.share, got)
+		if got := (DocumentRange{c.expected, c.expected}).tolerates(c.got, c.share); got != c.want {
+			t.Errorf("%d expected, %d found, share %v: %t", c.expected, c.got, c.share, got)
 		}
 	}
 }

@@ -82,12 +82,13 @@ func (r *Repo) plan(ctx context.Context, req Request) (*Plan, error) {
 
 // choose fills in what the request's patterns choose of the snapshot.
 func (p *Plan) choose(snap *Snapshot) {
+	var streams []string
 	for _, s := range snap.DataStreams {
 		if p.Request.Selects(s) {
-			p.DataStreams = append(p.DataStreams, s)
+			streams = append(streams, s)
 		}
 	}
-	slices.Sort(p.DataStreams)
+	slices.Sort(streams)
 	failed := map[string]bool{}
 	for _, f := range snap.failures {
 		failed[f.Index] = true
@@ -95,8 +96,11 @@ func (p *Plan) choose(snap *Snapshot) {
 	for _, name := range snap.Indices {
 		stream := streamOf(name, snap.DataStreams)
 		switch {
-		case stream != "" && !slices.Contains(p.DataStreams, stream), stream == "" && !p.Request.Selects(name), failed[name]:
+		case stream != "" && !slices.Contains(streams, stream), stream == "" && !p.Request.Selects(name), failed[name]:
 			continue
+		}
+		if p.Request.PlainStreams {
+			stream = ""
 		}
 		i := PlannedIndex{Name: name, Target: p.Request.target(name, stream), Stream: stream,
 			Shards: snap.details[name].Shards, Bytes: snap.details[name].Bytes}
@@ -107,6 +111,9 @@ func (p *Plan) choose(snap *Snapshot) {
 		p.Shards, p.Bytes = p.Shards+i.Shards, p.Bytes+i.Bytes
 	}
 	slices.SortFunc(p.Indices, func(a, b PlannedIndex) int { return cmp.Compare(a.Name, b.Name) })
+	if !p.Request.PlainStreams {
+		p.DataStreams = streams
+	}
 }
 
 func (p *Plan) identity() string {

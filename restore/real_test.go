@@ -81,7 +81,7 @@ func TestCorruptOrMissingBlobIsFoundAndItsShardNamed(t *testing.T) {
 			if got := b.limit(); got != "33mb" {
 				t.Errorf("limit after the failure is %q, want 33mb as before", got)
 			}
-			if _, err := b.repo.Verify(t.Context(), plan); !errors.Is(err, nuvlaops.ErrVerification) {
+			if _, err := b.repo.Verify(t.Context(), plan, restore.VerifyOptions{}); !errors.Is(err, nuvlaops.ErrVerification) {
 				t.Errorf("Verify: %v, want ErrVerification", err)
 			}
 		})

@@ -49,9 +49,22 @@ type IndexReport struct {
 	State  string `json:"state"`
 	Shards int    `json:"shards"`
 	Proven int    `json:"proven"`
-	// Documents and Expected are nil where they were not counted, or are not in the manifest.
-	Documents *int64 `json:"documents,omitempty"`
-	Expected  *int64 `json:"expected,omitempty"`
+	// Documents and Expected are nil where they were not counted, or are not in the manifest. ExpectedMax is set where the
+	// manifest has a range: documents before and after the snapshot.
+	Documents   *int64 `json:"documents,omitempty"`
+	Expected    *int64 `json:"expected,omitempty"`
+	ExpectedMax *int64 `json:"expected_max,omitempty"`
+}
+
+// expected is what the manifest has, and false when it has nothing.
+func (i IndexReport) expected() (DocumentRange, bool) {
+	switch {
+	case i.Expected == nil:
+		return DocumentRange{}, false
+	case i.ExpectedMax == nil:
+		return DocumentRange{*i.Expected, *i.Expected}, true
+	}
+	return DocumentRange{*i.Expected, *i.ExpectedMax}, true
 }
 
 // Failure is a shard, or an index as a whole (Shard is -1), that did not come back as it was.
@@ -141,13 +154,14 @@ func (r *Report) String() string {
 }
 
 func (i IndexReport) documentsText() string {
+	want, known := i.expected()
 	switch {
 	case i.Documents == nil:
 		return ""
-	case i.Expected == nil:
+	case !known:
 		return fmt.Sprintf(", %d documents", *i.Documents)
 	}
-	return fmt.Sprintf(", %d documents of %d", *i.Documents, *i.Expected)
+	return fmt.Sprintf(", %d documents of %s", *i.Documents, want)
 }
 
 // bytesText writes bytes in the unit that fits.

@@ -25,12 +25,26 @@ type Request struct {
 	WithoutAliases bool `json:"without_aliases,omitempty"`
 	// GlobalState restores also templates, pipelines, ILM policies and persistent settings, over what is there.
 	GlobalState bool `json:"global_state,omitempty"`
+	// PlainStreams restores the indices of data streams as indices of their own: no data stream is made, and no template is
+	// needed.
+	PlainStreams bool `json:"plain_streams,omitempty"`
+	// Checksums lets each shard compare its files with their Lucene checksums when it is opened, after the restore and at
+	// each later start: index.shard.check_on_startup is set to checksum, and stays so. It costs a read of all files.
+	Checksums bool `json:"checksums,omitempty"`
 	// AllowPartial restores also from a snapshot in which shards are missing: indices that miss one are left out.
 	AllowPartial bool `json:"allow_partial,omitempty"`
 	// DocumentTolerance is the share of documents by which an index may differ from the manifest, since it may have been
 	// written to while the snapshot was taken. Default 0.02; negative means not one. An index whose documents are all gone
 	// is never tolerated.
 	DocumentTolerance float64 `json:"document_tolerance,omitempty"`
+}
+
+// checkSetting is what lets a shard check its files when it is opened.
+const checkSetting = "index.shard.check_on_startup"
+
+// checks reports whether the restored shards check their files.
+func (q Request) checks() bool {
+	return q.Checksums || q.Settings[checkSetting] == "checksum" || q.Settings[checkSetting] == "true"
 }
 
 func (q Request) withDefaults() Request {
@@ -56,6 +70,8 @@ func (q Request) Validate() error {
 		return invalid(fmt.Sprintf("snapshot name %q is not one name", q.Snapshot), "choose the snapshot first")
 	case q.RenamePrefix != "" && !prefixForm.MatchString(q.RenamePrefix):
 		return invalid(fmt.Sprintf("rename prefix %q", q.RenamePrefix), "lower-case letters, digits, dots, hyphens and underscores, beginning with a letter or digit")
+	case q.Checksums && q.Settings[checkSetting] != "":
+		return invalid("Checksums beside the setting "+checkSetting, "say one of the two")
 	case q.Replicas != nil && *q.Replicas < 0:
 		return invalid(fmt.Sprintf("%d replicas", *q.Replicas), "0 or more")
 	case q.RenamePrefix != "" && q.GlobalState:

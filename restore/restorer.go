@@ -34,9 +34,10 @@ type Restorer interface {
 	// when one has finally failed (ErrVerification). When the context ends, the restore goes on in the server, and the
 	// error says so. The report is returned beside an error as soon as a restore was begun.
 	Apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*Report, error)
-	// Verify proves that each primary of the plan is started and came from the plan's snapshot, and compares the
-	// documents with the snapshot's manifest. A difference is an error that matches ErrVerification, beside the report.
-	Verify(ctx context.Context, plan *Plan) (*Report, error)
+	// Verify proves that each primary of the plan is started and came from the plan's snapshot, compares the documents
+	// with the snapshot's manifest, and asks the caller's queries. A difference is an error that matches ErrVerification,
+	// beside the report.
+	Verify(ctx context.Context, plan *Plan, opts VerifyOptions) (*Report, error)
 }
 
 // Options of a Repo. The zero value is right for most.
@@ -61,10 +62,14 @@ type ApplyOptions struct {
 
 // Repo is a Restorer from one repository of an Elasticsearch cluster. It holds nothing that needs closing.
 type Repo struct {
-	conn *es.Conn
-	name string
-	log  *slog.Logger
-	now  func() time.Time
+	conn       *es.Conn
+	name       string
+	log        *slog.Logger
+	now        func() time.Time
+	journalKey string // the setting that holds it
+	scratch    bool   // restores for a drill: beside all, changing no setting of others
+
+	claimEvery time.Duration // 0 for the default
 }
 
 var _ Restorer = (*Repo)(nil)
@@ -81,7 +86,7 @@ func New(client Client, repository string, opts *Options) (*Repo, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Repo{conn: &es.Conn{Client: client, Retry: o.Retry, Log: o.Log}, name: repository, log: o.Log, now: time.Now}, nil
+	return &Repo{conn: &es.Conn{Client: client, Retry: o.Retry, Log: o.Log}, name: repository, log: o.Log, now: time.Now, journalKey: journalSetting}, nil
 }
 
 func (o Options) validate(client Client, repository string) error {

@@ -5,21 +5,47 @@ import (
 	"fmt"
 
 	"github.com/nuvla/nuvlaops"
-	"github.com/nuvla/nuvlaops/internal/es"
 )
 
+// VerifyOptions says what to verify beside the primaries. The zero value compares the documents with what the snapshot's
+// metadata hold.
+type VerifyOptions struct {
+	// Documents by index, by its name in the snapshot, as a whole manifest has them. They count instead of the plan's, which
+	// come from the snapshot's metadata and may leave the smallest indices out.
+	Documents map[string]DocumentRange
+	// Queries must find what the caller knows to be in the snapshot.
+	Queries []Query
+}
+
 // Verify proves what came back.
-func (r *Repo) Verify(ctx context.Context, p *Plan) (*Report, error) {
+func (r *Repo) Verify(ctx context.Context, p *Plan, opts VerifyOptions) (*Report, error) {
 	if err := p.validate(r.name); err != nil {
 		return nil, nuvlaops.Wrap("restore.Verify", r.name, err)
 	}
+	if err := opts.validate(p); err != nil {
+		return nil, nuvlaops.Wrap("restore.Verify", r.resource(p.Snapshot.Name), err)
+	}
 	report := p.report(r.now())
-	err := r.verify(ctx, p, report)
+	err := r.verify(ctx, p, report, opts)
 	report.Took = r.now().Sub(report.Started)
 	return report, nuvlaops.Wrap("restore.Verify", r.resource(p.Snapshot.Name), err)
 }
 
-func (r *Repo) verify(ctx context.Context, p *Plan, report *Report) error {
+func (o VerifyOptions) validate(p *Plan) error {
+	for name, d := range o.Documents {
+		if d.Min < 0 || d.Max < d.Min {
+			return invalid(fmt.Sprintf("documents of %s between %d and %d", name, d.Min, d.Max), "0 or more, and the smaller number first")
+		}
+	}
+	for _, q := range o.Queries {
+		if err := q.validate(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Repo) verify(ctx context.Context, p *Plan, report *Report, opts VerifyOptions) error {
 	j, err := r.readJournal(ctx)
 	if err != nil {
 		return err
@@ -28,18 +54,23 @@ func (r *Repo) verify(ctx context.Context, p *Plan, report *Report) error {
 	if err != nil {
 		return err
 	}
-	return r.conclude(ctx, p, w, report)
+	return r.conclude(ctx, p, w, report, opts)
 }
 
-// conclude fills the report from what was seen and counts the documents of the proven indices.
-func (r *Repo) conclude(ctx context.Context, p *Plan, w world, report *Report) error {
+// conclude fills the report from what was seen, counts the documents of the proven indices and asks the queries.
+func (r *Repo) conclude(ctx context.Context, p *Plan, w world, report *Report, opts VerifyOptions) error {
 	report.fill(w)
 	report.describeProof(w)
-	if err := r.countDocuments(ctx, p, w, report); err != nil {
+	if err := r.countDocuments(ctx, p, w, report, opts.Documents); err != nil {
 		return err
 	}
-	report.NotVerified = append(report.NotVerified, "replicas are not waited for", "the content of documents is not compared: "+
-		"Elasticsearch checks each file of a shard against its checksum while it copies it")
+	if err := r.describeChecks(ctx, p, w, report); err != nil {
+		return err
+	}
+	if err := r.ask(ctx, p, w, report, opts.Queries); err != nil {
+		return err
+	}
+	report.NotVerified = append(report.NotVerified, "replicas are not waited for")
 	return report.err()
 }
 
@@ -60,59 +91,29 @@ func (r *Report) describeProof(w world) {
 	}
 }
 
-func (r *Repo) countDocuments(ctx context.Context, p *Plan, w world, report *Report) error {
+// describeChecks says whose files were compared with their checksums when their shards were opened: a shard whose files
+// do not hold is not started, so the setting and the proof of the primaries are enough.
+func (r *Repo) describeChecks(ctx context.Context, p *Plan, w world, report *Report) error {
 	names := w.names(complete)
-	counts := map[string]es.IndexDocuments{}
-	for chunk := range es.NameChunks(names) {
-		part, err := r.conn.CountDocuments(ctx, chunk...)
-		if err != nil {
-			return err
-		}
-		for k, v := range part {
-			counts[k] = v
+	if !p.Request.checks() || len(names) == 0 {
+		report.NotVerified = append(report.NotVerified, "the files of the shards were not read again: Elasticsearch compared each with its checksum while it copied it")
+		return nil
+	}
+	settings, err := r.conn.IndexSettings(ctx, names, checkSetting)
+	if err != nil {
+		return err
+	}
+	checked := 0
+	for _, s := range settings {
+		if v := s[checkSetting]; v == "checksum" || v == "true" {
+			checked++
 		}
 	}
-	exact, near, unknown := 0, 0, 0
-	for i := range report.Indices {
-		x := &report.Indices[i]
-		c, counted := counts[x.Target]
-		if !counted {
-			continue
-		}
-		x.Documents = &c.Documents
-		report.Documents += c.Documents
-		switch {
-		case x.Expected == nil:
-			unknown++
-		case *x.Expected == c.Documents:
-			exact++
-		case tolerable(*x.Expected, c.Documents, p.Request.DocumentTolerance):
-			near++
-		default:
-			report.Failures = append(report.Failures, Failure{Index: x.Target, Shard: -1,
-				Reason: fmt.Sprintf("%d documents where the snapshot's manifest has %d", c.Documents, *x.Expected)})
-		}
+	if checked > 0 {
+		report.Verified = append(report.Verified, fmt.Sprintf("the files of %s were compared with their Lucene checksums when the shards were opened", plural(checked, "index")))
 	}
-	report.describeCounts(exact, near, unknown)
+	if left := len(names) - checked; left > 0 {
+		report.NotVerified = append(report.NotVerified, fmt.Sprintf("the Lucene checksums of %s: %s is not set there", plural(left, "index"), checkSetting))
+	}
 	return nil
-}
-
-func (r *Report) describeCounts(exact, near, unknown int) {
-	if exact > 0 {
-		r.Verified = append(r.Verified, fmt.Sprintf("the documents of %s are exactly as many as in the snapshot's manifest", plural(exact, "index")))
-	}
-	if near > 0 {
-		r.Verified = append(r.Verified, fmt.Sprintf("the documents of %s are nearly as many as in the snapshot's manifest; they may have been written to meanwhile", plural(near, "index")))
-	}
-	if unknown > 0 {
-		r.NotVerified = append(r.NotVerified, fmt.Sprintf("the documents of %s: the snapshot's manifest does not have them", plural(unknown, "index")))
-	}
-}
-
-// tolerable: an index that was written to while its snapshot was taken may differ a little, but not lose everything.
-func tolerable(expected, got int64, share float64) bool {
-	if got == 0 {
-		return expected == 0
-	}
-	return max(expected-got, got-expected) <= int64(float64(expected)*share)
 }

@@ -2,6 +2,8 @@ package es
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -147,4 +149,26 @@ func NameChunks(names []string) func(yield func([]string) bool) {
 			yield(slices.Clip(names[start:]))
 		}
 	}
+}
+
+// IndexSettings are settings of these indices, open or closed, hidden or not, by index and flat name; those that are not
+// set are left out. Names may be patterns; what is not there is left out.
+func (c *Conn) IndexSettings(ctx context.Context, names []string, settings ...string) (map[string]map[string]string, error) {
+	yes := true
+	out := map[string]map[string]string{}
+	for chunk := range NameChunks(names) {
+		var answer map[string]struct {
+			Settings map[string]json.RawMessage `json:"settings"`
+		}
+		err := c.Read(ctx, func() esapi.Request {
+			return esapi.IndicesGetSettingsRequest{Index: chunk, Name: settings, FlatSettings: &yes, IgnoreUnavailable: &yes, AllowNoIndices: &yes, ExpandWildcards: "all"}
+		}, &answer)
+		if err != nil {
+			return nil, fmt.Errorf("read index settings: %w", err)
+		}
+		for name, i := range answer {
+			out[name] = settingTexts(i.Settings)
+		}
+	}
+	return out, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +45,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Target) {
 	}{
 		{"chooses the latest, by name, and at or before a time", chooses},
 		{"restores what a plan says, and finds it done when called again", restores},
+		{"verifies what the caller knows, and says what does not hold", verifies},
 		{"takes up what is missing, and says so before", takesUp},
 		{"refuses what is there already, and leaves it alone", refuses},
 		{"refuses an index that appeared after the plan", conflicts},
@@ -67,7 +69,12 @@ func chooses(t *testing.T, x Target) {
 			t.Errorf("Choose at or before %s: %v, %v, want %s", before, got, err, want)
 		}
 	}
-	for _, none := range []restore.Selector{{Name: "no-such-snapshot"}, {Before: older.Start.Add(-time.Millisecond)}, {Name: x.Latest, Before: older.Start.Add(-time.Millisecond)}} {
+	for _, among := range [][]string{{x.Older}, {x.Older, "no-such-snapshot"}} {
+		if got, err := x.Restorer.Choose(t.Context(), restore.Selector{Among: among}); err != nil || got.Name != x.Older {
+			t.Errorf("Choose among %v: %v, %v, want %s", among, got, err, x.Older)
+		}
+	}
+	for _, none := range []restore.Selector{{Name: "no-such-snapshot"}, {Among: []string{}}, {Name: x.Latest, Among: []string{x.Older}}, {Before: older.Start.Add(-time.Millisecond)}, {Name: x.Latest, Before: older.Start.Add(-time.Millisecond)}} {
 		if _, err := x.Restorer.Choose(t.Context(), none); !errors.Is(err, nuvlaops.ErrNotFound) {
 			t.Errorf("Choose %+v: %v, want ErrNotFound", none, err)
 		}
@@ -124,7 +131,7 @@ func restores(t *testing.T, x Target) {
 	if err != nil || again.AlreadyThere != len(x.Documents) {
 		t.Errorf("applied again: %v, %d already there, want %d", err, again.AlreadyThere, len(x.Documents))
 	}
-	verified, err := x.Restorer.Verify(t.Context(), plan)
+	verified, err := x.Restorer.Verify(t.Context(), plan, restore.VerifyOptions{})
 	if err != nil {
 		t.Fatalf("Verify: %v", err)
 	}
@@ -145,6 +152,38 @@ func (x Target) right(t *testing.T, r *restore.Report) {
 	}
 }
 
+func verifies(t *testing.T, x Target) {
+	plan := mustPlan(t, x, x.request())
+	if _, err := x.Restorer.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	index := x.names()[0]
+	n := x.Documents[index]
+	few := n - 1
+	all := restore.Query{Name: "all of them", Index: index, Min: n, Max: &n}
+	for name, c := range map[string]struct {
+		opts restore.VerifyOptions
+		want string // in the reason of the one failure
+	}{
+		"a range that holds":    {opts: restore.VerifyOptions{Documents: map[string]restore.DocumentRange{index: {Min: n, Max: n + 5}}}},
+		"a range that does not": {restore.VerifyOptions{Documents: map[string]restore.DocumentRange{index: {Min: 2 * n, Max: 3 * n}}}, "documents where"},
+		"queries that hold":     {opts: restore.VerifyOptions{Queries: []restore.Query{all, {Name: "any", Index: index}}}},
+		"too few hits":          {restore.VerifyOptions{Queries: []restore.Query{all, {Name: "more", Index: index, Min: n + 1}}}, "query more finds"},
+		"too many hits":         {restore.VerifyOptions{Queries: []restore.Query{all, {Name: "less", Index: index, Max: &few}}}, "query less finds"},
+	} {
+		report, err := x.Restorer.Verify(t.Context(), plan, c.opts)
+		if c.want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if !errors.Is(err, nuvlaops.ErrVerification) || len(report.Failures) != 1 || !strings.Contains(report.Failures[0].Reason, c.want) {
+			t.Errorf("%s: %v, %v, want ErrVerification for %q", name, err, report.Failures, c.want)
+		}
+	}
+}
+
 func takesUp(t *testing.T, x Target) {
 	plan := mustPlan(t, x, x.request())
 	if _, err := x.Restorer.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
@@ -152,7 +191,7 @@ func takesUp(t *testing.T, x Target) {
 	}
 	lost := x.names()[0]
 	x.Remove(t, lost)
-	report, err := x.Restorer.Verify(t.Context(), plan)
+	report, err := x.Restorer.Verify(t.Context(), plan, restore.VerifyOptions{})
 	if !errors.Is(err, nuvlaops.ErrVerification) || len(report.Failures) != 1 || report.Failures[0].Index != lost {
 		t.Fatalf("Verify without %s: %v, %v, want ErrVerification that names it", lost, err, report)
 	}
@@ -173,7 +212,7 @@ func refuses(t *testing.T, x Target) {
 	if _, err := x.Restorer.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrRefused) {
 		t.Errorf("Apply: %v, want ErrRefused", err)
 	}
-	report, err := x.Restorer.Verify(t.Context(), plan)
+	report, err := x.Restorer.Verify(t.Context(), plan, restore.VerifyOptions{})
 	if !errors.Is(err, nuvlaops.ErrVerification) || report.Indices[0].State != restore.IndexUnknown || report.Indices[1].State != restore.IndexMissing {
 		t.Errorf("Verify: %v, %v, want the first index as it was and the second missing", err, report)
 	}
@@ -195,7 +234,7 @@ func conflicts(t *testing.T, x Target) {
 	if _, err := x.Restorer.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) {
 		t.Errorf("Apply: %v, want ErrConflict", err)
 	}
-	report, err := x.Restorer.Verify(t.Context(), plan)
+	report, err := x.Restorer.Verify(t.Context(), plan, restore.VerifyOptions{})
 	if err == nil || report.Indices[0].State != restore.IndexMissing || report.Indices[1].State != restore.IndexUnknown {
 		t.Errorf("after the conflict: %v, %v, want nothing restored", err, report)
 	}

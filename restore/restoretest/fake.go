@@ -24,6 +24,7 @@ type Fake struct {
 	indices   map[string]index
 	plans     map[string]restore.Plan
 	failing   map[string]string
+	hits      map[string]int64
 }
 
 type index struct {
@@ -72,6 +73,16 @@ func (f *Fake) Fail(name, reason string) {
 	}
 }
 
+// SetHits makes the query of this name find so many documents.
+func (f *Fake) SetHits(query string, n int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.hits == nil {
+		f.hits = map[string]int64{}
+	}
+	f.hits[query] = n
+}
+
 // Documents by index, of all that is in the cluster.
 func (f *Fake) Documents() map[string]int64 {
 	f.mu.Lock()
@@ -95,6 +106,7 @@ func (f *Fake) Choose(ctx context.Context, sel restore.Selector) (*restore.Snaps
 		s := &f.snapshots[i]
 		complete := s.State == "SUCCESS"
 		switch {
+		case sel.Among != nil && !slices.Contains(sel.Among, s.Name):
 		case sel.Name != "" && s.Name != sel.Name, !sel.Before.IsZero() && s.Start.After(sel.Before):
 		case sel.Name != "" && !complete && !sel.AllowPartial:
 			return nil, f.wrap("Choose", sel.Name, &nuvlaops.Error{Reason: "the snapshot is " + s.State, Err: nuvlaops.ErrPartial})
@@ -212,15 +224,48 @@ func (f *Fake) allowed(ctx context.Context, p *restore.Plan) error {
 	return nil
 }
 
-// Verify looks at what is there.
-func (f *Fake) Verify(ctx context.Context, p *restore.Plan) (*restore.Report, error) {
+// Verify looks at what is there. A query finds all documents of its indices, or what SetHits says.
+func (f *Fake) Verify(ctx context.Context, p *restore.Plan, opts restore.VerifyOptions) (*restore.Report, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if ctx.Err() != nil {
 		return nil, f.wrap("Verify", p.Snapshot.Name, context.Cause(ctx))
 	}
 	r, err := f.report(p)
+	f.compare(r, opts)
+	if err == nil && !r.OK() {
+		err = failed(r)
+	}
 	return r, f.wrap("Verify", p.Snapshot.Name, err)
+}
+
+// compare holds the report against what the caller knows.
+func (f *Fake) compare(r *restore.Report, opts restore.VerifyOptions) {
+	for _, i := range r.Indices {
+		if want, known := opts.Documents[i.Name]; known && i.Documents != nil && (*i.Documents < want.Min || *i.Documents > want.Max) {
+			r.Failures = append(r.Failures, restore.Failure{Index: i.Target, Shard: -1, Reason: fmt.Sprintf("%d documents where %s are expected", *i.Documents, want)})
+		}
+	}
+	for _, q := range opts.Queries {
+		var found int64
+		for _, i := range r.Indices {
+			if ok, _ := path.Match(q.Index, i.Name); ok && i.Documents != nil {
+				found += *i.Documents
+			}
+		}
+		if n, said := f.hits[q.Name]; said {
+			found = n
+		}
+		if found < q.Min || (q.Max != nil && found > *q.Max) {
+			r.Failures = append(r.Failures, restore.Failure{Index: q.Index, Shard: -1, Reason: fmt.Sprintf("query %s finds %d documents", q.Name, found)})
+			continue
+		}
+		r.Verified = append(r.Verified, fmt.Sprintf("query %s finds %d documents", q.Name, found))
+	}
+}
+
+func failed(r *restore.Report) error {
+	return &nuvlaops.Error{Resource: r.Failures[0].Index, Reason: r.Failures[0].Reason, Err: nuvlaops.ErrVerification}
 }
 
 func (f *Fake) report(p *restore.Plan) (*restore.Report, error) {
@@ -245,7 +290,7 @@ func (f *Fake) report(p *restore.Plan) (*restore.Report, error) {
 		r.Indices = append(r.Indices, line)
 	}
 	if !r.OK() {
-		return r, &nuvlaops.Error{Resource: r.Failures[0].Index, Reason: r.Failures[0].Reason, Err: nuvlaops.ErrVerification}
+		return r, failed(r)
 	}
 	return r, nil
 }

@@ -1,0 +1,103 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+// DocumentRange is how many documents an index may hold: as many as it held before its snapshot, as after it, or in
+// between.
+type DocumentRange struct {
+	Min int64 `json:"min"`
+	Max int64 `json:"max"`
+}
+
+func (d DocumentRange) String() string {
+	if d.Min == d.Max {
+		return fmt.Sprint(d.Min)
+	}
+	return fmt.Sprintf("%d to %d", d.Min, d.Max)
+}
+
+// miss is by how much n is outside.
+func (d DocumentRange) miss(n int64) int64 { return max(0, d.Min-n, n-d.Max) }
+
+// tolerates: an index that was written to while its snapshot was taken may differ a little, but not lose everything.
+func (d DocumentRange) tolerates(n int64, share float64) bool {
+	if n == 0 {
+		return d.Min == 0
+	}
+	return d.miss(n) <= int64(float64(d.Max)*share)
+}
+
+// documentTally is of how many indices the documents were found how.
+type documentTally struct{ exact, within, near, unknown int }
+
+// countDocuments compares the proven indices with the manifest: the plan's, or the caller's where it says more.
+func (r *Repo) countDocuments(ctx context.Context, p *Plan, w world, report *Report, whole map[string]DocumentRange) error {
+	counts := map[string]es.IndexDocuments{}
+	for chunk := range es.NameChunks(w.names(complete)) {
+		part, err := r.conn.CountDocuments(ctx, chunk...)
+		if err != nil {
+			return err
+		}
+		for k, v := range part {
+			counts[k] = v
+		}
+	}
+	var t documentTally
+	for i := range report.Indices {
+		x := &report.Indices[i]
+		want, known := whole[x.Name]
+		if known {
+			x.Expected, x.ExpectedMax = &want.Min, nil
+			if want.Max > want.Min {
+				x.ExpectedMax = &want.Max
+			}
+		}
+		c, counted := counts[x.Target]
+		if !counted {
+			continue
+		}
+		x.Documents = &c.Documents
+		report.Documents += c.Documents
+		switch want, known := x.expected(); {
+		case !known:
+			t.unknown++
+		case want.miss(c.Documents) == 0 && want.Min == want.Max:
+			t.exact++
+		case want.miss(c.Documents) == 0:
+			t.within++
+		case want.tolerates(c.Documents, p.Request.DocumentTolerance):
+			t.near++
+		default:
+			report.Failures = append(report.Failures, Failure{Index: x.Target, Shard: -1,
+				Reason: fmt.Sprintf("%d documents where the snapshot's manifest has %s", c.Documents, want)})
+		}
+	}
+	report.describeCounts(t)
+	return nil
+}
+
+func (r *Report) describeCounts(t documentTally) {
+	for _, line := range []struct {
+		n        int
+		verified bool
+		text     string
+	}{
+		{t.exact, true, "the documents of %s are exactly as many as in the snapshot's manifest"},
+		{t.within, true, "the documents of %s are as many as before the snapshot, as after it, or in between"},
+		{t.near, true, "the documents of %s are nearly as many as in the snapshot's manifest; they may have been written to meanwhile"},
+		{t.unknown, false, "the documents of %s: the snapshot's manifest does not have them"},
+	} {
+		switch text := fmt.Sprintf(line.text, plural(line.n, "index")); {
+		case line.n == 0:
+		case line.verified:
+			r.Verified = append(r.Verified, text)
+		default:
+			r.NotVerified = append(r.NotVerified, text)
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package restore_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/restore"
+)
+
+func TestVerifySaysWhatWasAndWasNotVerified(t *testing.T) {
+	for _, p := range []place{places[0], places[2]} {
+		t.Run(p.name, func(t *testing.T) {
+			b := p.bench(t)
+			b.fill(b.index("a"), 2, 400, 2000)
+			b.fill(b.index("b"), 1, 7, 10)
+			b.snapshot("snap")
+			b.wipe()
+			req := b.request()
+			req.Checksums = true
+			plan := b.plan(req)
+			if d := cmp.Diff([]string{restore.CodeChecksums}, codes(plan, restore.SeverityInfo)); d != "" {
+				t.Errorf("what the plan says (-want +got):\n%s", d)
+			}
+			if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if ms := b.checked(b.index("a")); ms <= 0 {
+				t.Errorf("the shards spent %v ms on the check of their files", ms)
+			}
+			seven := int64(7)
+			report, err := b.repo.Verify(t.Context(), plan, restore.VerifyOptions{
+				Documents: map[string]restore.DocumentRange{b.index("a"): {Min: 390, Max: 410}},
+				Queries: []restore.Query{
+					{Name: "small numbers", Index: b.index("*"), Query: json.RawMessage(`{"range":{"n":{"lt":5}}}`), Min: 10},
+					{Name: "all of b", Index: b.index("b"), Min: 7, Max: &seven},
+				}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []string{
+				"the primaries of 2 indices are started and were recovered from " + b.repository() + "/snap",
+				"the documents of 1 index are exactly as many as in the snapshot's manifest",
+				"the documents of 1 index are as many as before the snapshot, as after it, or in between",
+				"the files of 2 indices were compared with their Lucene checksums when the shards were opened",
+				"query small numbers finds 10 documents in " + b.index("*") + ", wanted at least 10",
+				"query all of b finds 7 documents in " + b.index("b") + ", wanted exactly 7",
+			}
+			if d := cmp.Diff(want, report.Verified); d != "" {
+				t.Errorf("verified (-want +got):\n%s", d)
+			}
+			if d := cmp.Diff([]string{"replicas are not waited for"}, report.NotVerified); d != "" {
+				t.Errorf("not verified (-want +got):\n%s", d)
+			}
+			raw, err := json.Marshal(report)
+			var read restore.Report
+			if err != nil || json.Unmarshal(raw, &read) != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(report, &read); d != "" {
+				t.Errorf("report as JSON (-want +got):\n%s", d)
+			}
+			if text := report.String(); !strings.Contains(text, "400 documents of 390 to 410\n") || !strings.Contains(text, "not verified: replicas") {
+				t.Errorf("report:\n%s", text)
+			}
+			b.misses(t, plan)
+		})
+	}
+}
+
+// misses holds Verify against what is not in the snapshot, and against what makes no sense.
+func (b *bench) misses(t *testing.T, plan *restore.Plan) {
+	t.Helper()
+	report, err := b.repo.Verify(t.Context(), plan, restore.VerifyOptions{Queries: []restore.Query{
+		{Name: "gone", Index: b.index("a"), Query: json.RawMessage(`{"term":{"n":-1}}`), Min: 1}}})
+	if !errors.Is(err, nuvlaops.ErrVerification) || len(report.Failures) != 1 || !strings.Contains(err.Error(), "query gone finds 0 documents") {
+		t.Errorf("a query that finds nothing: %v, %v", err, report)
+	}
+	few := int64(1)
+	for name, opts := range map[string]restore.VerifyOptions{
+		"no name":          {Queries: []restore.Query{{Index: "*"}}},
+		"no JSON":          {Queries: []restore.Query{{Name: "x", Index: "*", Query: json.RawMessage(`{`)}}},
+		"not in the plan":  {Queries: []restore.Query{{Name: "x", Index: "other"}}},
+		"more than most":   {Queries: []restore.Query{{Name: "x", Index: "*", Min: 2, Max: &few}}},
+		"a range reversed": {Documents: map[string]restore.DocumentRange{"a": {Min: 2, Max: 1}}},
+	} {
+		if _, err := b.repo.Verify(t.Context(), plan, opts); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("%s: %v, want ErrInvalid", name, err)
+		}
+	}
+}
+
+// checked is how long the primaries of an index spent on the check of their files, in milliseconds.
+func (b *bench) checked(index string) (ms float64) {
+	b.t.Helper()
+	shards := b.do("GET", "/"+index+"/_recovery", "")[index].(map[string]any)["shards"].([]any)
+	for _, s := range shards {
+		ms += s.(map[string]any)["verify_index"].(map[string]any)["check_index_time_in_millis"].(float64)
+	}
+	return ms
+}
+
+func TestVerifyNamesTheQueriesThatCouldNotBeAsked(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 3, 10)
+	b.fill(b.index("b"), 1, 3, 10)
+	b.snapshot("snap")
+	b.wipe()
+	plan := b.plan(b.request())
+	if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.do("DELETE", "/"+b.index("b"), "")
+	report, err := b.repo.Verify(t.Context(), plan, restore.VerifyOptions{Queries: []restore.Query{{Name: "both", Index: "*", Min: 6}, {Name: "one", Index: b.index("a"), Min: 3}}})
+	if !errors.Is(err, nuvlaops.ErrVerification) || len(report.Failures) != 1 {
+		t.Fatalf("%v, %v, want the missing index alone", err, report)
+	}
+	if text := report.String(); !strings.Contains(text, "query both was not asked: "+b.index("b")+" is not proven") || !strings.Contains(text, "query one finds 3") {
+		t.Errorf("report:\n%s", text)
+	}
+}
