@@ -4,6 +4,7 @@
 #   make test [PKG=./zkjobs]   everything, unit and real
 #   make bench [BENCH=regexp]  speed, each figure beside something that was run in the same run
 #   make lint                  gofmt, vet, staticcheck, tidy
+#   make image [IMAGE=a:b]     the container image of the example programs
 #   make images                the images of the test servers
 #   make clean                 remove exactly what carries our label on the engine, and what was built here
 
@@ -12,13 +13,14 @@ BIN         := $(CURDIR)/.bin
 PKG         ?= ./...
 BENCH       ?= .
 COUNT       ?= 5
+IMAGE       ?= nuvlaops:dev
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
 # The race detector needs a C compiler; a machine without one tests without it.
 RACE        := $(shell command -v $${CC:-gcc} >/dev/null && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint images engine clean
+.PHONY: help demo test bench lint image images engine clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -30,6 +32,9 @@ engine:
 
 images: engine
 	@$(GO) run ./internal/testenv/images/cmd/images -all
+
+image: engine
+	@bash examples/image/build.sh $(IMAGE)
 
 demo: engine
 	@$(GO) build -o $(BIN)/demo ./examples/demo

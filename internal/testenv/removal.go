@@ -18,7 +18,6 @@ import (
 type removal struct {
 	docker *client.Client
 	match  func(value string) bool
-	images bool
 	// settle asks for empty passes for a second: a call that was cut off may still be making something in the engine.
 	settle bool
 	// swarmOnly leaves alone what a stack cannot have made.
@@ -105,7 +104,7 @@ func (r *removal) list(ctx context.Context) ([]thing, error) {
 	} else if manager {
 		lists = append([]func(context.Context) ([]thing, error){r.listServices}, append(lists, r.listSecrets, r.listConfigs)...)
 	}
-	if r.images {
+	if !r.swarmOnly {
 		lists = append(lists, r.listImages)
 	}
 	for _, list := range lists {
@@ -250,6 +249,9 @@ func (r *removal) listImages(ctx context.Context) ([]thing, error) {
 	}
 	var things []thing
 	for _, i := range list.Items {
+		if !r.match(i.Labels[Label]) {
+			continue
+		}
 		name := i.ID
 		if len(i.RepoTags) > 0 {
 			name = i.RepoTags[0]

@@ -13,14 +13,14 @@ import (
 )
 
 // Label is on everything that this package makes on an engine. Its value names the owner, see OwnerLabelValue; on images
-// it is "image".
+// that are for all it is "image".
 const Label = "org.nuvla.nuvlaops.testenv"
 
 // keptLabel is on the mark of Keep: an empty volume, which carries Label too.
 const keptLabel = Label + ".kept"
 
 // Sweep removes what processes have left that are not alive any more (kill -9, a power cut), but for what Keep has marked,
-// and for images. It returns what it removed, as "container NAME". The first start in a process calls it.
+// and for images that are for all. It returns what it removed, as "container NAME". The first start in a process calls it.
 func Sweep(ctx context.Context) (removed []string, err error) {
 	p := own()
 	docker, err := p.unswept(ctx)
@@ -81,7 +81,7 @@ func Clean(ctx context.Context) (removed []string, err error) {
 	if err != nil {
 		return nil, op("Clean", "", err)
 	}
-	r := removal{docker: docker, match: func(string) bool { return true }, images: true}
+	r := removal{docker: docker, match: func(string) bool { return true }}
 	err = r.all(ctx)
 	return r.removed, op("Clean", "", err)
 }
