@@ -43,6 +43,9 @@ func (s *Swarm) runCopy(ctx context.Context, stack, service string) (*Copy, erro
 		return nil, explain(service, err)
 	}
 	spec := original.Service.Spec
+	if spec.Labels[labelStack] != stack { // db_x_y may be service y of stack db_x
+		return nil, &nuvlaops.Error{Reason: "the service " + spec.Name + " is not of the stack", Err: nuvlaops.ErrNotFound}
+	}
 	if spec.Mode.Replicated == nil || !atNothing(spec) {
 		return nil, &nuvlaops.Error{Reason: "it is not stopped", Hint: "stop it first: both would answer under one name", Err: nuvlaops.ErrRefused}
 	}

@@ -60,6 +60,66 @@ networks:
   backend: {external: true, name: %STACK%-backend}
 `
 
+// coreStack has the layout of Nuvla's core: anchors, services that share a network with the databases, five and two replicas.
+const coreStack = `
+version: "3.7"
+x-service: &service
+  image: %IMAGE%
+  stop_signal: SIGTERM
+  configs: [{source: standin, target: /standin}]
+  networks: [backend]
+  logging: {driver: json-file, options: {max-size: 250k, max-file: "10"}}
+x-deploy: &deploy
+  endpoint_mode: dnsrr
+  labels: %OWNER%
+  restart_policy: {condition: any, delay: 2s, max_attempts: 0, window: 10s}
+services:
+  api:
+    <<: *service
+    command: [run]
+    environment: {ES_ENDPOINTS: "es:9200", ZK_ENDPOINTS: "zk:2181"}
+    deploy: {<<: *deploy, update_config: {parallelism: 1, order: start-first}, resources: {reservations: {memory: 32M}}}
+  ui:
+    <<: *service
+    command: [run]
+    ports: [{target: 8080, mode: host}]
+    deploy: {<<: *deploy, labels: {%OWNED%, traefik.enable: "true"}}
+  job-executor:
+    <<: *service
+    command: [run]
+    volumes: ["/etc/localtime:/etc/localtime:ro"]
+    deploy: {<<: *deploy, replicas: 5}
+  job-distributor:
+    <<: *service
+    command: [run]
+    deploy: {<<: *deploy, replicas: 2, placement: {preferences: [{spread: node.id}]}}
+configs:
+  standin: {file: own.txt, labels: %OWNER%}
+networks:
+  backend: {external: true, name: %STACK%-backend}
+`
+
+func TestDeployMakesTheSameCoreAsTheDockerProgram(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	must(t, os.WriteFile(filepath.Join(b.dir, "own.txt"), []byte("not a secret"), 0o600))
+	b.network(b.stack+"-backend", client.NetworkCreateOptions{Driver: "overlay", Attachable: true})
+	file := b.file(coreStack)
+	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Files: []string{file}}))
+	ours := b.specs(b.stack)
+	b.removeStack(b.stack)
+	if out, err := exec.CommandContext(t.Context(), "docker", "stack", "deploy", "--resolve-image", "never", "-c", file, b.stack).CombinedOutput(); err != nil {
+		t.Fatalf("docker stack deploy: %v\n%s", err, out)
+	}
+	theirs := b.specs(b.stack)
+	if len(theirs) != 4 || !strings.Contains(theirs["job-executor"], `"Replicas": 5`) {
+		t.Fatalf("this comparison shows nothing: %v", theirs)
+	}
+	if diff := cmp.Diff(theirs, ours); diff != "" {
+		t.Errorf("core (-docker +ours):\n%s", diff)
+	}
+}
+
 func (b *bench) nuvla() stack.DeployOptions {
 	b.t.Helper()
 	for name, text := range map[string]string{"es.env": "FROM_FILE=a$b\n", "own.txt": "not a secret"} {

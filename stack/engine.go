@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/retry"
@@ -35,7 +37,7 @@ func (s *Swarm) transient(err error) bool {
 func transient(err error) bool {
 	var network net.Error
 	switch {
-	case err == nil, isNotManager(err), errors.Is(err, syscall.EACCES):
+	case err == nil, isNotManager(err), errors.Is(err, syscall.EACCES), badCertificate(err):
 		return false
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return false
@@ -45,6 +47,12 @@ func transient(err error) bool {
 		return true
 	}
 	return errors.As(err, &network)
+}
+
+// badCertificate: ours or the engine's.
+func badCertificate(err error) bool {
+	var theirs *tls.CertificateVerificationError
+	return errors.As(err, &theirs) || strings.Contains(err.Error(), "remote error: tls:")
 }
 
 // noLeader: a manager answers 500 while the swarm elects a leader, or while it starts.
@@ -77,7 +85,9 @@ func explain(what string, err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 	case isNotManager(err):
 		return notManager("")
-	case errors.Is(err, syscall.EACCES), strings.Contains(err.Error(), "permission denied"):
+	case strings.Contains(err.Error(), "is too new. Maximum supported API version"): // than the engine
+		return tooOld(e.Reason)
+	case badCertificate(err), errors.Is(err, syscall.EACCES), strings.Contains(err.Error(), "permission denied"):
 		kind(nuvlaops.ErrDenied, 0, "run as a user who may use the Docker engine, or check the certificates")
 	case cerrdefs.IsNotFound(err):
 		kind(nuvlaops.ErrNotFound, 404, "")
@@ -89,6 +99,21 @@ func explain(what string, err error) error {
 		kind(nuvlaops.ErrUnavailable, 0, "is the Docker engine running, and does DOCKER_HOST name it?")
 	}
 	return e
+}
+
+// leastAPI is that of Docker 20.10, with which all of this was seen to work.
+const leastAPI = "1.41"
+
+func newEnough(api string) error {
+	if !versions.LessThan(api, leastAPI) {
+		return nil
+	}
+	return tooOld("the engine's API has version " + api)
+}
+
+func tooOld(reason string) error {
+	return &nuvlaops.Error{Resource: "engine", Reason: reason, Err: nuvlaops.ErrUnsupported,
+		Hint: "want " + leastAPI + " or later (Docker 20.10), and no older version in DOCKER_API_VERSION"}
 }
 
 func notManager(state string) error {

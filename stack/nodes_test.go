@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,6 +116,32 @@ func TestTwoNodes(t *testing.T) {
 		<-restarted
 		if s := b.look(); s.Service("core").Running != 2 || s.Service("db").Running != 1 {
 			t.Errorf("after the restart:\n%s", s)
+		}
+	})
+	t.Run("a manager that restarts in the middle of a stop is waited for", func(t *testing.T) {
+		restarted, failure, once := make(chan struct{}), error(nil), sync.Once{}
+		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		defer cancel()
+		must(t, b.Stop(ctx, b.stack, stack.StopOptions{Groups: [][]string{{"core"}, {"db"}}, Progress: func(nuvlaops.Progress) {
+			once.Do(func() {
+				go func() {
+					defer close(restarted)
+					failure = p.manager.restart()
+				}()
+			})
+		}}))
+		<-restarted
+		must(t, failure)
+		s := b.look()
+		for name, want := range map[string]int{"core": 2, "db": 1} {
+			if v := s.Service(name); !v.Stopped || v.Remembered != want {
+				t.Errorf("%s after the restart: %+v, want it stopped with %d remembered", name, v, want)
+			}
+		}
+		for _, api := range []*client.Client{p.manager.api, p.worker.api} {
+			if left := running(t, api); len(left) > 0 {
+				t.Errorf("containers still run: %v", left)
+			}
 		}
 	})
 	t.Run("a volume whose node is down is refused", func(t *testing.T) {

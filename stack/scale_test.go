@@ -23,6 +23,12 @@ import (
 // have ended. It counts requests.
 func largeEngine(t testing.TB, services, tasksEach int) (host string, requests *atomic.Int64) {
 	requests = new(atomic.Int64)
+	server := httptest.NewServer(fakeEngine(t, services, tasksEach, requests))
+	t.Cleanup(server.Close)
+	return "tcp://" + server.Listener.Addr().String(), requests
+}
+
+func fakeEngine(t testing.TB, services, tasksEach int, requests *atomic.Int64) http.Handler {
 	zero := uint64(0)
 	var list []swarm.Service
 	var tasks []swarm.Task
@@ -49,7 +55,7 @@ func largeEngine(t testing.TB, services, tasksEach int) (host string, requests *
 	for _, v := range volumes {
 		answers["/volumes/"+v.Name] = v
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
 		w.Header().Set("Api-Version", "1.41")
 		path := strings.TrimPrefix(r.URL.Path, "/v1.41")
@@ -63,9 +69,7 @@ func largeEngine(t testing.TB, services, tasksEach int) (host string, requests *
 			return
 		}
 		_ = json.NewEncoder(w).Encode(answer)
-	}))
-	t.Cleanup(server.Close)
-	return "tcp://" + server.Listener.Addr().String(), requests
+	})
 }
 
 func TestPlanOfALargeStackAsksLittleMoreThanOneRequestAVolume(t *testing.T) {

@@ -97,12 +97,15 @@ func NewSwarm(opts *Options) (*Swarm, error) {
 	return s, nil
 }
 
-func dial(host string) (*client.Client, error) {
+func dial(host string) (api *client.Client, err error) {
 	endpoint, err := findEndpoint(host, os.Getenv)
 	if err != nil {
 		return nil, err
 	}
-	api, err := client.New(endpoint.clientOptions()...)
+	opts, err := endpoint.clientOptions()
+	if err == nil {
+		api, err = client.New(opts...)
+	}
 	if err != nil {
 		return nil, &nuvlaops.Error{Reason: err.Error(), Err: nuvlaops.ErrInvalid,
 			Hint: "check DOCKER_HOST, DOCKER_CONTEXT, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"}
@@ -130,6 +133,9 @@ func (s *Swarm) manager(ctx context.Context) (*engine, error) {
 		res, err := s.api.Info(ctx, client.InfoOptions{})
 		if err == nil && !res.Info.Swarm.ControlAvailable {
 			err = notManager(string(res.Info.Swarm.LocalNodeState))
+		}
+		if err == nil {
+			err = newEnough(s.api.ClientVersion())
 		}
 		return res, err
 	})
