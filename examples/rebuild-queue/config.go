@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.BoolVar(&c.apply.Force, "force", false, "go on although consumers or producers are alive")
 	fs.BoolVar(&c.allowNone, "allow-none", false, "take an index without an open job for a system without work")
 	fs.DurationVar(&c.timeout, "timeout", 0, "give up after this `duration` (default no limit)")
-	if err := cli.Parse(fs, args); err != nil {
+	if err := cli.Parse(fs, repeatHosts(args)); err != nil {
 		return c, err
 	}
 	if len(c.esHosts) == 0 {
@@ -65,5 +66,50 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		c.zkHosts = hosts{"zk:2181"}
 	}
 	c.plan.WithoutRunning = !c.includeRunning
-	return c, nil
+	return c, c.check()
+}
+
+// check refuses bad input before anything is connected.
+func (c config) check() error {
+	switch a := c.apply; {
+	case a.Batch < 2 || a.Batch > 500:
+		return cli.Usagef("-batch %d: want 2 to 500", a.Batch)
+	case !(a.Rate >= 0) || math.IsInf(a.Rate, 1):
+		return cli.Usagef("-rate %v: want 0 (no limit) or more", a.Rate)
+	case c.plan.MaxAge < 0:
+		return cli.Usagef("-max-age %v: want 0 (no limit) or more", c.plan.MaxAge)
+	case c.timeout < 0:
+		return cli.Usagef("-timeout %v: want 0 (no limit) or more", c.timeout)
+	case c.index == "":
+		return cli.Usagef("-index is empty: want the name of an index, such as nuvla-job")
+	case !strings.HasPrefix(c.path, "/") || strings.HasSuffix(c.path, "/"):
+		return cli.Usagef("-path %q: want a path that begins with / and does not end with it", c.path)
+	case c.verifyOnly && (a.Prune || a.DryRun):
+		return cli.Usagef("-verify-only writes nothing: leave -prune and -dry-run away")
+	}
+	if _, _, err := zkjobs.ParseHosts(c.zkHosts...); err != nil {
+		return fmt.Errorf("%w: -zk-hosts: %w", cli.ErrUsage, err)
+	}
+	return nil
+}
+
+// repeatHosts puts the flag before each of several addresses that follow it: "--zk-hosts a b", which the script that this
+// program replaces takes, becomes "--zk-hosts a --zk-hosts b".
+func repeatHosts(args []string) []string {
+	var out []string
+	hosts, values := "", 0
+	for _, arg := range args {
+		switch name := strings.TrimLeft(arg, "-"); {
+		case name == arg && hosts != "":
+			if values++; values > 1 {
+				out = append(out, hosts)
+			}
+		case name == "es-hosts" || name == "zk-hosts":
+			hosts, values = arg, 0
+		default:
+			hosts = ""
+		}
+		out = append(out, arg)
+	}
+	return out
 }

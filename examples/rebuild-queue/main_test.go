@@ -5,13 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -156,14 +156,8 @@ func TestEachFailureHasItsExitCode(t *testing.T) {
 		args []string
 		code int
 	}{
-		"help":               {[]string{"-h"}, cli.ExitFailed}, // cli.Main makes it 0
-		"unknown flag":       {[]string{"--nope"}, cli.ExitUsage},
-		"an argument":        {[]string{"nope"}, cli.ExitUsage},
-		"batch out of range": {[]string{"--batch", "501"}, cli.ExitUsage},
-		"no such index":      {[]string{"--index", "nuvla-nothing"}, cli.ExitFailed},
-		"time limit":         {[]string{"--timeout", "1ns"}, cli.ExitTimeout},
-		"negative age":       {[]string{"--max-age", "-1h"}, cli.ExitUsage},
-		"an empty host":      {[]string{"--zk-hosts", " "}, cli.ExitUsage},
+		"no such index": {[]string{"--index", "nuvla-nothing"}, cli.ExitFailed},
+		"time limit":    {[]string{"--timeout", "1ns"}, cli.ExitTimeout},
 	} {
 		if _, code := r.run(tc.args...); code != tc.code {
 			t.Errorf("%s: code %d, want %d", name, code, tc.code)
@@ -187,20 +181,71 @@ func TestEachFailureHasItsExitCode(t *testing.T) {
 }
 
 func TestHostsComeInManyForms(t *testing.T) {
-	c, err := parse([]string{"--es-hosts", "a b,c", "--es-hosts=http://d:9201"}, io.Discard)
+	for name, tc := range map[string]struct {
+		args   []string
+		es, zk hosts
+	}{
+		"none":                 {nil, hosts{"es"}, hosts{"zk:2181"}},
+		"spaces and commas":    {[]string{"--es-hosts", "a b,c", "--es-hosts=http://d:9201"}, hosts{"a", "b", "c", "http://d:9201"}, hosts{"zk:2181"}},
+		"as the script before": {[]string{"--zk-hosts", "a:2181", "b", "--es-hosts", "c", "d:9200"}, hosts{"c", "d:9200"}, hosts{"a:2181", "b"}},
+		"among other flags":    {[]string{"-zk-hosts", "a", "b", "--index", "x", "--dry-run"}, hosts{"es"}, hosts{"a", "b"}},
+	} {
+		c, err := parse(tc.args, io.Discard)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff([]hosts{tc.es, tc.zk}, []hosts{c.esHosts, c.zkHosts}); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestDefaultsAreThoseOfTheScriptBefore(t *testing.T) {
+	got, err := parse(nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(hosts{"a", "b", "c", "http://d:9201"}, c.esHosts); diff != "" {
-		t.Errorf("es (-want +got):\n%s", diff)
+	want := config{esHosts: hosts{"es"}, zkHosts: hosts{"zk:2181"}, index: "nuvla-job", path: "/job", includeRunning: true,
+		apply: zkjobs.ApplyOptions{Batch: 500}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(config{})); diff != "" {
+		t.Errorf("defaults (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(hosts{"zk:2181"}, c.zkHosts); diff != "" {
-		t.Errorf("zk (-want +got):\n%s", diff)
+}
+
+// TestBadInputIsAUsageErrorThatNamesItsFlag has nothing to connect to: it is refused before.
+func TestBadInputIsAUsageErrorThatNamesItsFlag(t *testing.T) {
+	for name, args := range map[string][][]string{
+		"-batch":       {{"--batch", "501"}, {"--batch", "1"}, {"--batch", "0"}, {"--batch", "many"}},
+		"-rate":        {{"--rate", "-1"}, {"--rate", "NaN"}, {"--rate", "Inf"}},
+		"-max-age":     {{"--max-age", "-1h"}, {"--max-age", "soon"}},
+		"-timeout":     {{"--timeout", "-1s"}},
+		"-index":       {{"--index", ""}},
+		"-path":        {{"--path", "job"}, {"--path", "/job/"}},
+		"-verify-only": {{"--verify-only", "--prune"}, {"--verify-only", "--dry-run"}},
+		"-zk-hosts":    {{"--zk-hosts", " "}, {"--zk-hosts", "a/x", "b/y"}},
+		"-es-hosts":    {{"--es-hosts", ","}},
+		"-nope":        {{"--nope"}},
+		"nope":         {{"nope"}, {"--dry-run", "nope"}},
+		"ftp://es":     {{"--es-hosts", "ftp://es"}},
+	} {
+		for _, a := range args {
+			err := run(t.Context(), a, io.Discard, io.Discard)
+			if cli.ExitCode(err) != cli.ExitUsage || !strings.Contains(fmt.Sprint(err), name) {
+				t.Errorf("%v: got %v, want a usage error that names %s", a, err, name)
+			}
+		}
 	}
-	if _, err := parse([]string{"--max-age", "soon"}, io.Discard); !errors.Is(err, cli.ErrUsage) {
-		t.Errorf("got %v", err)
+}
+
+func TestHelpNamesEveryFlagAndConnectsToNothing(t *testing.T) {
+	var help strings.Builder
+	if err := run(t.Context(), []string{"-h"}, io.Discard, &help); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("got %v, want flag.ErrHelp, which ends the program with 0", err)
 	}
-	if c.plan.MaxAge != 0 || c.timeout != 0*time.Second || c.apply.Batch != 500 {
-		t.Errorf("defaults: %+v", c)
+	for _, want := range []string{"es-hosts", "(default es)", "zk-hosts", "(default zk:2181)", "dry-run", "json", "index", "max-age", "include-running",
+		"batch", "prune", "force", "verify-only"} {
+		if !strings.Contains(help.String(), want) {
+			t.Errorf("%q is not in the help:\n%s", want, help.String())
+		}
 	}
 }
