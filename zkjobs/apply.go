@@ -3,6 +3,7 @@ package zkjobs
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -18,8 +19,7 @@ const (
 type ApplyOptions struct {
 	// Force goes on although consumers are alive or others change the queue.
 	Force bool
-	// Prune removes entries that no open job stands behind, and those of jobs that have another entry before; never one
-	// that is locked.
+	// Prune removes the plan's Extra and Doubled entries; never one that is locked.
 	Prune bool
 	// DryRun compares with the queue and writes nothing.
 	DryRun bool
@@ -51,7 +51,7 @@ func (o ApplyOptions) validate() error {
 		return invalid("Batch", o.Batch, "2 to 500")
 	case o.BatchBytes < 1<<10 || o.BatchBytes > mostBytes:
 		return invalid("BatchBytes", o.BatchBytes, "1024 to 262144")
-	case o.Rate < 0:
+	case !(o.Rate >= 0) || math.IsInf(o.Rate, 1):
 		return invalid("Rate", o.Rate, "0 (no limit) or more")
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -137,19 +138,25 @@ func TestTheLeaderOfAnEnsembleDiesInTheMiddle(t *testing.T) {
 	t.Logf("%+v", res)
 }
 
-// TestNuvlasServerStartsAgainAfterALargeRebuild: 3.4.13 acknowledges larger transactions than it can read again.
+// TestNuvlasServerStartsAgainAfterALargeRebuild: 3.4.13 acknowledges larger transactions than it can read again. It is
+// killed in the middle too, where the rebuild waits for it and goes on.
 func TestNuvlasServerStartsAgainAfterALargeRebuild(t *testing.T) {
 	server := testenv.UseZooKeeper(t, testenv.ZooKeeperOptions{Version: testenv.ZooKeeper34})
 	q := newQueue(t, server.Addr())
 	jobs, _ := manyJobs(scaled(20_000, 100_000))
 	r := q.rebuilder(zkjobstest.Jobs(jobs))
-	if res := apply(t, r, zkjobs.ApplyOptions{}); res.Written != len(jobs) {
-		t.Fatalf("result: %+v", res)
+	again := make(chan error, 1)
+	var once sync.Once
+	res := apply(t, r, zkjobs.ApplyOptions{Progress: func(p nuvlaops.Progress) {
+		if p.Done >= int64(len(jobs)/2) && p.Phase == "writing jobs" {
+			once.Do(func() { go func() { again <- killAndStart(t.Context(), server) }() })
+		}
+	}})
+	if err := <-again; err != nil || res.Written != len(jobs) {
+		t.Fatalf("result: %+v, server: %v", res, err)
 	}
-	if err := server.Kill(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(t.Context()); err != nil {
+	t.Logf("killed in the middle: %+v", res)
+	if err := killAndStart(t.Context(), server); err != nil {
 		t.Fatal(err)
 	}
 	plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
@@ -160,6 +167,13 @@ func TestNuvlasServerStartsAgainAfterALargeRebuild(t *testing.T) {
 	if res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{})); res.Written != 0 {
 		t.Errorf("written again: %+v", res)
 	}
+}
+
+func killAndStart(ctx context.Context, server *testenv.ZooKeeper) error {
+	if err := server.Kill(ctx); err != nil {
+		return err
+	}
+	return server.Start(ctx)
 }
 
 // TestAFullQueueBeforehand rebuilds beside many entries that are not ours: more than a Java client can list.

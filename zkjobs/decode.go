@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,7 +63,7 @@ func decodeJob(docID string, source []byte, intern func([]byte) string) Job {
 	tags := decodeTags(doc.Tags)
 	setPriority(&job, tags, doc.Priority)
 	setCreated(&job, doc.Created)
-	job.Monitored = job.State == stateRunning && strings.HasPrefix(job.Action, "bulk") && has(tags, "monitor")
+	job.Monitored = job.State == stateRunning && strings.HasPrefix(job.Action, "bulk") && slices.Contains(tags, "monitor")
 	return job
 }
 
@@ -134,21 +135,28 @@ func setCreated(job *Job, raw json.RawMessage) {
 	if isNull(raw) {
 		return // such a job comes first in its priority: it is older than what we know
 	}
-	if ms, _, ok := integer(raw); ok {
-		job.Created = time.UnixMilli(ms).UTC()
-		return
-	}
-	var s string
-	if json.Unmarshal(raw, &s) == nil {
-		if at, ok := parseDate(s); ok {
-			job.Created = at
-			return
-		}
-	}
-	if job.Invalid == "" {
+	at, ok := dateIn(raw)
+	switch {
+	case ok:
+		job.Created = at
+	case job.Invalid == "":
 		job.Invalid = "created is not a date: " + shorten(string(raw))
 	}
 }
+
+func dateIn(raw json.RawMessage) (at time.Time, ok bool) {
+	var s string
+	if ms, _, isNumber := integer(raw); isNumber {
+		at, ok = time.UnixMilli(ms).UTC(), true
+	} else if json.Unmarshal(raw, &s) == nil {
+		at, ok = parseDate(s)
+	}
+	return at, ok && isDate(at)
+}
+
+// isDate reports whether a time can be written as a date: Elasticsearch takes milliseconds of any size, JSON and people
+// four digits for the year.
+func isDate(at time.Time) bool { return at.Year() >= 0 && at.Year() <= 9999 }
 
 // strictDate is Elasticsearch's strict_date_optional_time: from the right, each part may be missing.
 var strictDate = regexp.MustCompile(`^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(?:(\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?)?(Z|[+-]\d\d(?::?\d\d)?)?)?)?)?$`)

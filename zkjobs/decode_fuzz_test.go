@@ -12,7 +12,8 @@ func FuzzDecodeJob(f *testing.F) {
 	for _, seed := range []string{`{}`, `null`, `[]`, `"x"`, `{"id":"job/x","state":"QUEUED","priority":50,"created":"2026-01-02T03:04:05.006Z"}`,
 		`{"id":"job/x","priority":"50"}`, `{"id":"job/x","priority":1e400}`, `{"id":"job/x","priority":null,"tags":"/job/entries/entry-001-0000000001"}`,
 		`{"id":"job/x","tags":[1,{},null,"/job/entries/entry-999-0000000001"]}`, `{"id":["job/x"],"created":1e3}`, `{"id":"job/x","created":"2026-13-45"}`,
-		`{"id":"job/x","version":2.5,"action":{},"execution-mode":7}`, `{"id":"job/\u0000"}`, `{"id":"job/x","created":-99999999999999999}`} {
+		`{"id":"job/x","version":2.5,"action":{},"execution-mode":7}`, `{"id":"job/\u0000"}`, `{"id":"job/x","created":-99999999999999999}`,
+		`{"id":"job/x","created":999999999999999}`, `{"id":"job/x","created":"999999999999999"}`} {
 		f.Add("x", []byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, docID string, source []byte) {
@@ -25,6 +26,9 @@ func FuzzDecodeJob(f *testing.F) {
 		}
 		if job.Priority < 0 || job.Priority > LowestPriority {
 			t.Errorf("valid, but its priority is %d", job.Priority)
+		}
+		if _, err := json.Marshal(job); err != nil {
+			t.Errorf("valid, but it cannot be written into a plan: %v", err)
 		}
 		if !json.Valid(source) {
 			t.Errorf("valid, of a document that is no JSON: %q", source)

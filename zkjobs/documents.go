@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -59,9 +60,12 @@ func (o DocumentsOptions) validate() error {
 
 // Documents is the Source over nuvla-job: the open jobs of a point in time, read page by page.
 type Documents struct {
-	conn es.Conn
-	opts DocumentsOptions
+	conn  es.Conn
+	opts  DocumentsOptions
+	total atomic.Int64 // open jobs of the reading that began last
 }
+
+func (d *Documents) size() int { return int(d.total.Load()) }
 
 // NewDocuments returns the open jobs of Elasticsearch as a Source.
 func NewDocuments(client Client, opts *DocumentsOptions) (*Documents, error) {
@@ -111,6 +115,7 @@ func (d *Documents) read(ctx context.Context, yield func(Job) bool) error {
 			pit = next.PIT
 		}
 		total = next.Hits.Total.Value
+		d.total.Store(total)
 		fetch = nil
 		if n := len(next.Hits.Hits); n > 0 && read+int64(n) < total {
 			fetch = d.fetch(ctx, pit, next.Hits.Hits[n-1].Sort) // the server works while we decode

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8"
 	"github.com/google/go-cmp/cmp"
@@ -26,6 +27,7 @@ var indices atomic.Int64
 // index is an index of job documents of its own on a real server.
 type index struct {
 	t      testing.TB
+	server *testenv.Elasticsearch
 	client *elasticsearch.Client
 	name   string
 }
@@ -33,7 +35,8 @@ type index struct {
 // newIndex makes one with the api-server's mapping, or another one.
 func newIndex(t testing.TB, mapping string) *index {
 	t.Helper()
-	x := &index{t: t, client: testenv.SharedElasticsearch(t, "").Client(), name: fmt.Sprintf("nuvla-job-%d", indices.Add(1))}
+	server := testenv.SharedElasticsearch(t, "")
+	x := &index{t: t, server: server, client: server.Client(), name: fmt.Sprintf("nuvla-job-%d", indices.Add(1))}
 	if mapping == "" {
 		mapping = string(must[[]byte](t)(os.ReadFile("testdata/nuvla-job-mapping.json")))
 	}
@@ -117,6 +120,14 @@ func TestDocumentsBecomeJobs(t *testing.T) {
 		"new":       doc("new", map[string]any{"version": 3}),
 		"noid":      doc("noid", map[string]any{"id": nil}),
 		"otherid":   doc("another", nil),
+		"null":      `{"id":"job/null","state":"QUEUED","priority":null,"tags":null,"created":null,"action":null,"version":null}`,
+		"half":      doc("half", map[string]any{"priority": 50.5}),
+		"ahead":     doc("ahead", map[string]any{"created": 999999999999999}),
+		"list":      doc("list", map[string]any{"id": []string{"job/list"}}),
+		"states":    doc("states", map[string]any{"state": []string{"QUEUED", "SUCCESS"}}),
+		"actions":   doc("actions", map[string]any{"action": []string{"bulk", "x"}}),
+		"spaced":    doc("spaced", map[string]any{"id": "job/a b"}),
+		"tags":      doc("tags", map[string]any{"tags": []any{"/job/entries/entry-0x0-1", 7, true, "/job/entries/entry-003-0000000001"}}),
 	})
 	jobs, err := collect(t.Context(), x.source(zkjobs.DocumentsOptions{PageSize: 3}))
 	if err != nil {
@@ -131,10 +142,77 @@ func TestDocumentsBecomeJobs(t *testing.T) {
 		"overruled": "20 QUEUED push false", "monitored": "50 RUNNING push true", "bulk": "50 QUEUED push false", "pull": "50 QUEUED pull false",
 		"text": `999 QUEUED push false priority is not a whole number: "50"`, "high": "999 QUEUED push false priority 1000 is out of range",
 		"low": "999 QUEUED push false priority -1 is out of range", "new": "50 QUEUED push false version 3 is newer than executors run",
+		"null": "999 QUEUED push false", "half": "999 QUEUED push false priority is not a whole number: 50.5",
+		"ahead": "50 QUEUED push false created is not a date: 999999999999999", "list": "50 QUEUED push false id is not a string",
+		"states": "50  push false state is not a string", "actions": "50 QUEUED push false action is not a string",
+		"spaced": "50 QUEUED push false id is not job/<uuid>", "tags": "3 QUEUED push false",
 		"noid": "50 QUEUED push false id is empty", "otherid": `50 QUEUED push false id is not the document's: "job/another"`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("jobs (-want +got):\n%s", diff)
+	}
+	// The bad ones stop none of the others.
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	r := q.rebuilder(x.source(zkjobs.DocumentsOptions{PageSize: 3}))
+	plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+	res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{}))
+	wantQueue := []string{"003 job/tags", "020 job/overruled", "020 job/tagged", "050 job/bulk", "050 job/plain", "999 job/null", "999 job/none"}
+	if diff := cmp.Diff(wantQueue, q.ids()); diff != "" || res.Written != len(wantQueue) {
+		t.Errorf("%d written, queue (-want +got):\n%s", res.Written, diff)
+	}
+	wantLeft := map[zkjobs.Reason]int{zkjobs.LeftInvalid: 12, zkjobs.LeftPull: 1, zkjobs.LeftMonitored: 1}
+	if diff := cmp.Diff(wantLeft, plan.Left); diff != "" {
+		t.Errorf("left out (-want +got):\n%s", diff)
+	}
+}
+
+// TestACutToElasticsearchLosesNoJob cuts the connection at each request, before it is done, after, and in its reply.
+func TestACutToElasticsearchLosesNoJob(t *testing.T) {
+	x := newIndex(t, "")
+	docs := map[string]string{}
+	for i := range 7 {
+		id := fmt.Sprintf("%08d", i)
+		docs[id] = doc(id, nil)
+	}
+	x.add(docs)
+	read := func(name string, nth int, do testenv.Action) (requests int) {
+		p := must[*testenv.Proxy](t)(testenv.NewHTTPProxy(x.server.URL()))
+		defer func() { _ = p.Close() }()
+		if nth > 0 {
+			p.Inject(testenv.Fault{Nth: nth, Do: do})
+		}
+		client := must[*elasticsearch.Client](t)(elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{p.URL()}, DisableRetry: true}))
+		s := must[*zkjobs.Documents](t)(zkjobs.NewDocuments(client, &zkjobs.DocumentsOptions{Index: x.name, PageSize: 3,
+			Retry: nuvlaops.RetryPolicy{Initial: time.Millisecond}}))
+		if jobs, err := collect(t.Context(), s); err != nil || len(jobs) != len(docs) {
+			t.Errorf("request %d cut %s: %d jobs, %v", nth, name, len(jobs), err)
+		}
+		return len(p.Requests())
+	}
+	total := read("never", 0, 0)
+	if total < 7 { // mapping, refresh, point in time, three pages, its end
+		t.Fatalf("only %d requests", total)
+	}
+	for name, do := range cuts() {
+		for nth := 1; nth <= total; nth++ {
+			read(name, nth, do)
+		}
+	}
+}
+
+func TestWhoeverStopsReadingLeavesNothingBehind(t *testing.T) {
+	x := newIndex(t, "")
+	x.add(map[string]string{"a": doc("a", nil), "b": doc("b", nil), "c": doc("c", nil)})
+	p := must[*testenv.Proxy](t)(testenv.NewHTTPProxy(x.server.URL()))
+	defer func() { _ = p.Close() }()
+	client := must[*elasticsearch.Client](t)(elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{p.URL()}, DisableRetry: true}))
+	s := must[*zkjobs.Documents](t)(zkjobs.NewDocuments(client, &zkjobs.DocumentsOptions{Index: x.name, PageSize: 1}))
+	for range s.Jobs(t.Context()) {
+		break
+	}
+	seen := p.Requests()
+	if last := seen[len(seen)-1]; last.Method != http.MethodDelete || last.Path != "/_pit" {
+		t.Errorf("the last request is %+v, want the end of the point in time", last)
 	}
 }
 

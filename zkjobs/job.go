@@ -1,8 +1,10 @@
 package zkjobs
 
 import (
+	"cmp"
 	"context"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 )
@@ -68,38 +70,22 @@ func (opts PlanOptions) reason(job Job, notBefore time.Time) Reason {
 		return LeftInvalid
 	case job.State != stateQueued && job.State != stateRunning:
 		return LeftFinal
-	case len(opts.Modes) == 0 && job.Mode == modePull, len(opts.Modes) > 0 && job.Mode == modePull && !has(opts.Modes, modePull):
+	case job.Mode == modePull && !slices.Contains(opts.Modes, modePull):
 		return LeftPull
-	case len(opts.Modes) > 0 && !has(opts.Modes, job.mode()):
+	case len(opts.Modes) > 0 && !slices.Contains(opts.Modes, cmp.Or(job.Mode, modePush)):
 		return LeftMode
 	case job.Monitored && !opts.WithMonitored:
 		return LeftMonitored
-	case len(opts.States) > 0 && !has(opts.States, job.State):
+	case len(opts.States) > 0 && !slices.Contains(opts.States, job.State):
 		return LeftState
 	case opts.WithoutRunning && job.State == stateRunning:
 		return LeftRunning
-	case len(opts.Actions) > 0 && !has(opts.Actions, job.Action):
+	case len(opts.Actions) > 0 && !slices.Contains(opts.Actions, job.Action):
 		return LeftAction
 	case !notBefore.IsZero() && job.Created.Before(notBefore):
 		return LeftTooOld
 	}
 	return ""
-}
-
-func (j Job) mode() string {
-	if j.Mode == "" {
-		return modePush
-	}
-	return j.Mode
-}
-
-func has(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 // checkID says what is wrong with an id, "" when nothing is. An entry with empty data sends executors into an endless
@@ -123,7 +109,7 @@ func checkID(id string) string {
 	return ""
 }
 
-// before orders jobs as the queue does: by priority, then by creation, then by id.
+// compareJobs orders jobs as the queue does: by priority, then by creation, then by id.
 func compareJobs(a, b *Job) int {
 	if a.Priority != b.Priority {
 		return a.Priority - b.Priority

@@ -1,10 +1,10 @@
 package zkjobs_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -59,26 +59,39 @@ func TestAKazooConsumerDrainsTheRebuiltQueueInOrder(t *testing.T) {
 	})
 }
 
-func TestThreeKazooConsumersRunEachJobOnce(t *testing.T) {
+func TestConsumersOfKazooAndOfGoRunEachJobOnce(t *testing.T) {
 	q := newQueueOf(t, testenv.ZooKeeper34)
 	jobs, want := manyJobs(600)
 	apply(t, q.rebuilder(zkjobstest.Jobs(jobs)), zkjobs.ApplyOptions{})
 	var mu sync.Mutex
 	var got []string
 	var all sync.WaitGroup
-	for range 3 {
-		all.Go(func() {
-			ids := q.kazoo("2")
-			mu.Lock()
-			defer mu.Unlock()
-			got = append(got, ids...)
-		})
+	add := func(ids ...string) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, ids...)
 	}
+	for range 2 {
+		all.Go(func() { add(q.kazoo("2")...) })
+	}
+	o := q.other()
+	all.Go(func() {
+		for {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			e, err := o.Get(ctx)
+			cancel()
+			if err != nil {
+				return
+			}
+			add(e.ID)
+			time.Sleep(5 * time.Millisecond) // leave some for the others
+			if done, err := o.Consume(t.Context()); !done || err != nil {
+				t.Errorf("consume %v: %t, %v", e, done, err)
+			}
+		}
+	})
 	all.Wait()
-	slices.Sort(got)
-	sorted := wantIDs(want)
-	slices.Sort(sorted)
-	if diff := cmp.Diff(sorted, got); diff != "" {
+	if diff := cmp.Diff(sorted(wantIDs(want)), sorted(got)); diff != "" {
 		t.Errorf("consumed (-want +got):\n%s", diff)
 	}
 }
@@ -96,6 +109,13 @@ func TestGoAndKazooUseOneQueueInBothDirections(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"job/go", "job/python-2"}, q.kazoo("1")); diff != "" { // but not what we hold
 			t.Errorf("consumed (-want +got):\n%s", diff)
+		}
+		must[bool](t)(o.Release(ctx))
+		if diff := cmp.Diff([]string{"job/python-1"}, q.kazoo("release")); diff != "" { // we gave it back, and so does kazoo
+			t.Errorf("released (-want +got):\n%s", diff)
+		}
+		if e := must[zkjobs.Entry](t)(o.Get(ctx)); e.ID != "job/python-1" {
+			t.Errorf("got %v", e)
 		}
 		must[bool](t)(o.Consume(ctx))
 		if left := q.names(); len(left) != 0 {

@@ -212,3 +212,8 @@ func within(t testing.TB, d time.Duration) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return list
+}

@@ -12,17 +12,19 @@ import (
 // PlanOptions chooses what belongs on the queue. The zero value takes every open job that executors would run.
 type PlanOptions struct {
 	// States, Modes and Actions let only these through; empty lets all through (Modes: all but pull).
-	States, Modes, Actions []string `json:",omitempty"`
+	States  []string `json:"states,omitempty"`
+	Modes   []string `json:"modes,omitempty"`
+	Actions []string `json:"actions,omitempty"`
 	// NotBefore leaves out jobs created earlier; MaxAge those created earlier than this before now. 0 means no limit.
-	NotBefore time.Time     `json:",omitzero"`
-	MaxAge    time.Duration `json:",omitempty"`
+	NotBefore time.Time     `json:"not_before,omitzero"`
+	MaxAge    time.Duration `json:"max_age,omitempty"`
 	// WithoutRunning leaves out RUNNING jobs: queued again, they run again from the start.
-	WithoutRunning bool `json:",omitempty"`
+	WithoutRunning bool `json:"without_running,omitempty"`
 	// WithMonitored takes bulk jobs that are being followed; queued again, they repeat the whole bulk action.
-	WithMonitored bool `json:",omitempty"`
-	// Settle is how long a living api-server may take between writing a job's document and its entry: younger jobs are
-	// looked at again before they are written. Default 2 s; negative: no wait.
-	Settle   time.Duration           `json:",omitempty"`
+	WithMonitored bool `json:"with_monitored,omitempty"`
+	// Settle is how long a living api-server may take between writing a job's document and its entry: younger jobs (by the
+	// clock of this machine) are looked at again before they are written. Default 2 s; negative: no wait.
+	Settle   time.Duration           `json:"settle,omitempty"`
 	Progress func(nuvlaops.Progress) `json:"-"`
 }
 
@@ -86,16 +88,21 @@ type Plan struct {
 	// Left counts what was left out; LeftOut holds the first 1,000 of each reason but the ordinary ones (pull, final).
 	Left    map[Reason]int `json:"left,omitempty"`
 	LeftOut []LeftOut      `json:"left_out,omitempty"`
-	// Extra are entries that no open job stands behind, and that were there before the jobs were read; Doubled those of a job that has another entry before.
+	// Extra are entries that were there before the jobs were read and that no job stands behind that belongs on the queue: it
+	// is missing, final, of mode pull, or a bulk job that is being followed. Doubled are those of a job that has another
+	// entry before. Spared are entries of jobs that are open and left out by an option, or whose document cannot be used.
 	Extra   []Entry `json:"extra,omitempty"`
 	Doubled []Entry `json:"doubled,omitempty"`
+	Spared  []Entry `json:"spared,omitempty"`
 	// Busy says what shows that the queue is in use; Apply then wants Force.
 	Busy []string `json:"busy,omitempty"`
 	// Summary counts Jobs.
 	Summary Summary `json:"summary"`
 
-	mark  mark     // of the queue when it was compared
-	known *listing // what was on it
+	mark   mark            // of the queue when it was compared
+	known  *listing        // what was on it
+	looked time.Time       // when the jobs had been read
+	spared map[string]bool // ids of jobs whose entries are Spared; until they were compared
 }
 
 const mostExamples = 1000
@@ -192,28 +199,48 @@ func (p *Plan) read(ctx context.Context, source Source, now func() time.Time) er
 		if err != nil {
 			return fmt.Errorf("read jobs: %w", err)
 		}
+		if known, ok := source.(sized); ok && p.Jobs == nil {
+			p.Jobs = make([]Planned, 0, min(known.size(), 1<<20)) // some of them are left out
+		}
 		p.sortIn(job, notBefore)
 		report.each("reading jobs", len(p.Jobs), 0, "jobs")
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	p.looked = now()
 	p.order()
 	report.end("reading jobs", len(p.Jobs), len(p.Jobs), "jobs")
 	return nil
 }
 
+// sized is a source that knows, once it yields, how many jobs it has: room for a million, made at once, is half of what
+// appending takes.
+type sized interface{ size() int }
+
 // checkJob looks at what a Source other than Documents may give, and says whether it is invalid.
 func checkJob(job *Job) bool {
 	job.Invalid = checkID(job.ID)
-	if job.Invalid == "" && (job.Priority < 0 || job.Priority > LowestPriority) {
+	switch {
+	case job.Invalid != "":
+	case job.Priority < 0 || job.Priority > LowestPriority:
 		job.Invalid = fmt.Sprintf("priority %d is out of range", job.Priority)
+	case !isDate(job.Created):
+		job.Invalid = "created is out of range"
 	}
 	return job.Invalid != ""
 }
 
 func (p *Plan) leave(job Job, reason Reason) {
 	p.Left[reason]++
+	switch reason {
+	case LeftPull, LeftFinal, LeftMonitored, LeftRepeated:
+	default:
+		if p.spared == nil {
+			p.spared = map[string]bool{}
+		}
+		p.spared[job.ID] = true
+	}
 	if reason != LeftPull && reason != LeftFinal && p.Left[reason] <= mostExamples {
 		p.LeftOut = append(p.LeftOut, LeftOut{ID: job.ID, Reason: reason, Detail: job.Invalid})
 	}
@@ -222,16 +249,18 @@ func (p *Plan) leave(job Job, reason Reason) {
 // compare decides on each job by what is on the queue.
 func (p *Plan) compare(before, after *listing) {
 	index := p.index()
-	youngest := p.At.Add(-p.Opts.settle())
-	for i := range p.Jobs {
-		if p.Jobs[i].Created.After(youngest) && p.Opts.settle() > 0 {
-			p.Jobs[i].Do = Settle
+	if settle := p.Opts.settle(); settle > 0 {
+		for i := range p.Jobs {
+			if p.Jobs[i].Created.After(p.At.Add(-settle)) {
+				p.Jobs[i].Do = Settle
+			}
 		}
 	}
 	p.place(index, after)
 	p.placeGone(index, before, after)
 	// The job behind an entry that is new may be as new, and not among those that were read.
 	p.Extra = slices.DeleteFunc(p.Extra, func(e Entry) bool { _, old := before.find(e.Name); return !old })
+	p.spared = nil
 	p.mark, p.known = after.mark, after
 	p.Busy = busy(before, after)
 }
@@ -242,6 +271,9 @@ func (p *Plan) place(index map[string]int32, l *listing) {
 		e := &l.entries[n]
 		i, wanted := index[e.id]
 		switch {
+		case !wanted && p.spared[e.id]:
+			p.Spared = append(p.Spared, e.public())
+			continue
 		case !wanted:
 			p.Extra = append(p.Extra, e.public())
 			continue

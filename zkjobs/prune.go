@@ -31,7 +31,7 @@ func (w *writer) prune(ctx context.Context) error {
 	if len(names) == 0 {
 		return nil
 	}
-	for part := range slices.Chunk(names, w.opts.Batch/3+1) {
+	for part := range slices.Chunk(names, w.pruneBatch()) {
 		err := w.remove(ctx, part)
 		for i := 0; errors.Is(err, nuvlaops.ErrExists) || errors.Is(err, nuvlaops.ErrNotFound); i++ { // one is locked or gone: one by one
 			if i == len(part) {
@@ -48,6 +48,13 @@ func (w *writer) prune(ctx context.Context) error {
 		w.report.end("pruning", w.result.Pruned, len(names), "entries")
 	}
 	return w.relist(ctx)
+}
+
+// pruneBatch is how many entries one transaction may remove within the limits.
+func (w *writer) pruneBatch() int {
+	const operations = 3
+	each := operations*w.opSize() + len(w.run)
+	return max(1, min(w.opts.Batch/operations, w.opts.BatchBytes/each))
 }
 
 // remove takes entries from the queue in one transaction. One whose reply is lost may be sent again: what is removed

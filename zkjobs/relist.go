@@ -27,7 +27,7 @@ func (w *writer) relist(ctx context.Context) error {
 			return errBusy(signs)
 		}
 	}
-	w.base, w.mark, w.written = l, l.mark, nil
+	w.base, w.mark = l, l.mark
 	found := w.present(l)
 	for n := range l.entries {
 		if e := &l.entries[n]; e.job > 0 && lost[e.job-1] && carriedOut {
@@ -51,14 +51,14 @@ func (w *writer) relist(ctx context.Context) error {
 	return w.checkOrphans()
 }
 
-// known is everything that we know to be or to have been on the queue.
+// known is everything that we know to be or to have been on the queue: what we wrote joins what was there.
 func (w *writer) known() *listing {
-	all := &listing{mark: w.base.mark, entries: slices.Clone(w.base.entries)}
 	if len(w.written) > 0 {
-		all.mark.created = -1 // so that it is listed
+		w.base.add(w.written)
+		w.base.mark.created = -1 // so that it is listed
+		w.written = nil
 	}
-	all.add(w.written)
-	return all
+	return w.base
 }
 
 // others says what others did with the queue while we write.
@@ -83,6 +83,8 @@ func (w *writer) settle(ctx context.Context) error {
 // lookAgain plans anew, for the jobs of the plan that are not written yet: the queue first, then the documents, then the
 // queue, so that a job that was run meanwhile is not run again.
 func (w *writer) lookAgain(ctx context.Context) error {
+	// Whatever a job's own date says (clocks differ): it has been there since it was read.
+	settled := !w.looked.IsZero() && w.r.now().Sub(w.looked) >= w.plan.Opts.settle()
 	left := map[int32]bool{}
 	for _, i := range append(slices.Clone(w.todo), w.young...) {
 		left[i] = true
@@ -96,7 +98,10 @@ func (w *writer) lookAgain(ctx context.Context) error {
 	if w.mark.czxid != 0 && again.mark.czxid != w.mark.czxid {
 		return errDeleted()
 	}
-	w.todo, w.young, w.looked = nil, nil, again.At
+	if w.looked.IsZero() { // the plan came from a file
+		w.looked = again.looked
+	}
+	w.todo, w.young = nil, nil
 	for n := range again.Jobs {
 		job := &again.Jobs[n]
 		i, planned := w.find(job.ID)
@@ -104,12 +109,12 @@ func (w *writer) lookAgain(ctx context.Context) error {
 			continue
 		}
 		delete(left, int32(i))
-		switch job.Do {
-		case Add:
+		switch {
+		case job.Do == Add, job.Do == Settle && settled:
 			w.todo = append(w.todo, int32(i))
-		case Settle:
+		case job.Do == Settle:
 			w.young = append(w.young, int32(i))
-		case Consumed:
+		case job.Do == Consumed:
 			w.result.Dropped++
 			w.gone[int32(i)] = true
 		default:
@@ -137,7 +142,7 @@ func (w *writer) adopt(l *listing) {
 		}
 	}
 	w.noteGone(known, l)
-	w.base, w.mark, w.written = l, l.mark, nil
+	w.base, w.mark = l, l.mark
 }
 
 // noteGone remembers the jobs whose entries were there and were consumed. Only a deletion that ZooKeeper counted makes it

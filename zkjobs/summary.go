@@ -18,7 +18,8 @@ type Summary struct {
 	ByState    map[string]int   `json:"by_state"`
 	ByAction   map[string]int   `json:"by_action"`
 	ByAge      map[string]int   `json:"by_age"`
-	// RunAgain counts RUNNING jobs that are put on the queue: they run again from the start. OldestRunning is the oldest.
+	// RunAgain counts RUNNING jobs that are put on the queue, or are on it and in nobody's hands: they run again from the
+	// start. OldestRunning is the oldest.
 	RunAgain      int  `json:"run_again"`
 	OldestRunning *Job `json:"oldest_running,omitempty"`
 }
@@ -40,7 +41,7 @@ func (p *Plan) summarize() {
 		s.ByState[job.State]++
 		s.ByAction[job.Action]++
 		s.ByAge[ageOf(p.At.Sub(job.Created))]++
-		if job.State == stateRunning && (job.Do == Add || job.Do == Settle) {
+		if job.State == stateRunning && job.Do != Taken && job.Do != Consumed {
 			s.RunAgain++
 			if s.OldestRunning == nil || job.Created.Before(s.OldestRunning.Created) {
 				s.OldestRunning = &job.Job
@@ -102,6 +103,9 @@ func (p *Plan) remarks(b *strings.Builder) {
 	}
 	if n := len(p.Doubled); n > 0 {
 		fmt.Fprintf(b, "  finding: %d entries of jobs that have another one, such as %s (%s)\n", n, p.Doubled[0].Name, p.Doubled[0].ID)
+	}
+	if n := len(p.Spared); n > 0 {
+		fmt.Fprintf(b, "  finding: %d entries of open jobs that are left out, such as %s (%s)\n", n, p.Spared[0].Name, p.Spared[0].ID)
 	}
 	for _, l := range p.LeftOut {
 		if l.Reason == LeftInvalid {

@@ -30,8 +30,8 @@ type Report struct {
 	Taken  int `json:"taken,omitempty"`
 	// Entries on the queue in all.
 	Entries int `json:"entries"`
-	// Missing jobs; Doubled entries of jobs that have another before; WrongPriority; WrongOrder, entries behind which a job
-	// comes that should be before it. Each of them fails the verification.
+	// Missing jobs; Doubled entries of jobs that have another before; WrongPriority; WrongOrder, entries that come after
+	// one that they should be before. Each of them fails the verification.
 	Missing       Finding `json:"missing"`
 	Doubled       Finding `json:"doubled"`
 	WrongPriority Finding `json:"wrong_priority"`
@@ -177,10 +177,13 @@ func (r *Report) err() error {
 }
 
 func (r *Report) hint() string {
-	if r.Missing.Count > 0 {
+	switch {
+	case r.Missing.Count > 0:
 		return "plan and apply again: only what is missing is written"
+	case r.Doubled.Count > 0:
+		return "apply with prune: it removes doubled entries"
 	}
-	return "look at the entries that the report names"
+	return "stop the executors, remove the entries of those priorities, and apply again: their jobs come back from the documents"
 }
 
 func (r *Report) differences() string {
@@ -211,7 +214,7 @@ func (r *Report) String() string {
 	for _, f := range []struct {
 		n    int
 		text string
-	}{{r.Taken, "in executors' hands"}, {r.Consumed.Count, "consumed meanwhile"}, {r.Extra.Count, "entries without an open job"},
+	}{{r.Taken, "in executors' hands"}, {r.Consumed.Count, "consumed meanwhile"}, {r.Extra.Count, "entries that no wanted job stands behind"},
 		{r.Earlier, "entries at another place than theirs, since before"}} {
 		if f.n > 0 {
 			fmt.Fprintf(&b, "  finding: %d %s\n", f.n, f.text)

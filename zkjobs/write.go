@@ -34,14 +34,14 @@ type writer struct {
 	mark    mark           // of the queue as we know it
 	pending []int32        // jobs of the transaction under way
 	token   string         // of the transaction under way
-	looked  time.Time      // when the jobs were last read
+	looked  time.Time      // when the plan's jobs had been read
 	began   time.Time
 	sent    int            // jobs written since began, for the rate
 	gone    map[int32]bool // jobs that need not be on the queue in the end
 }
 
 func newWriter(r *Rebuilder, plan *Plan, opts ApplyOptions, result *Result) *writer {
-	return &writer{r: r, plan: plan, opts: opts, result: result, run: newRunID(), began: r.now(), gone: map[int32]bool{}, looked: plan.At,
+	return &writer{r: r, plan: plan, opts: opts, result: result, run: newRunID(), began: r.now(), gone: map[int32]bool{}, looked: plan.looked,
 		report: newReporter("zkjobs.Apply", plan.Path, opts.Progress, r.now)}
 }
 
@@ -180,18 +180,18 @@ func (w *writer) checkOrphans() error {
 
 // writeAll writes what is old enough, then looks again at what was too young, and writes that.
 func (w *writer) writeAll(ctx context.Context) error {
-	for {
-		if err := w.stream(ctx); err != nil || len(w.young) == 0 {
-			return err
-		}
-		if err := w.settle(ctx); err != nil {
-			return err
-		}
+	if err := w.stream(ctx); err != nil || len(w.young) == 0 {
+		return err
 	}
+	if err := w.settle(ctx); err != nil {
+		return err
+	}
+	return w.stream(ctx)
 }
 
 // stream sends one transaction after the other: several at once would scramble the order.
 func (w *writer) stream(ctx context.Context) error {
+	w.written = slices.Grow(w.written, len(w.todo))
 	for len(w.todo) > 0 {
 		if err := w.pace(ctx); err != nil {
 			return err
@@ -246,16 +246,12 @@ func (w *writer) batch() []any {
 	entries := w.r.conn.chroot + w.r.entriesPath()
 	ops := []any{&zk.SetDataRequest{Path: entries, Data: []byte(w.token), Version: w.mark.version}}
 	size := 100 + len(entries) + len(w.token)
-	acl := w.r.opts.acl()
-	each := 50 + len(entries) // headers, lengths, flags
-	for _, a := range acl {
-		each += 12 + len(a.Scheme) + len(a.ID)
-	}
+	acl, each := w.r.opts.acl(), w.opSize()
 	w.pending = w.pending[:0]
 	for _, i := range w.todo {
 		job := &w.plan.Jobs[i]
 		name := entryName(job.Priority)
-		size += each + len(name) + len(job.ID)
+		size += each + len(job.ID)
 		if len(ops) > 1 && (len(ops) >= w.opts.Batch || size > w.opts.BatchBytes || w.overRate(len(ops))) {
 			break
 		}
@@ -265,6 +261,16 @@ func (w *writer) batch() []any {
 	return ops
 }
 
+// opSize is the most bytes that one operation on an entry takes in a transaction, without its data: headers, lengths,
+// flags, path and ACL.
+func (w *writer) opSize() int {
+	size := 50 + len(w.r.conn.chroot) + len(w.r.entriesPath()) + len("/entry-999-0123456789")
+	for _, a := range w.r.opts.acl() {
+		size += 12 + len(a.Scheme) + len(a.ID)
+	}
+	return size
+}
+
 // took notes what a transaction wrote, by the names that it returned.
 func (w *writer) took(answers []zk.MultiResponse) error {
 	if len(answers) != len(w.pending)+1 {
@@ -272,7 +278,7 @@ func (w *writer) took(answers []zk.MultiResponse) error {
 	}
 	for n, i := range w.pending {
 		path := answers[n+1].String
-		w.wrote(i, path[strings.LastIndexByte(path, '/')+1:])
+		w.wrote(i, strings.Clone(path[strings.LastIndexByte(path, '/')+1:]))
 	}
 	w.mark.version++
 	w.mark.created += int64(len(w.pending))

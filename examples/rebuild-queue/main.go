@@ -17,12 +17,21 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
 
-func main() { cli.Main("rebuild-queue", run) }
+func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	cli.Main("rebuild-queue", run)
+}
+
+// memoryLimit makes the garbage collector work harder rather than let a million jobs take more than 512 MiB.
+const memoryLimit = 440 << 20
 
 // output is what --json prints.
 type output struct {

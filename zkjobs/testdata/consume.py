@@ -2,6 +2,7 @@
 
 consume.py HOSTS PATH SECONDS
 consume.py HOSTS PATH put PRIORITY ID...
+consume.py HOSTS PATH release     takes one and gives it back
 """
 import sys
 
@@ -14,6 +15,11 @@ queue = client.LockingQueue(path)
 if sys.argv[3] == "put":
     for value in sys.argv[5:]:
         queue.put(value.encode(), int(sys.argv[4]))
+elif sys.argv[3] == "release":
+    value = queue.get(timeout=30)
+    if not queue.release():
+        sys.exit("lost the lock of " + value.decode())
+    print(value.decode())
 else:
     while True:
         value = queue.get(timeout=float(sys.argv[3]))

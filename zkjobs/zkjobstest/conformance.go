@@ -38,6 +38,7 @@ func Conformance(t *testing.T, open func(t *testing.T) *Rig) {
 		"a queue that grew since the plan is busy":             (*suite).guardsProducers,
 		"an entry consumed since the plan is not queued again": (*suite).leavesConsumed,
 		"a dry run writes nothing":                             (*suite).dryRuns,
+		"only what no job stands behind is pruned, if asked":   (*suite).prunes,
 		"verify finds every difference":                        (*suite).verifies,
 		"a plan survives a file":                               (*suite).takesPlansFromFiles,
 		"what is out of range is invalid":                      (*suite).refusesNonsense,
@@ -190,6 +191,28 @@ func (s *suite) dryRuns() {
 	s.want("queue", []string(nil), s.queue())
 }
 
+func (s *suite) prunes() {
+	for _, id := range []string{"gone", "a", "a", "held", "ended", "old", "broken"} {
+		name := s.Put(50, "job/"+id)
+		if id == "held" {
+			s.Lock(name)
+		}
+	}
+	ended, old, broken := job("ended", 50, 1), job("old", 50, 1), job("broken", 50, 1)
+	ended.State, old.Created, broken.Invalid = "SUCCESS", old.Created.AddDate(-1, 0, 0), "broken"
+	s.SetJobs(job("a", 50, 2), ended, old, broken)
+	plan := s.plan(zkjobs.PlanOptions{NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
+	s.want("extra, doubled and spared", [3]int{3, 1, 2}, [3]int{len(plan.Extra), len(plan.Doubled), len(plan.Spared)})
+	s.want("to prune", 3, s.apply(plan, zkjobs.ApplyOptions{Prune: true, Force: true, DryRun: true}).ToPrune)
+	s.want("not asked", 0, func() int {
+		res, err := s.Rebuilder.Apply(s.Context(), plan, zkjobs.ApplyOptions{Force: true})
+		s.want("doubled fails the verification", true, errors.Is(err, nuvlaops.ErrVerification))
+		return res.Pruned
+	}())
+	s.want("pruned", 3, s.apply(plan, zkjobs.ApplyOptions{Prune: true, Force: true}).Pruned)
+	s.want("queue", []string{"050 job/a", "050 job/held", "050 job/old", "050 job/broken"}, s.queue())
+}
+
 func (s *suite) verifies() {
 	for _, put := range []struct {
 		priority int
@@ -225,7 +248,7 @@ func (s *suite) takesPlansFromFiles() {
 func (s *suite) refusesNonsense() {
 	s.SetJobs(job("a", 50, 1))
 	plan := s.plan(zkjobs.PlanOptions{})
-	for _, opts := range []zkjobs.ApplyOptions{{Batch: 501}, {Batch: 1}, {Batch: -1}, {Rate: -1}} {
+	for _, opts := range []zkjobs.ApplyOptions{{Batch: 501}, {Batch: 1}, {Batch: -1}, {BatchBytes: -1}, {BatchBytes: 256<<10 + 1}, {Rate: -1}} {
 		_, err := s.Rebuilder.Apply(s.Context(), plan, opts)
 		s.want(fmt.Sprintf("%+v is invalid", opts), true, errors.Is(err, nuvlaops.ErrInvalid))
 	}

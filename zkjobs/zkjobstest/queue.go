@@ -101,6 +101,9 @@ func (q *Queue) Apply(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyO
 	if err := q.check(ctx, plan, opts); err != nil {
 		return res, nuvlaops.Wrap("zkjobstest.Apply", path, err)
 	}
+	if opts.Prune {
+		q.prune(plan, opts.DryRun, res)
+	}
 	there := map[string]bool{}
 	for _, e := range q.entries {
 		there[e.ID] = true
@@ -129,11 +132,32 @@ func (q *Queue) Apply(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyO
 	return res, err
 }
 
+// prune removes what the plan found to be too many, and nothing that is locked.
+func (q *Queue) prune(plan *zkjobs.Plan, dryRun bool, res *zkjobs.Result) {
+	many := map[string]string{}
+	for _, e := range slices.Concat(plan.Extra, plan.Doubled) {
+		many[e.Name] = e.ID
+	}
+	q.entries = slices.DeleteFunc(q.entries, func(e zkjobs.Entry) bool {
+		id, found := many[e.Name]
+		switch {
+		case !found || id != e.ID || e.Taken:
+			return false
+		case dryRun:
+			res.ToPrune++
+			return false
+		}
+		res.Pruned++
+		q.changes++
+		return true
+	})
+}
+
 func (q *Queue) check(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyOptions) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case plan == nil, opts.Batch < 0, opts.Batch == 1, opts.Batch > 500, opts.Rate < 0:
+	case plan == nil, opts.Batch < 0, opts.Batch == 1, opts.Batch > 500, opts.BatchBytes < 0, opts.BatchBytes > 256<<10, opts.Rate < 0:
 		return &nuvlaops.Error{Reason: "no plan, or an option out of range", Err: nuvlaops.ErrInvalid}
 	case opts.Force:
 		return nil
@@ -147,7 +171,7 @@ func (q *Queue) check(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyO
 		if e.Taken {
 			return &nuvlaops.Error{Reason: "consumers are alive", Err: nuvlaops.ErrBusy}
 		}
-		if known && changes != q.changes && !planned[e.ID] && !slices.Contains(plan.Extra, e) {
+		if known && changes != q.changes && !planned[e.ID] && !slices.Contains(slices.Concat(plan.Extra, plan.Spared), e) {
 			return &nuvlaops.Error{Reason: "the queue grew since the plan", Err: nuvlaops.ErrBusy}
 		}
 	}
