@@ -33,7 +33,11 @@ type application struct {
 	report  *Report
 	started time.Time
 	there   map[string]bool // indices that were complete when the round began
-	done    int             // shards, and bytes, as told in the last progress
+	foreign bool            // the restore is not ours: nothing is written
+	stall   stall
+	active  map[string][]es.Recovery // as last seen
+	waiting []string                 // names under which indices are restored in this round
+	done    int                      // shards, and bytes, as told in the last progress
 	bytes   int64
 }
 
@@ -54,6 +58,10 @@ func (a *application) run(ctx context.Context) error {
 	if err := a.plan.refused(); err != nil {
 		return err
 	}
+	return a.carryOut(ctx)
+}
+
+func (a *application) carryOut(ctx context.Context) error {
 	if err := a.sameWorld(ctx); err != nil {
 		return err
 	}
@@ -66,7 +74,7 @@ func (a *application) run(ctx context.Context) error {
 	}
 	a.report = a.plan.report(a.started)
 	a.report.AlreadyThere = w.count(complete)
-	if w.count(complete) == len(w) && (a.journal.Global || !a.plan.Request.GlobalState) {
+	if w.count(complete) == len(w) && !w.leftovers() && (a.journal.Global || !a.plan.Request.GlobalState) {
 		return errors.Join(a.conclude(ctx, a.plan, w, a.report, a.verify), a.putBack(ctx, true))
 	}
 	err = a.prepare(ctx)
@@ -121,7 +129,8 @@ func (a *application) takeUp(ctx context.Context) (world, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.journal = &journal{Plan: a.plan.ID, Repository: a.name, Snapshot: a.plan.Snapshot.Name, SnapshotUUID: a.plan.Snapshot.UUID, Started: a.started.UTC()}
+	a.journal = &journal{Plan: a.plan.ID, Repository: a.name, Snapshot: a.plan.Snapshot.Name, SnapshotUUID: a.plan.Snapshot.UUID,
+		Request: &a.plan.Request, Started: a.started.UTC()}
 	if old != nil {
 		a.journal.Limit, a.journal.ILM = old.Limit, old.ILM // what a killed call has left to put back is now ours to put back
 		if old.Plan == a.plan.ID {
@@ -133,6 +142,9 @@ func (a *application) takeUp(ctx context.Context) (world, error) {
 
 // unclaimed refuses when an index is there that this restore has not made.
 func (a *application) unclaimed(w world) error {
+	if err := a.untouched(w); err != nil {
+		return err
+	}
 	names := w.names(foreign)
 	if len(names) == 0 {
 		return nil
@@ -189,10 +201,19 @@ func (a *application) restoreAll(ctx context.Context, w world) (detached bool, e
 			return a.left(ctx, err)
 		}
 		if !w.restarted() || round == rounds {
-			return false, a.conclude(ctx, a.plan, w, a.report, a.verify)
+			if w, err = a.swapAll(ctx, w); err != nil {
+				return a.left(ctx, err)
+			}
+			return false, a.finish(ctx, w)
 		}
 		a.log.InfoContext(ctx, "restoring again what a restart of the server has broken", "indices", w.names(broken))
 	}
+}
+
+// finish explains what has failed, and reports.
+func (a *application) finish(ctx context.Context, w world) error {
+	a.explainFailures(ctx, w)
+	return a.conclude(ctx, a.plan, w, a.report, a.verify)
 }
 
 // restarted reports whether only a restart of the server has broken what is broken.
@@ -224,20 +245,28 @@ func (a *application) left(ctx context.Context, err error) (running bool, _ erro
 	}
 	a.report.fill(w)
 	a.learn(w.uuids())
-	e.Reason = fmt.Sprintf("stopped waiting (%s); of %s %d are restored, %d are being restored by the server and %d are not there",
-		context.Cause(ctx), plural(len(w), "index"), w.count(complete), w.count(underway), w.count(absent))
+	e.Reason = fmt.Sprintf("stopped waiting (%s); of %s %d are restored, %s%d are being restored by the server and %d are not there",
+		context.Cause(ctx), plural(len(w), "index"), w.count(complete), w.besideText(), w.count(underway), w.count(absent))
 	return w.count(complete) < len(w), e
 }
 
 // round sends what has to be sent and waits.
 func (a *application) round(ctx context.Context, w world) (world, error) {
+	if w.count(complete)+w.count(beside) == len(w) {
+		return w, nil
+	}
 	w = w.wholeStreams()
 	if err := a.deleteBroken(ctx, w); err != nil {
 		return nil, err
 	}
 	missing := map[string]bool{}
-	a.there = map[string]bool{}
-	for _, name := range w.names(complete) {
+	a.there, a.waiting = map[string]bool{}, nil
+	for _, x := range w {
+		if !x.cloned {
+			a.waiting = append(a.waiting, a.plan.working(x.planned))
+		}
+	}
+	for _, name := range append(w.names(complete), w.names(beside)...) {
 		a.there[name] = true
 	}
 	for _, name := range append(w.names(absent), w.names(broken)...) {

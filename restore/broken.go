@@ -38,15 +38,12 @@ func (a *application) deleteBroken(ctx context.Context, w world) error {
 		switch stream := a.plan.Request.RenamePrefix + x.planned.Stream; {
 		case x.standing != broken:
 		case x.planned.Stream == "":
-			indices = append(indices, x.planned.Target)
+			indices = append(indices, a.plan.working(x.planned))
 		case !slices.Contains(streams, stream):
 			streams = append(streams, stream)
 		}
 	}
-	yes := true
-	err := a.deleteAll(ctx, indices, func(names []string) esapi.Request {
-		return esapi.IndicesDeleteRequest{Index: names, IgnoreUnavailable: &yes}
-	})
+	err := a.deleteAll(ctx, indices, deleteIndices)
 	if err != nil {
 		return err
 	}
@@ -55,12 +52,17 @@ func (a *application) deleteBroken(ctx context.Context, w world) error {
 	})
 }
 
+func deleteIndices(names []string) esapi.Request {
+	yes := true
+	return esapi.IndicesDeleteRequest{Index: names, IgnoreUnavailable: &yes}
+}
+
 func (a *application) deleteAll(ctx context.Context, names []string, request func([]string) esapi.Request) error {
 	for chunk := range es.NameChunks(names) {
-		a.log.InfoContext(ctx, "deleting what is half restored", "names", chunk)
+		a.log.InfoContext(ctx, "deleting what the restore made and does not need", "names", chunk)
 		err := a.conn.WriteIdempotent(ctx, func() esapi.Request { return request(chunk) }, nil)
 		if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {
-			return fmt.Errorf("delete half restored %s: %w", strings.Join(chunk, ", "), err)
+			return fmt.Errorf("delete %s: %w", strings.Join(chunk, ", "), err)
 		}
 	}
 	return nil

@@ -27,6 +27,8 @@ const (
 	CodeIncomplete      = "snapshot_not_complete"
 	CodeNothing         = "nothing_selected"
 	CodeVersion         = "snapshot_version"
+	CodeReplaced        = "index_replaced"
+	CodeShardsDiffer    = "index_shards_differ"
 	CodeOpenIndex       = "index_exists_open"
 	CodeClosedIndex     = "index_exists_closed"
 	CodeReplicas        = "replicas_cannot_be_assigned"
@@ -157,12 +159,14 @@ func (r *Repo) findIndices(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return err
 	}
+	p.findReplaced()
 	mine := j != nil && j.Plan == p.ID
 	for _, x := range w {
 		i := x.planned
 		switch there := x.standing != absent; {
 		case there && mine && x.standing != foreign:
 			p.add(SeverityInfo, CodeInterrupted, i.Target, "", "an earlier call of this plan has begun to restore it; it is taken up")
+		case p.beside(i):
 		case there && x.open:
 			p.add(SeverityError, CodeOpenIndex, i.Target, "restore beside it with a rename prefix, or delete it first", "an open index of this name is there")
 		case there:

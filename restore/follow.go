@@ -169,9 +169,9 @@ func (a *application) underWay(ctx context.Context, missing map[string]bool) (bo
 func (a *application) body(names []string) (string, error) {
 	q := a.plan.Request
 	body := map[string]any{"indices": strings.Join(names, ","), "include_global_state": false, // it is restored before
-		"include_aliases": !q.WithoutAliases, "partial": false, "feature_states": []string{"none"}} // an empty list would mean the default
-	if q.RenamePrefix != "" {
-		body["rename_pattern"], body["rename_replacement"] = "(.+)", q.RenamePrefix+"$1"
+		"include_aliases": !q.WithoutAliases && !q.Replace, "partial": false, "feature_states": []string{"none"}} // an empty list would mean the default
+	if pattern, replacement := a.plan.renames(); pattern != "" {
+		body["rename_pattern"], body["rename_replacement"] = pattern, replacement
 	}
 	settings, ignored := map[string]any{}, []string{}
 	for name, value := range q.Settings {
@@ -202,7 +202,7 @@ func (a *application) body(names []string) (string, error) {
 func (a *application) waitForPrimaries(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 45*time.Second) // a server that accepts and never answers
 	defer cancel()
-	for chunk := range es.NameChunks(a.plan.targets()) {
+	for chunk := range es.NameChunks(a.waiting) {
 		var answer struct {
 			TimedOut bool `json:"timed_out"`
 		}

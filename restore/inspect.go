@@ -19,6 +19,7 @@ const (
 	foreign                  // it is there, and nothing says that this restore made it
 	underway                 // primaries are being restored
 	broken                   // a primary has finally failed
+	beside                   // each primary is started, and came from the snapshot; it is not yet in the place of what it replaces
 	complete                 // each primary is started, and came from the snapshot
 )
 
@@ -34,6 +35,13 @@ type inspected struct {
 	restart  bool // broken by a restart of the server: its half restored shards are lost
 	disk     bool // proven by the journal, since the server found the primaries on its own disk
 	failures []Failure
+
+	// Of an index that replaces another:
+	occupant string // UUID of what bears the name
+	cloned   bool   // it is the replacement, in its place
+	marked   bool   // by an alias that goes when the journal knows it
+	leftover bool   // what was restored beside is still there
+	replicas string
 }
 
 // inspectWithin ends a look at all indices that hangs.
@@ -50,6 +58,17 @@ func (w world) count(s standing) int {
 		}
 	}
 	return n
+}
+
+func (w world) leftovers() bool {
+	return slices.ContainsFunc(w, func(x inspected) bool { return x.leftover || x.marked })
+}
+
+func (w world) besideText() string {
+	if n := w.count(beside); n > 0 {
+		return fmt.Sprintf("%d are restored beside what they replace, ", n)
+	}
+	return ""
 }
 
 func (w world) names(s standing) []string {
@@ -100,13 +119,13 @@ func (r *Repo) inspect(ctx context.Context, p *Plan, j *journal) (world, error) 
 }
 
 func (r *Repo) inspectAll(ctx context.Context, p *Plan, j *journal) (world, error) {
-	states, restores, err := r.conn.IndexStates(ctx, p.targets())
+	states, restores, err := r.conn.IndexStates(ctx, p.names())
 	if err != nil {
 		return nil, fmt.Errorf("read indices: %w", err)
 	}
 	var started []string
 	for name, s := range states {
-		if s.Open && slices.ContainsFunc(primaries(s), es.Primary.Started) {
+		if s.Open && (!p.Request.Replace || strings.HasPrefix(name, besidePrefix) || strings.HasPrefix(name, ".ds-")) && slices.ContainsFunc(primaries(s), es.Primary.Started) {
 			started = append(started, name)
 		}
 	}
@@ -129,7 +148,10 @@ func (r *Repo) inspectAll(ctx context.Context, p *Plan, j *journal) (world, erro
 			known = j.uuid(i)
 		}
 		w[i] = inspected{planned: planned, shards: planned.Shards}
-		if there {
+		switch {
+		case p.beside(planned):
+			w[i].judgeReplacement(p, states, recoveries, running, known, r.name)
+		case there:
 			w[i].judge(state, recoveries[planned.Target], running, known, r.name, p.Snapshot.Name)
 		}
 	}
@@ -206,6 +228,9 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 	}
 }
 
+// notAssigned begins the reason of a shard that no node was allowed to take.
+const notAssigned = "not assigned: "
+
 // failureReason is the innermost cause in what the routing table says of a failed shard: a stack trace.
 func failureReason(p es.Primary) string {
 	if p.Source.Type == "EXISTING_STORE" && p.Status == "no_valid_shard_copy" {
@@ -219,7 +244,7 @@ func failureReason(p es.Primary) string {
 	}
 	details, _, _ = strings.Cut(strings.TrimSpace(details), "\n")
 	if details == "" || strings.HasPrefix(details, "restore_source[") {
-		details = "not assigned: " + p.Status
+		details = notAssigned + p.Status
 	}
 	return details
 }

@@ -25,6 +25,8 @@ type journal struct {
 	Snapshot     string    `json:"snapshot"`
 	SnapshotUUID string    `json:"snapshot_uuid"`
 	Started      time.Time `json:"started"`
+	// Request is what the plan was made of, to make it again.
+	Request *Request `json:"request,omitempty"`
 	// Limit is the transient limit of recovery before it was raised, "" for none; nil when it is put back.
 	Limit *string `json:"limit,omitempty"`
 	// ILM says that it was running, and that we stop it.

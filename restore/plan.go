@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
 )
 
 // Plan is what Apply would do. It is plain data: it may be printed (String), kept as JSON and applied by another process.
@@ -47,6 +48,9 @@ type PlannedIndex struct {
 	Stream string `json:"data_stream,omitempty"`
 	Shards int    `json:"shards"`
 	Bytes  int64  `json:"bytes"`
+	// Replaces is the UUID of the index that is there and is replaced, of ReplacesShards primaries; empty for none.
+	Replaces       string `json:"replaces,omitempty"`
+	ReplacesShards int    `json:"replaces_shards,omitempty"`
 	// Documents right before the snapshot; nil when the manifest does not say.
 	Documents *int64 `json:"documents,omitempty"`
 }
@@ -62,22 +66,34 @@ func (r *Repo) Plan(ctx context.Context, req Request) (*Plan, error) {
 }
 
 func (r *Repo) plan(ctx context.Context, req Request) (*Plan, error) {
+	p, cluster, err := r.describe(ctx, req)
+	if err == nil {
+		err = r.find(ctx, p, cluster)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// describe is a plan without findings.
+func (r *Repo) describe(ctx context.Context, req Request) (*Plan, es.Cluster, error) {
 	snap, err := r.complete(ctx, req.Snapshot, req.AllowPartial)
 	if err != nil && !isPartial(err) {
-		return nil, err
+		return nil, es.Cluster{}, err
 	}
 	cluster, err := r.conn.Cluster(ctx)
 	if err != nil {
-		return nil, err
+		return nil, es.Cluster{}, err
 	}
 	p := &Plan{Created: r.now().UTC(), Repository: r.name, Snapshot: *snap, Request: req,
 		Cluster: Cluster{Name: cluster.Name, UUID: cluster.UUID, Version: cluster.Version, DataNodes: cluster.DataNodes}}
 	p.choose(snap)
-	p.ID = p.identity()
-	if err := r.find(ctx, p, cluster); err != nil {
-		return nil, err
+	if err := r.readReplaced(ctx, p); err != nil {
+		return nil, es.Cluster{}, err
 	}
-	return p, nil
+	p.ID = p.identity()
+	return p, cluster, nil
 }
 
 // choose fills in what the request's patterns choose of the snapshot.
@@ -122,11 +138,22 @@ func (p *Plan) identity() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// targets are the names of the indices that the restore makes, in the order of the plan.
+// targets are the names under which the plan's indices are to be found afterwards, in the order of the plan.
 func (p *Plan) targets() []string {
 	names := make([]string, len(p.Indices))
 	for i, x := range p.Indices {
 		names[i] = x.Target
+	}
+	return names
+}
+
+// names are all names that the plan is about: those, and those under which what replaces others is restored first.
+func (p *Plan) names() []string {
+	names := p.targets()
+	for _, x := range p.Indices {
+		if p.beside(x) {
+			names = append(names, p.working(x))
+		}
 	}
 	return names
 }

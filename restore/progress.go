@@ -22,11 +22,13 @@ func (a *application) look(ctx context.Context) seen {
 	if err != nil {
 		return seen{err: fmt.Errorf("read running restores: %w", err)}
 	}
-	active, err := a.conn.Recoveries(ctx, nil)
-	if err != nil {
+	if a.stall.due(a.now()) {
+		a.explainStall(ctx) // in the place of the recoveries, which have not changed for a while
+	} else if a.active, err = a.conn.Recoveries(ctx, nil); err != nil {
 		return seen{err: fmt.Errorf("read recoveries: %w", err)}
 	}
-	t := a.tally(restores, active)
+	t := a.tally(restores, a.active)
+	a.stall.note(t, a.now())
 	if err := a.rememberRunning(ctx, t.uuids); err != nil {
 		return seen{err: err}
 	}
@@ -40,7 +42,14 @@ type tally struct {
 	bytes        int64
 	uuids        []string // of the plan's indices, "" where none is being restored
 	broken       string
+	waiting      waiting // the first shard that is not done
 	running      bool
+}
+
+// waiting is a shard that is not done: in the plan's terms, and under the name that the server knows.
+type waiting struct {
+	target, index string
+	shard         int
 }
 
 // tally counts. A shard that is not among the running ones is done, or was done by an earlier call; of those that run, the
@@ -62,14 +71,15 @@ func (a *application) tally(restores []es.RunningRestore, active map[string][]es
 		}
 	}
 	for i, x := range a.plan.Indices {
-		t.uuids[i] = uuid[x.Target]
+		name := a.plan.working(x)
+		t.uuids[i] = uuid[name]
 		share := x.Bytes / int64(max(1, x.Shards))
 		copied := map[int]int64{}
-		for _, r := range active[x.Target] {
+		for _, r := range active[name] {
 			copied[r.Shard] = r.Recovered
 		}
 		for shard := range x.Shards {
-			switch states[x.Target][shard] {
+			switch states[name][shard] {
 			case es.RestoreFailure:
 				t.failed++
 				t.broken = fmt.Sprintf("%s[%d]", x.Target, shard)
@@ -80,6 +90,9 @@ func (a *application) tally(restores []es.RunningRestore, active map[string][]es
 					t.done, t.bytes = t.done+1, t.bytes+share
 				}
 			default:
+				if t.waiting.index == "" {
+					t.waiting = waiting{x.Target, name, shard}
+				}
 				t.bytes += min(share, copied[shard])
 			}
 		}
@@ -90,7 +103,7 @@ func (a *application) tally(restores []es.RunningRestore, active map[string][]es
 // rememberRunning writes the UUIDs as soon as they are known: from then on a call after a crash knows what is ours.
 func (a *application) rememberRunning(ctx context.Context, uuids []string) error {
 	before := a.known().Indices
-	if !a.learn(uuids) {
+	if a.foreign || !a.learn(uuids) {
 		return nil
 	}
 	err := a.writeJournal(ctx, a.known(), nil)
@@ -109,8 +122,19 @@ func (a *application) tell(t tally) {
 	a.done, a.bytes = max(a.done, t.done), max(a.bytes, t.bytes) // the entry of a restore disappears at its end
 	p := nuvlaops.Progress{Op: "restore.Apply", Phase: "restoring", Resource: a.resource(a.plan.Snapshot.Name), Done: int64(a.done),
 		Total: int64(a.plan.Shards), Unit: "shards", Bytes: a.bytes, TotalBytes: a.plan.Bytes, Elapsed: a.now().Sub(a.started)}
+	p.Message = a.stall.reason
 	if t.failed > 0 {
 		p.Message = plural(t.failed, "shard") + " failed, " + t.broken
 	}
 	a.opts.Progress(p.WithRemaining())
+}
+
+// tellSwap says which index is being replaced.
+func (a *application) tellSwap(index string) {
+	if a.opts.Progress == nil {
+		return
+	}
+	a.done, a.bytes = max(a.done, a.plan.Shards), max(a.bytes, a.plan.Bytes)
+	a.opts.Progress(nuvlaops.Progress{Op: "restore.Apply", Phase: "replacing", Resource: a.resource(a.plan.Snapshot.Name), Done: int64(a.done),
+		Total: int64(a.plan.Shards), Unit: "shards", Bytes: a.bytes, TotalBytes: a.plan.Bytes, Elapsed: a.now().Sub(a.started), Message: index})
 }

@@ -39,6 +39,7 @@ const (
 	IndexFailed  = "failed"  // a primary has finally failed
 	IndexRunning = "running" // primaries are being restored
 	IndexMissing = "missing" // it is not there
+	IndexBeside  = "beside"  // each primary came from the snapshot, and it is not yet in the place of what it replaces
 	IndexUnknown = "unknown" // it is there, and nothing says that it came from the snapshot
 )
 
@@ -90,18 +91,23 @@ func (p *Plan) report(started time.Time) *Report {
 		Cluster: p.Cluster.Name, Started: started.UTC(), Bytes: p.Bytes}
 }
 
-var stateNames = map[standing]string{absent: IndexMissing, foreign: IndexUnknown, underway: IndexRunning, broken: IndexFailed, complete: IndexProven}
+var stateNames = map[standing]string{absent: IndexMissing, foreign: IndexUnknown, underway: IndexRunning, broken: IndexFailed, beside: IndexBeside, complete: IndexProven}
 
 // fill takes over what was seen.
 func (r *Report) fill(w world) {
 	r.Shards, r.Proven = w.proven()
 	r.Indices, r.Failures = r.Indices[:0], w.failures()
+	whole := len(r.Failures) == 0
 	for _, x := range w {
 		r.Indices = append(r.Indices, IndexReport{Name: x.planned.Name, Target: x.planned.Target, State: stateNames[x.standing],
 			Shards: x.shards, Proven: x.proven, Expected: x.planned.Documents})
 		switch x.standing {
 		case absent:
 			r.Failures = append(r.Failures, Failure{Index: x.planned.Target, Shard: -1, Reason: "the index is not there"})
+		case beside:
+			if whole {
+				r.Failures = append(r.Failures, Failure{Index: x.planned.Target, Shard: -1, Reason: "its replacement is restored, and not yet in its place"})
+			}
 		case foreign:
 			r.Failures = append(r.Failures, Failure{Index: x.planned.Target, Shard: -1, Reason: "nothing says that the index came from the snapshot"})
 		}

@@ -16,6 +16,14 @@ type Request struct {
 	Indices []string `json:"indices,omitempty"`
 	// RenamePrefix, when not empty, restores beside what is there: each index under its name with this before it.
 	RenamePrefix string `json:"rename_prefix,omitempty"`
+	// Replace restores in the place of indices that are there. Each is restored beside them first (restoring-ID-NAME), and
+	// they are deleted only when every primary of every index is proven: until then nothing that is there is touched. What
+	// replaces them is cloned within the server and dates from that moment; the aliases of what was there are kept, those of
+	// the snapshot are not restored. It needs the room for both, and twice the shards. Data streams are not replaced: one
+	// that is there is refused.
+	Replace bool `json:"replace,omitempty"`
+	// OtherShards says that an index may be replaced by one of another number of primary shards.
+	OtherShards bool `json:"other_shards,omitempty"`
 	// Replicas, when not nil, replaces index.number_of_replicas.
 	Replicas *int `json:"replicas,omitempty"`
 	// Settings are further index settings to replace, by their full names; an empty value takes one back to its default.
@@ -74,6 +82,10 @@ func (q Request) Validate() error {
 		return invalid("Checksums beside the setting "+checkSetting, "say one of the two")
 	case q.Replicas != nil && *q.Replicas < 0:
 		return invalid(fmt.Sprintf("%d replicas", *q.Replicas), "0 or more")
+	case q.RenamePrefix != "" && q.Replace:
+		return invalid("Replace together with a rename prefix", "say one of the two")
+	case q.OtherShards && !q.Replace:
+		return invalid("OtherShards without Replace", "only an index that is replaced has shards to compare")
 	case q.RenamePrefix != "" && q.GlobalState:
 		return invalid("global state together with renamed indices", "it would change what the originals use: restore it by itself")
 	}

@@ -75,9 +75,13 @@ func (r *Repo) conclude(ctx context.Context, p *Plan, w world, report *Report, o
 }
 
 func (r *Report) describeProof(w world) {
-	var source, disk int
+	var source, disk, cloned int
 	for _, x := range w {
-		if x.disk {
+		if x.cloned {
+			if x.standing == complete {
+				cloned++
+			}
+		} else if x.disk {
 			disk++
 		} else if x.standing == complete {
 			source++
@@ -85,6 +89,9 @@ func (r *Report) describeProof(w world) {
 	}
 	if source > 0 {
 		r.Verified = append(r.Verified, fmt.Sprintf("the primaries of %s are started and were recovered from %s/%s", plural(source, "index"), r.Repository, r.Snapshot))
+	}
+	if cloned > 0 {
+		r.Verified = append(r.Verified, fmt.Sprintf("%s are clones of what was recovered from %s/%s beside what they replace; their primaries are started", plural(cloned, "index"), r.Repository, r.Snapshot))
 	}
 	if disk > 0 {
 		r.Verified = append(r.Verified, fmt.Sprintf("the primaries of %s are started from the server's own disk after a restart; their UUIDs are those that the restore gave them", plural(disk, "index")))

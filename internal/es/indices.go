@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 )
@@ -15,10 +16,11 @@ const maxNames = 3000
 
 // IndexState is what the cluster state says about one index.
 type IndexState struct {
-	UUID    string
-	Open    bool
-	Shards  int
-	Aliases []string
+	UUID     string
+	Open     bool
+	Shards   int
+	Aliases  []string
+	Replicas string // index.number_of_replicas
 	// Primaries by number of the shard; nil for a closed index whose shards are not allocated.
 	Primaries map[int]Primary
 }
@@ -68,8 +70,9 @@ type stateAnswer struct {
 			Aliases  []string `json:"aliases"`
 			Settings struct {
 				Index struct {
-					UUID   string `json:"uuid"`
-					Shards int    `json:"number_of_shards,string"`
+					UUID     string `json:"uuid"`
+					Shards   int    `json:"number_of_shards,string"`
+					Replicas string `json:"number_of_replicas"`
 				} `json:"index"`
 			} `json:"settings"`
 		} `json:"indices"`
@@ -107,7 +110,7 @@ func (c *Conn) indexStates(ctx context.Context, names []string) (*stateAnswer, e
 		return esapi.ClusterStateRequest{Metric: []string{"metadata", "routing_table", "customs"}, Index: names,
 			IgnoreUnavailable: &yes, AllowNoIndices: &yes, ExpandWildcards: "all",
 			FilterPath: []string{"metadata.indices.*.state", "metadata.indices.*.aliases", "metadata.indices.*.settings.index.uuid",
-				"metadata.indices.*.settings.index.number_of_shards", "routing_table.indices.*.shards.*.state",
+				"metadata.indices.*.settings.index.number_of_shards", "metadata.indices.*.settings.index.number_of_replicas", "routing_table.indices.*.shards.*.state",
 				"routing_table.indices.*.shards.*.primary", "routing_table.indices.*.shards.*.shard",
 				"routing_table.indices.*.shards.*.recovery_source", "routing_table.indices.*.shards.*.unassigned_info", "restore"}}
 	}, &answer)
@@ -118,7 +121,7 @@ func (a *stateAnswer) states() map[string]IndexState {
 	out := make(map[string]IndexState, len(a.Metadata.Indices))
 	for name, m := range a.Metadata.Indices {
 		s := IndexState{UUID: m.Settings.Index.UUID, Open: m.State == "open", Shards: m.Settings.Index.Shards,
-			Aliases: m.Aliases, Primaries: map[int]Primary{}}
+			Aliases: m.Aliases, Replicas: m.Settings.Index.Replicas, Primaries: map[int]Primary{}}
 		for _, copies := range a.Routing.Indices[name].Shards {
 			for _, r := range copies {
 				if r.Primary {
@@ -171,4 +174,30 @@ func (c *Conn) IndexSettings(ctx context.Context, names []string, settings ...st
 		}
 	}
 	return out, nil
+}
+
+// Aliases are the aliases of one index with their properties (filter, routing, is_write_index), as an add action takes
+// them. Error: ErrNotFound when the index is not there.
+func (c *Conn) Aliases(ctx context.Context, index string) (map[string]map[string]any, error) {
+	var answer map[string]struct {
+		Aliases map[string]map[string]any `json:"aliases"`
+	}
+	err := c.Read(ctx, func() esapi.Request {
+		return esapi.IndicesGetAliasRequest{Index: []string{index}, ExpandWildcards: "all"}
+	}, &answer)
+	if err != nil {
+		return nil, fmt.Errorf("read aliases of %s: %w", index, err)
+	}
+	return answer[index].Aliases, nil
+}
+
+// UpdateAliases carries out all of the actions or none, in one moment.
+func (c *Conn) UpdateAliases(ctx context.Context, actions []any) error {
+	body, err := json.Marshal(map[string]any{"actions": actions})
+	if err != nil {
+		return err
+	}
+	return c.WriteIdempotent(ctx, func() esapi.Request {
+		return esapi.IndicesUpdateAliasesRequest{Body: strings.NewReader(string(body))}
+	}, nil)
 }

@@ -1,0 +1,142 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// Attach follows a restore of this snapshot that somebody has left, to its end, and reports like Apply. What an Apply of
+// ours has begun, in any process, it takes up as Apply with the same plan would: it restores what is missing, puts
+// replacements into their places, and puts ILM and limits back. A restore that another tool has begun under the indices'
+// own names is followed and proven, and nothing else. Error: ErrNotFound when there is neither.
+func (r *Repo) Attach(ctx context.Context, snapshot string, opts ApplyOptions) (*Report, error) {
+	a := &application{Repo: r, opts: opts, started: r.now()}
+	err := a.attach(ctx, snapshot)
+	if a.report != nil {
+		a.report.Took = r.now().Sub(a.started)
+	}
+	return a.report, nuvlaops.Wrap("restore.Attach", r.resource(snapshot), err)
+}
+
+func (a *application) attach(ctx context.Context, snapshot string) (err error) {
+	if a.plan, err = a.planInJournal(ctx, snapshot); err != nil {
+		return err
+	}
+	if a.plan != nil {
+		return a.carryOut(ctx)
+	}
+	if a.plan, err = a.planOfRunning(ctx, snapshot); err != nil {
+		return err
+	}
+	return a.followForeign(ctx)
+}
+
+// planInJournal makes the plan of the restore that the journal knows again; nil when it is another one.
+func (r *Repo) planInJournal(ctx context.Context, snapshot string) (*Plan, error) {
+	j, err := r.readJournal(ctx)
+	if err != nil || j == nil || j.Request == nil || j.Repository != r.name || j.Snapshot != snapshot {
+		return nil, err
+	}
+	p, _, err := r.describe(ctx, *j.Request)
+	if err != nil {
+		return nil, err
+	}
+	if p.Snapshot.UUID != j.SnapshotUUID {
+		return nil, conflict("the snapshot of this name is another one than the one that was being restored", "plan again")
+	}
+	p.ID = j.Plan // what it replaces may be replaced by now
+	return p, nil
+}
+
+// planOfRunning describes what the server restores of this snapshot right now.
+func (r *Repo) planOfRunning(ctx context.Context, snapshot string) (*Plan, error) {
+	restores, err := r.conn.RunningRestores(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read running restores: %w", err)
+	}
+	var names []string
+	for _, x := range restores {
+		for _, s := range x.Shards {
+			if x.Repository == r.name && x.Snapshot == snapshot && !slices.Contains(names, s.Index.Name) {
+				names = append(names, s.Index.Name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil, &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: "no restore of this snapshot runs, and the journal of the last one is of another",
+			Hint: "plan and apply; a restore that has ended can be verified with its plan"}
+	}
+	p, _, err := r.describe(ctx, Request{Snapshot: snapshot, Indices: []string{"*"}, AllowPartial: true}.withDefaults())
+	if err != nil {
+		return nil, err
+	}
+	p.Indices = slices.DeleteFunc(p.Indices, func(x PlannedIndex) bool { return !slices.Contains(names, x.Target) })
+	if len(p.Indices) != len(names) {
+		return nil, &nuvlaops.Error{Err: nuvlaops.ErrUnsupported, Reason: "the running restore renames indices, and nothing says from what", Hint: "apply its own plan again to take it up"}
+	}
+	p.DataStreams, p.Shards, p.Bytes = nil, 0, 0
+	for _, x := range p.Indices {
+		p.Shards, p.Bytes = p.Shards+x.Shards, p.Bytes+x.Bytes
+	}
+	p.ID = p.identity()
+	return p, nil
+}
+
+// followForeign waits for the end of a restore that is not ours. It sends nothing and changes nothing.
+func (a *application) followForeign(ctx context.Context) error {
+	a.journal, a.foreign = &journal{}, true
+	a.report = a.plan.report(a.started)
+	a.waiting = a.plan.targets()
+	w, err := a.wait(ctx, a.waitForPrimaries, true)
+	if err != nil {
+		_, err = a.left(ctx, err)
+		return err
+	}
+	return a.finish(ctx, w)
+}
+
+// Abandon ends what an Apply of this snapshot has begun and not finished, whoever began it: what is half restored is
+// deleted, and ILM and limits are put back. Indices that are proven stay. An index that was to be replaced is as it was.
+// The report says what is left. Errors: ErrNotFound when the journal knows no such restore, ErrRefused when replacements
+// are being put into their places (Attach finishes that).
+func (r *Repo) Abandon(ctx context.Context, snapshot string) (*Report, error) {
+	a := &application{Repo: r, started: r.now()}
+	err := a.abandon(ctx, snapshot)
+	return a.report, nuvlaops.Wrap("restore.Abandon", r.resource(snapshot), err)
+}
+
+func (a *application) abandon(ctx context.Context, snapshot string) (err error) {
+	if a.plan, err = a.planInJournal(ctx, snapshot); err != nil {
+		return err
+	}
+	if a.plan == nil {
+		return &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: "the journal of the last restore is of another"}
+	}
+	w, err := a.takeUp(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(w, func(x inspected) bool { return x.cloned && w.leftovers() }) {
+		return &nuvlaops.Error{Err: nuvlaops.ErrRefused, Reason: "replacements are proven and are being put into their places", Hint: "attach to finish that"}
+	}
+	for i, x := range w {
+		if x.standing == underway || x.standing == beside {
+			w[i].standing = broken
+		}
+	}
+	if err := a.deleteBroken(ctx, w.wholeStreams()); err != nil {
+		return err
+	}
+	if err := a.putBack(ctx, true); err != nil {
+		return err
+	}
+	if w, err = a.inspect(ctx, a.plan, a.known()); err != nil {
+		return err
+	}
+	a.report = a.plan.report(a.started)
+	a.report.fill(w)
+	return nil
+}

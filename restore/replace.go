@@ -1,0 +1,276 @@
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+	"github.com/nuvla/nuvlaops/internal/poll"
+)
+
+// What a plan replaces is restored beside it first. Only when each primary of each index is proven, an index is deleted and
+// its replacement, already on the same disks, is cloned to its name: hard links, no copying. Elasticsearch can also restore
+// into a closed index, but writes over its files, and what was there is lost when that fails half-way.
+
+// besidePrefix begins the names of indices that are restored beside what they will replace.
+const besidePrefix = "restoring-"
+
+// beside reports whether the plan restores this index under another name first.
+func (p *Plan) beside(x PlannedIndex) bool { return p.Request.Replace && x.Stream == "" }
+
+// working is the name under which an index is restored.
+func (p *Plan) working(x PlannedIndex) string {
+	if p.beside(x) {
+		return besidePrefix + p.ID + "-" + x.Target
+	}
+	return x.Target
+}
+
+// mark is an alias that a clone bears from its first moment until the journal knows its UUID: so a call after a crash
+// knows it from an index that somebody else made.
+func (p *Plan) mark(x PlannedIndex) string { return "restored-" + p.ID + "-" + x.Target }
+
+// renames are the patterns of the restore's request.
+func (p *Plan) renames() (pattern, replacement string) {
+	if p.Request.RenamePrefix != "" {
+		return "(.+)", p.Request.RenamePrefix + "$1"
+	}
+	if !p.Request.Replace {
+		return "", ""
+	}
+	var names []string // data streams keep their names
+	for _, x := range p.Indices {
+		if p.beside(x) {
+			names = append(names, regexp.QuoteMeta(x.Name))
+		}
+	}
+	if len(names) == 0 {
+		return "", ""
+	}
+	return "^(" + strings.Join(names, "|") + ")$", besidePrefix + p.ID + "-$1"
+}
+
+// readReplaced notes which indices would be replaced.
+func (r *Repo) readReplaced(ctx context.Context, p *Plan) error {
+	if !p.Request.Replace {
+		return nil
+	}
+	states, _, err := r.conn.IndexStates(ctx, p.targets())
+	if err != nil {
+		return fmt.Errorf("read indices: %w", err)
+	}
+	for i, x := range p.Indices {
+		if s, there := states[x.Target]; there && p.beside(x) {
+			p.Indices[i].Replaces, p.Indices[i].ReplacesShards = s.UUID, s.Shards
+		}
+	}
+	return nil
+}
+
+func (p *Plan) findReplaced() {
+	for _, x := range p.Indices {
+		switch {
+		case x.Replaces == "":
+		case x.ReplacesShards != x.Shards && !p.Request.OtherShards:
+			p.add(SeverityError, CodeShardsDiffer, x.Target, "say that the number of shards may change (OtherShards)",
+				"the index that is there has %s, the snapshot's has %d", plural(x.ReplacesShards, "primary shard"), x.Shards)
+		case x.ReplacesShards != x.Shards:
+			p.add(SeverityWarning, CodeReplaced, x.Target, "", "the index that is there, of %s, is deleted when its replacement, of %d, is proven", plural(x.ReplacesShards, "primary shard"), x.Shards)
+		default:
+			p.add(SeverityWarning, CodeReplaced, x.Target, "", "the index that is there is deleted when its replacement is proven; its aliases are kept")
+		}
+	}
+}
+
+// judgeReplacement decides how an index stands that is restored beside what it replaces.
+func (x *inspected) judgeReplacement(p *Plan, states map[string]es.IndexState, recoveries map[string][]es.Recovery, running map[shardKey]string, known, repository string) {
+	there, isThere := states[x.planned.Target]
+	next, isNext := states[p.working(x.planned)]
+	x.occupant, x.leftover = there.UUID, isNext
+	x.marked = isThere && slices.Contains(there.Aliases, p.mark(x.planned))
+	if isThere && (x.marked || (known != "" && strings.HasPrefix(there.UUID, known))) {
+		x.judgeClone(there)
+		return
+	}
+	if isNext {
+		x.judge(next, recoveries[p.working(x.planned)], running, known, repository, p.Snapshot.Name)
+		x.replicas = next.Replicas
+		if x.standing == complete {
+			x.standing = beside
+		}
+	}
+}
+
+// judgeClone: what was cloned is proven by what it was cloned from, which was proven before.
+func (x *inspected) judgeClone(s es.IndexState) {
+	x.uuid, x.open, x.shards, x.cloned, x.replicas = s.UUID, s.Open, s.Shards, true, s.Replicas
+	lost := false
+	for shard := range s.Shards {
+		p := s.Primaries[shard]
+		if p.Started() {
+			x.started, x.proven = x.started+1, x.proven+1
+		}
+		lost = lost || (p.State == "UNASSIGNED" && p.Status == "no_valid_shard_copy")
+	}
+	switch {
+	case !s.Open, lost && !x.leftover:
+		x.standing = foreign // it was changed after all was done
+	case lost:
+		x.standing = beside
+	case x.started < x.shards:
+		x.standing = underway
+	default:
+		x.standing = complete
+	}
+}
+
+// untouched refuses when another index than the plan saw bears a name that would be replaced.
+func (a *application) untouched(w world) error {
+	for _, x := range w {
+		if a.plan.beside(x.planned) && !x.cloned && x.occupant != "" && x.occupant != x.planned.Replaces {
+			e := conflict("the index of this name is another one than the plan saw", "plan again")
+			e.(*nuvlaops.Error).Resource = x.planned.Target
+			return e
+		}
+	}
+	return nil
+}
+
+// swapAll puts what was restored beside into its place, once all of it is proven: either all is replaced, or nothing.
+func (a *application) swapAll(ctx context.Context, w world) (world, error) {
+	if !a.plan.Request.Replace || w.count(complete)+w.count(beside) < len(w) {
+		return w, nil
+	}
+	if err := a.untouched(w); err != nil {
+		return nil, err
+	}
+	for _, x := range w {
+		if x.standing != beside {
+			continue
+		}
+		a.tellSwap(x.planned.Target)
+		if err := a.swap(ctx, x); err != nil {
+			return nil, fmt.Errorf("replace %s: %w", x.planned.Target, err)
+		}
+	}
+	w, err := a.waitForClones(ctx)
+	if err == nil {
+		err = a.remember(ctx, w)
+	}
+	for i := range w {
+		if err == nil {
+			err = a.release(ctx, &w[i])
+		}
+	}
+	return w, err
+}
+
+// swap deletes one index and clones its replacement to its name. The aliases move to the replacement in the same moment in
+// which the index goes: a call after a crash finds them there.
+func (a *application) swap(ctx context.Context, x inspected) error {
+	next := a.plan.working(x.planned)
+	a.log.InfoContext(ctx, "replacing", "index", x.planned.Target, "by", next)
+	err := a.conn.WriteIdempotent(ctx, func() esapi.Request {
+		return esapi.IndicesPutSettingsRequest{Index: []string{next}, Body: strings.NewReader(`{"index.blocks.write":true}`)}
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("block writes to %s: %w", next, err)
+	}
+	if x.occupant != "" {
+		if err := a.takeAway(ctx, x, next); err != nil {
+			return err
+		}
+	}
+	body, err := json.Marshal(map[string]any{"settings": map[string]any{"index.blocks.write": false, "index.number_of_replicas": x.replicas},
+		"aliases": map[string]any{a.plan.mark(x.planned): map[string]any{"is_hidden": true}}})
+	if err != nil {
+		return err
+	}
+	err = a.conn.WriteIdempotent(ctx, func() esapi.Request {
+		return esapi.IndicesCloneRequest{Index: next, Target: x.planned.Target, WaitForActiveShards: "0", Body: strings.NewReader(string(body))}
+	}, nil)
+	if err != nil && !errors.Is(err, nuvlaops.ErrExists) { // our own, whose answer was lost: its mark will tell
+		return fmt.Errorf("clone %s: %w", next, err)
+	}
+	return nil
+}
+
+// takeAway deletes what is replaced and gives its aliases to the replacement, at once.
+func (a *application) takeAway(ctx context.Context, x inspected, next string) error {
+	actions := []any{map[string]any{"remove_index": map[string]any{"index": x.planned.Target}}}
+	if !a.plan.Request.WithoutAliases {
+		aliases, err := a.conn.Aliases(ctx, x.planned.Target)
+		if err != nil {
+			return err
+		}
+		delete(aliases, a.plan.mark(x.planned)) // of a clone that was lost
+		for _, name := range sortedKeys(aliases) {
+			actions = append(actions, aliasAction("add", next, name, aliases[name]))
+		}
+	}
+	err := a.conn.UpdateAliases(ctx, actions)
+	if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) { // gone by our own request, whose answer was lost
+		return fmt.Errorf("delete %s: %w", x.planned.Target, err)
+	}
+	return nil
+}
+
+// waitForClones returns when each clone is started. Its shards are hard links: there is nothing to copy.
+func (a *application) waitForClones(ctx context.Context) (w world, err error) {
+	err = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+		w, err = a.inspect(ctx, a.plan, a.known())
+		if err != nil {
+			return false, "", err
+		}
+		return w.count(underway) == 0, strings.Join(w.names(underway), ", ") + " is not started", nil
+	})
+	return w, err
+}
+
+// release moves the aliases from what was restored beside to its clone and deletes it: the clone is complete, and known to
+// the journal.
+func (a *application) release(ctx context.Context, x *inspected) error {
+	if x.standing != complete || !x.cloned || !(x.leftover || x.marked) {
+		return nil
+	}
+	next := a.plan.working(x.planned)
+	var actions []any
+	if x.leftover {
+		aliases, err := a.conn.Aliases(ctx, next)
+		if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {
+			return err
+		}
+		for _, name := range sortedKeys(aliases) {
+			actions = append(actions, aliasAction("remove", next, name, nil), aliasAction("add", x.planned.Target, name, aliases[name]))
+		}
+	}
+	if x.marked {
+		actions = append(actions, aliasAction("remove", x.planned.Target, a.plan.mark(x.planned), nil))
+	}
+	if len(actions) > 0 {
+		if err := a.conn.UpdateAliases(ctx, actions); err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {
+			return fmt.Errorf("move aliases to %s: %w", x.planned.Target, err)
+		}
+	}
+	x.leftover, x.marked = false, false
+	return a.deleteAll(ctx, []string{next}, deleteIndices)
+}
+
+func aliasAction(action, index, alias string, properties map[string]any) map[string]any {
+	body := map[string]any{"index": index, "alias": alias}
+	for k, v := range properties {
+		body[k] = v
+	}
+	return map[string]any{action: body}
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
