@@ -88,6 +88,9 @@ func (a *application) carryOut(ctx context.Context) error {
 // end puts back what was changed, and keeps the first error the first. While a restore that was left goes on, ILM stays
 // stopped: it would act on indices that are half there.
 func (a *application) end(ctx context.Context, detached bool, err error) error {
+	if a.opts.Detach && detached && err == nil {
+		return nil // Attach puts back
+	}
 	back := a.putBack(ctx, !detached)
 	switch {
 	case back == nil:
@@ -199,6 +202,10 @@ func (a *application) restoreAll(ctx context.Context, w world) (detached bool, e
 		}
 		if err != nil {
 			return a.left(ctx, err)
+		}
+		if a.opts.Detach && w.count(underway) > 0 {
+			a.report.fill(w)
+			return true, nil
 		}
 		if !w.restarted() || round == rounds {
 			if w, err = a.swapAll(ctx, w); err != nil {

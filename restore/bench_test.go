@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -17,7 +18,16 @@ import (
 	"github.com/nuvla/nuvlaops/restore"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	if url, file, found := strings.Cut(os.Getenv(childVariable), " "); found {
+		if err := child(url, file); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	testenv.Main(m)
+}
 
 // place is a real server and a kind of repository on it.
 type place struct {

@@ -53,6 +53,9 @@ func (r *Repo) findShardLimit(ctx context.Context, p *Plan, s map[string]string)
 	if p.Request.Replicas != nil {
 		want *= 1 + *p.Request.Replicas
 	}
+	if p.Request.Replace {
+		want *= 2 // what is restored beside, and its clone
+	}
 	switch {
 	case open+want > limit:
 		p.add(SeverityError, CodeShardLimit, "", "raise "+settingMaxShards+", or restore fewer indices or replicas",
@@ -70,15 +73,22 @@ func (r *Repo) findDisk(ctx context.Context, p *Plan, low string) error {
 	if err != nil {
 		return err
 	}
-	var room int64
+	var room, largest, shard int64
 	for _, d := range disks {
-		room += max(0, d.Available-reserve(low, d.Total))
+		free := max(0, d.Available-reserve(low, d.Total))
+		room, largest = room+free, max(largest, free)
+	}
+	for _, i := range p.Indices {
+		shard = max(shard, i.Bytes/int64(max(1, i.Shards)))
 	}
 	switch {
 	case len(disks) == 0:
 	case p.Bytes > room:
 		p.add(SeverityError, CodeDisk, "", "free disk space, add a node, or restore fewer indices",
 			"%s are to be restored, and %s are free below the low watermark (%s)", bytesText(p.Bytes), bytesText(room), low)
+	case shard > largest:
+		p.add(SeverityError, CodeDisk, "", "free disk space on one node", "a shard of %s is to be restored, and no node has more than %s free below the low watermark (%s)",
+			bytesText(shard), bytesText(largest), low)
 	case p.Bytes > room/10*9:
 		p.add(SeverityWarning, CodeDisk, "", "", "%s are to be restored, and %s are free below the low watermark (%s)", bytesText(p.Bytes), bytesText(room), low)
 	}
@@ -113,13 +123,25 @@ func (r *Repo) findNames(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return err
 	}
-	var names []string
+	var names, made []string
 	for _, i := range p.Indices {
 		names = append(names, i.Target)
+		if slices.Contains(streams, i.Target) {
+			p.add(SeverityError, CodeNameClash, i.Target, "delete the data stream, or restore with a rename prefix", "a data stream of this name is there")
+		}
 	}
 	for _, s := range p.DataStreams {
-		target := p.Request.RenamePrefix + s
+		made = append(made, p.Request.RenamePrefix+s)
+	}
+	indices, _, err := r.conn.IndexStates(ctx, made)
+	if err != nil {
+		return err
+	}
+	for _, target := range made {
 		names = append(names, target)
+		if _, there := indices[target]; there {
+			p.add(SeverityError, CodeNameClash, target, "delete the index, or restore with a rename prefix", "an index that bears the name of a data stream is there")
+		}
 		if slices.Contains(streams, target) && !slices.ContainsFunc(p.Findings, func(f Finding) bool { return f.Code == CodeInterrupted }) {
 			p.add(SeverityError, CodeStreamExists, target, "restore beside it with a rename prefix, or delete it first", "a data stream of this name is there")
 		}

@@ -27,6 +27,7 @@ const (
 	CodeIncomplete      = "snapshot_not_complete"
 	CodeNothing         = "nothing_selected"
 	CodeVersion         = "snapshot_version"
+	CodeFilters         = "allocation_filters"
 	CodeReplaced        = "index_replaced"
 	CodeShardsDiffer    = "index_shards_differ"
 	CodeOpenIndex       = "index_exists_open"
@@ -67,7 +68,7 @@ func (p *Plan) add(severity, code, resource, hint, format string, args ...any) {
 // find reads the cluster and adds what it finds, the worst first.
 func (r *Repo) find(ctx context.Context, p *Plan, cluster es.Cluster) error {
 	p.findInSnapshot(cluster)
-	checks := []func(context.Context, *Plan) error{r.findIndices, r.findGlobalState, r.findNames, r.findCapacity, r.findRunning, r.findILM, r.findRepository, r.findJournal}
+	checks := []func(context.Context, *Plan) error{r.findIndices, r.findGlobalState, r.findNames, r.findCapacity, r.findFilters, r.findRunning, r.findILM, r.findRepository, r.findJournal}
 	for _, check := range checks {
 		if err := check(ctx, p); err != nil {
 			return err
@@ -99,6 +100,7 @@ func (p *Plan) findInSnapshot(cluster es.Cluster) {
 	} else if !known {
 		p.add(SeverityInfo, CodeVersion, name, "", "the version of the snapshot, %q, cannot be compared with the cluster's, %s", s.Version, cluster.Version)
 	}
+	p.findOldIndices(cluster)
 	p.findReplicas()
 	for _, stream := range s.DataStreams {
 		of := func(i PlannedIndex) bool { return streamOf(i.Name, s.DataStreams) == stream }
@@ -148,6 +150,29 @@ func newerThan(version string, c es.Cluster) (newer, known bool) {
 	}
 	s, v := es.ParseVersion(first), es.ParseVersion(c.Version)
 	return !v.AtLeast(s.Major, s.Minor), true
+}
+
+// findOldIndices: a cluster reads indices that were created by its own major version or by the one before. A snapshot's
+// description does not say by which its indices were: no later one than the snapshot's own.
+func (p *Plan) findOldIndices(c es.Cluster) {
+	taken, major := majorOf(p.Snapshot.Version), es.ParseVersion(c.Version).Major
+	switch name := p.Snapshot.Name; {
+	case taken == 0 || taken >= major:
+	case taken == major-1:
+		p.add(SeverityWarning, CodeVersion, name, "", "the snapshot was taken by version %d: of its indices, those that were created by version %d or earlier cannot be restored into version %d",
+			taken, taken-1, major)
+	default:
+		p.add(SeverityError, CodeVersion, name, fmt.Sprintf("restore into version %d and reindex there", taken+1),
+			"the snapshot was taken by version %d, and version %d reads such indices as an archive only", taken, major)
+	}
+}
+
+// majorOf is 8 for 8.5.1 and for the index version 8500003; 0 when it is not known.
+func majorOf(version string) int {
+	if n, err := strconv.Atoi(version); err == nil {
+		return n / 1_000_000
+	}
+	return es.ParseVersion(version).Major
 }
 
 func (r *Repo) findIndices(ctx context.Context, p *Plan) error {

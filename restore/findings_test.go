@@ -38,6 +38,18 @@ func TestPlanSaysWhatStandsInTheWay(t *testing.T) {
 		{name: "allocation switched off", arrange: func() { b.cluster(`"cluster.routing.allocation.enable":"none"`) },
 			undo:   func() { b.cluster(`"cluster.routing.allocation.enable":null`) },
 			errors: []string{restore.CodeAllocation}, warnings: []string{restore.CodeReplicas, restore.CodeWritable}},
+		{name: "a filter of the cluster that excludes every node", arrange: func() { b.cluster(`"cluster.routing.allocation.exclude._name":"*"`) },
+			undo:   func() { b.cluster(`"cluster.routing.allocation.exclude._name":null`) },
+			errors: []string{restore.CodeFilters}, warnings: []string{restore.CodeReplicas, restore.CodeWritable}},
+		{name: "a filter of the request that no node meets", request: func(q *restore.Request) {
+			q.Settings = map[string]string{"index.routing.allocation.require.box": "hot"}
+		}, errors: []string{restore.CodeFilters}, warnings: []string{restore.CodeReplicas, restore.CodeWritable}},
+		{name: "a read-only repository with a limit of its own", arrange: func() { b.register(`,"readonly":true,"max_restore_bytes_per_sec":"50mb"`) },
+			undo: func() { b.register("") }, warnings: []string{restore.CodeReplicas, restore.CodeLimit}},
+		{name: "an index that may be replaced", arrange: func() { b.fill(b.index("a"), 3, 0, 0) }, request: func(q *restore.Request) { q.Replace = true },
+			warnings: []string{restore.CodeReplaced, restore.CodeReplicas, restore.CodeWritable}},
+		{name: "an index of other shards", arrange: func() { b.fill(b.index("a"), 2, 0, 0) }, request: func(q *restore.Request) { q.Replace = true },
+			errors: []string{restore.CodeShardsDiffer}, warnings: []string{restore.CodeReplicas, restore.CodeWritable}},
 		{name: "a limit of shards", arrange: func() { b.cluster(`"cluster.max_shards_per_node":5`) },
 			undo:   func() { b.cluster(`"cluster.max_shards_per_node":null`) },
 			errors: []string{restore.CodeShardLimit}, warnings: []string{restore.CodeReplicas, restore.CodeWritable}},
@@ -71,6 +83,22 @@ func TestPlanSaysWhatStandsInTheWay(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPlanSaysThatASnapshotAndARestoreRun(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 3, 1500, 2000)
+	b.snapshot("snap")
+	b.register(`,"max_snapshot_bytes_per_sec":"1mb","max_restore_bytes_per_sec":"1mb"`)
+	b.fill(b.index("later"), 3, 1500, 2000)
+	b.do("PUT", "/_snapshot/"+b.repository()+"/later", `{"indices":"`+b.index("later")+`","feature_states":["none"]}`)
+	b.do("DELETE", "/"+b.index("a"), "")
+	b.do("POST", "/_snapshot/"+b.repository()+"/snap/_restore", `{"indices":"`+b.index("a")+`","feature_states":["none"]}`)
+	got := codes(b.plan(restore.Request{Snapshot: "snap", Indices: []string{b.index("a")}, RenamePrefix: "copy-"}), restore.SeverityWarning)
+	if d := cmp.Diff([]string{restore.CodeReplicas, restore.CodeLimit, restore.CodeWritable, restore.CodeRestoreRunning, restore.CodeSnapshotRunning}, got); d != "" {
+		t.Errorf("warnings (-want +got):\n%s", d)
+	}
+	b.do("DELETE", "/_snapshot/"+b.repository()+"/later", "")
 }
 
 // cluster sets transient settings of the cluster.

@@ -30,6 +30,12 @@ const (
 //
 // A blocking call tells of the end at once. Looks beside it find the failures of single shards and the progress.
 func (a *application) follow(ctx context.Context, missing map[string]bool) (world, error) {
+	if a.opts.Detach {
+		if err := a.restore(ctx, missing); err != nil {
+			return nil, err
+		}
+		return a.inspect(ctx, a.plan, a.known())
+	}
 	if len(missing) == 0 {
 		return a.wait(ctx, a.waitForPrimaries, true)
 	}
@@ -115,6 +121,9 @@ func (a *application) settled(w world) bool {
 // restore sends the restore and returns when the server says that it has ended; how, it does not say reliably. When the
 // answer is lost, what is there now decides: the request is sent again only while an index is missing.
 func (a *application) restore(ctx context.Context, missing map[string]bool) error {
+	if len(missing) == 0 {
+		return nil
+	}
 	body, err := a.body(a.plan.requested(missing))
 	if err != nil {
 		return err
@@ -139,7 +148,7 @@ func (a *application) restore(ctx context.Context, missing map[string]bool) erro
 }
 
 func (a *application) send(ctx context.Context, body string) error {
-	yes := true
+	wait := !a.opts.Detach
 	a.log.InfoContext(ctx, "restoring", "repository", a.name, "snapshot", a.plan.Snapshot.Name)
 	var answer struct {
 		Snapshot *struct {
@@ -147,7 +156,7 @@ func (a *application) send(ctx context.Context, body string) error {
 		} `json:"snapshot"`
 	}
 	return a.conn.Write(ctx, func() esapi.Request {
-		return esapi.SnapshotRestoreRequest{Repository: a.name, Snapshot: a.plan.Snapshot.Name, WaitForCompletion: &yes, Body: strings.NewReader(body)}
+		return esapi.SnapshotRestoreRequest{Repository: a.name, Snapshot: a.plan.Snapshot.Name, WaitForCompletion: &wait, Body: strings.NewReader(body)}
 	}, &answer)
 }
 

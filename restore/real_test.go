@@ -138,10 +138,10 @@ func TestRepairedBlobIsRestoredByTheSamePlan(t *testing.T) {
 func (b *bench) slow() { b.register(`,"max_restore_bytes_per_sec":"1mb"`) }
 
 func TestServerKilledHalfWayAndStartedAgainIsRestoredToTheEnd(t *testing.T) {
-	server := testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{})
-	for _, process := range []string{"same process", "another process"} {
+	for process, version := range map[string]string{"same process": testenv.Elasticsearch811, "another process": testenv.Elasticsearch819} {
 		t.Run(process, func(t *testing.T) {
-			b := place{"fs", testenv.Elasticsearch811, false}.benchOn(t, server, nil)
+			server := testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{Version: version})
+			b := place{"fs", version, false}.benchOn(t, server, nil)
 			b.fill(b.index("big"), 3, 3000, 2000)
 			b.fill(b.index("small"), 3, 30, 100)
 			b.snapshot("snap")

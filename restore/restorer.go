@@ -56,6 +56,9 @@ type ApplyOptions struct {
 	BytesPerSecond int64
 	// KeepGoing restores the other shards to their end after one has failed, and then reports all that have failed.
 	KeepGoing bool
+	// Detach returns when the server has taken the restore, without waiting for its end: the report then says what runs, and
+	// its OK is false. Limits stay raised and ILM stays stopped until Attach, or Apply with the same plan, has seen the end.
+	Detach bool
 	// Progress is called about once a second, never by two goroutines at a time.
 	Progress func(nuvlaops.Progress)
 }

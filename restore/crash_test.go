@@ -1,0 +1,201 @@
+package restore_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/testenv"
+	"github.com/nuvla/nuvlaops/restore"
+)
+
+// full is for the sizes that the default run scales down: NUVLAOPS_FULL=1.
+func full() bool { return os.Getenv("NUVLAOPS_FULL") != "" }
+
+func scaled(byDefault, atFull int) int {
+	if full() {
+		return atFull
+	}
+	return byDefault
+}
+
+const childVariable = "NUVLAOPS_RESTORE_CHILD" // "URL PLANFILE": this process is a restore that will be killed
+
+// child applies a plan in a process of its own.
+func child(url, file string) error {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var plan restore.Plan
+	if err := json.Unmarshal(raw, &plan); err != nil {
+		return err
+	}
+	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{url}, DisableRetry: true})
+	if err != nil {
+		return err
+	}
+	repo, err := restore.New(client, plan.Repository, nil)
+	if err != nil {
+		return err
+	}
+	_, err = repo.Apply(context.Background(), &plan, restore.ApplyOptions{})
+	return err
+}
+
+// killed lets a process of its own apply the plan, and kills it (SIGKILL) when it sends its n-th request, before the server
+// has that. It reports false when the restore ended before.
+func (b *bench) killed(plan *restore.Plan, n int) bool {
+	b.t.Helper()
+	proxy, err := testenv.NewHTTPProxy(b.url())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer proxy.Close()
+	proxy.Inject(testenv.Fault{Nth: n, Times: -1, Do: testenv.Hang})
+	file := filepath.Join(b.t.TempDir(), "plan")
+	raw, err := json.Marshal(plan)
+	if err == nil {
+		err = os.WriteFile(file, raw, 0o600)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(b.t.Context(), os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), childVariable+"="+proxy.URL()+" "+file)
+	if err := cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			if err != nil {
+				b.t.Errorf("the restore that nobody killed: %v", err)
+			}
+			return false
+		case <-time.After(2 * time.Millisecond):
+		}
+		if len(proxy.Requests()) >= n {
+			_ = cmd.Process.Kill()
+			<-ended
+			return true
+		}
+	}
+}
+
+func (b *bench) url() string {
+	return b.server.URL()
+}
+
+// TestRestoreKilledAtAnyOfItsRequestsIsFinishedByTheNextCall kills a process of its own at its first request, at a later
+// one, and so on, until one ends by itself.
+func TestRestoreKilledAtAnyOfItsRequestsIsFinishedByTheNextCall(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		request func(*bench) restore.Request
+		place   place
+	}{
+		{"fresh", (*bench).request, places[1]},
+		{"replace", (*bench).replacing, places[2]},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := c.place.bench(t)
+			b.setLimit("21mb")
+			b.fill(b.index("a"), 2, 40, 200)
+			b.fill(b.index("b"), 1, 20, 200)
+			b.snapshot("snap")
+			kills := 0
+			for n := 1; ; n += scaled(4, 1) {
+				b.wipe()
+				req := c.request(b)
+				if req.Replace {
+					b.fill(b.index("a"), 2, 3, 200) // an original, and one that is not there
+				}
+				plan := b.plan(req)
+				goOn := b.killed(plan, n)
+				at := fmt.Sprintf("killed at request %d", n)
+				if req.Replace {
+					b.nothingLost(at)
+				}
+				report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+				if err != nil || !report.OK() || report.Documents != 60 || len(b.state()) != 2 {
+					t.Fatalf("%s: %v\n%s\n%v", at, err, report, b.state())
+				}
+				if limit := b.limit(); limit != "21mb" {
+					t.Fatalf("%s: limit is %q, want 21mb as before", at, limit)
+				}
+				if !goOn {
+					break
+				}
+				kills++
+			}
+			if kills < 3 {
+				t.Errorf("only %d kills", kills)
+			}
+			t.Logf("%d kills", kills)
+		})
+	}
+}
+
+// nothingLost: the original of a is there with its 3 documents, or all of what replaces it with 40.
+func (b *bench) nothingLost(at string) {
+	b.t.Helper()
+	for name := range b.state() {
+		if !strings.HasSuffix(name, b.index("a")) {
+			continue
+		}
+		b.do("GET", "/_cluster/health/"+name+"?wait_for_status=yellow&timeout=30s", "", 408)
+		if n := b.documents(name); n == 3.0 || n == 40.0 {
+			return
+		}
+	}
+	b.t.Fatalf("%s: neither the original nor its replacement is there: %v", at, b.state())
+}
+
+func TestS3KilledDuringAReplaceIsAFailureThatTouchesNothingAndCanBeRepeated(t *testing.T) {
+	s3 := testenv.UseS3(t, testenv.S3Options{Keys: testenv.SharedS3(t).Keys()})
+	b := places[0].benchOn(t, testenv.SharedElasticsearch(t, testenv.Elasticsearch811), s3)
+	b.setLimit("21mb")
+	b.fill(b.index("big"), 3, 1500, 2000)
+	b.snapshot("snap")
+	b.do("POST", "/"+b.index("big")+"/_doc?refresh", `{"n":7}`)
+	b.slow()
+	before := b.state()
+	plan := b.plan(b.replacing())
+	looks := 0
+	report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{KeepGoing: true, Progress: func(nuvlaops.Progress) {
+		if looks++; looks == 2 { // a second into the restore
+			if err := s3.Kill(context.WithoutCancel(t.Context())); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	if !errors.Is(err, nuvlaops.ErrVerification) || len(report.Failures) == 0 || report.Failures[0].Index != b.index("big") || report.Failures[0].Shard < 0 {
+		t.Fatalf("got %v, want ErrVerification that names a shard\n%s", err, report)
+	}
+	if d := b.originals(); len(d) != 1 || d[b.index("big")] != before[b.index("big")] || b.documents(b.index("big")) != 1501.0 {
+		t.Errorf("originals %v, want %v", d, before)
+	}
+	if limit := b.limit(); limit != "21mb" {
+		t.Errorf("limit is %q, want 21mb as before", limit)
+	}
+	if err := s3.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.register("")
+	if report, err = b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil || report.Documents != 1500 || len(b.state()) != 1 {
+		t.Errorf("with S3 back: %v\n%s", err, report)
+	}
+}

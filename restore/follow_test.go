@@ -1,0 +1,158 @@
+package restore_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/testenv"
+	"github.com/nuvla/nuvlaops/restore"
+)
+
+func TestFollowingCostsTwoRequestsASecondWhateverTheNumberOfShards(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("many"), 20, 600, 2000)
+	b.fill(b.index("big"), 3, 1300, 2000)
+	b.snapshot("snap")
+	b.wipe()
+	b.slow()
+	proxy, err := testenv.NewHTTPProxy(b.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.Close()
+	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{proxy.URL()}, DisableRetry: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo := b.open(client, nil)
+	plan := b.plan(b.request())
+	var seen []int
+	var at []time.Time
+	if _, err := repo.Apply(t.Context(), plan, restore.ApplyOptions{Progress: func(p nuvlaops.Progress) {
+		seen, at = append(seen, len(proxy.Requests())), append(at, time.Now())
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) < 4 {
+		t.Fatalf("%d looks: the restore was too short to say anything", len(seen))
+	}
+	for i := 2; i < len(seen); i++ { // the first look writes the journal
+		if n, took := seen[i]-seen[i-1], at[i].Sub(at[i-1]); float64(n) > 2*took.Seconds()+0.1 {
+			t.Errorf("%d requests in %s", n, took)
+		}
+	}
+}
+
+func TestDetachedRestoreIsFinishedByAttach(t *testing.T) {
+	b := places[2].bench(t)
+	b.fill(b.index("big"), 3, 1200, 2000)
+	b.snapshot("snap")
+	b.wipe()
+	b.slow()
+	b.setLimit("21mb")
+	report, err := b.repo.Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{Detach: true})
+	if err != nil || report.OK() || report.Indices[0].State != restore.IndexRunning {
+		t.Fatalf("detached: %v\n%s", err, report)
+	}
+	report, err = b.open(b.client, nil).Attach(t.Context(), "snap", restore.ApplyOptions{})
+	if err != nil || report.Documents != 1200 || report.Proven != 3 || b.limit() != "21mb" {
+		t.Errorf("attached: %v, limit %s\n%s", err, b.limit(), report)
+	}
+}
+
+func TestRestoreOfAnotherToolIsFollowedAndProven(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("big"), 3, 1200, 2000)
+	b.snapshot("snap")
+	b.wipe()
+	b.slow()
+	b.do("POST", "/_snapshot/"+b.repository()+"/snap/_restore", `{"indices":"`+b.index("*")+`","feature_states":["none"]}`)
+	report, err := b.repo.Attach(t.Context(), "snap", restore.ApplyOptions{})
+	if err != nil || report.Documents != 1200 || report.Proven != 3 {
+		t.Errorf("attached: %v\n%s", err, report)
+	}
+	if _, err := b.repo.Abandon(t.Context(), "snap"); !errors.Is(err, nuvlaops.ErrNotFound) {
+		t.Errorf("abandoned what is not ours: %v, want ErrNotFound", err)
+	}
+}
+
+func TestShardThatNoNodeMayHoldFailsWithTheReasonOfTheAllocation(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.do("PUT", "/"+b.index("a")+"/_settings", `{"index.routing.allocation.require.box":"hot"}`)
+	b.snapshot("snap")
+	b.wipe()
+	report, err := b.repo.Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{})
+	if !errors.Is(err, nuvlaops.ErrVerification) || !strings.Contains(err.Error(), b.index("a")+"[0]") || !strings.Contains(err.Error(), `box:"hot"`) {
+		t.Fatalf("got %v, want ErrVerification with the filter that does not match\n%s", err, report)
+	}
+	req := b.request()
+	req.Settings = map[string]string{"index.routing.allocation.require.box": ""}
+	b.wipe()
+	if report, err := b.repo.Apply(t.Context(), b.plan(req), restore.ApplyOptions{}); err != nil {
+		t.Errorf("with the filter taken back: %v\n%s", err, report)
+	}
+}
+
+func TestStalledShardIsNamedWithItsReason(t *testing.T) {
+	s3 := testenv.UseS3(t, testenv.S3Options{Keys: testenv.SharedS3(t).Keys()})
+	b := places[0].benchOn(t, testenv.SharedElasticsearch(t, testenv.Elasticsearch811), s3)
+	b.fill(b.index("big"), 1, 1500, 2000)
+	b.snapshot("snap")
+	b.wipe()
+	b.slow()
+	looks, stalled := 0, ""
+	report, err := b.repo.Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{Progress: func(p nuvlaops.Progress) {
+		if looks++; looks == 1 {
+			if err := s3.Pause(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if stalled == "" && p.Message != "" {
+			stalled = p.Message
+			if err := s3.Unpause(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	if err != nil || report.Documents != 1500 {
+		t.Fatalf("%v\n%s", err, report)
+	}
+	if !strings.HasPrefix(stalled, b.index("big")+"[0] has not advanced for ") || !strings.Contains(stalled, "being copied on node") {
+		t.Errorf("stalled: %q, want the shard and what it waits for", stalled)
+	}
+}
+
+func TestOverridesReplaceReplicasSettingsAndAliases(t *testing.T) {
+	for _, p := range places[1:] {
+		t.Run(p.name, func(t *testing.T) {
+			b := p.bench(t)
+			b.fill(b.index("a"), 1, 10, 100)
+			b.do("PUT", "/"+b.index("a")+"/_settings", `{"index.refresh_interval":"9s","index.max_result_window":777}`)
+			b.do("POST", "/_aliases", `{"actions":[{"add":{"index":"`+b.index("a")+`","alias":"alias-`+b.id+`"}}]}`)
+			b.snapshot("snap")
+			for _, without := range []bool{false, true} {
+				b.wipe()
+				req := b.request()
+				req.Replicas, req.WithoutAliases = new(int), without
+				req.Settings = map[string]string{"index.refresh_interval": "7s", "index.max_result_window": ""}
+				if report, err := b.repo.Apply(t.Context(), b.plan(req), restore.ApplyOptions{}); err != nil {
+					t.Fatalf("%v\n%s", err, report)
+				}
+				index := b.do("GET", "/"+b.index("a"), "")[b.index("a")].(map[string]any)
+				settings := index["settings"].(map[string]any)["index"].(map[string]any)
+				if settings["number_of_replicas"] != "0" || settings["refresh_interval"] != "7s" || settings["max_result_window"] != nil {
+					t.Errorf("settings %v", settings)
+				}
+				if got := len(index["aliases"].(map[string]any)); (got == 0) != without {
+					t.Errorf("%d aliases, without aliases: %t", got, without)
+				}
+			}
+		})
+	}
+}
