@@ -220,6 +220,9 @@ func (a *application) restoreAll(ctx context.Context, w world) (detached bool, e
 // finish explains what has failed, and reports.
 func (a *application) finish(ctx context.Context, w world) error {
 	a.explainFailures(ctx, w)
+	if err := a.missingPolicies(ctx, w); err != nil {
+		return err
+	}
 	return a.conclude(ctx, a.plan, w, a.report, a.verify)
 }
 

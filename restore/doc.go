@@ -11,6 +11,12 @@
 //     a second, at the shards and bytes; and puts everything back as it was. The journal holds
 //     what was before and which indices the restore made, so that a call after a crash, of this program or of the
 //     server, puts back what is left to put back and takes the restore up where it stands.
+//   - A plan that replaces (Request.Replace) restores beside what is there, proves all of it, and only then deletes index by
+//     index what it replaces and clones the replacement to its name, by hard links. A shard that fails leaves every original
+//     as it was.
+//   - The global state, when it is asked for, is restored before the indices, by a request of its own.
+//   - Attach follows a restore that was left, by its snapshot; Abandon deletes what it has left half done and puts back the
+//     rest. Both find the plan in the journal, and read it again from the repository.
 //   - Verify proves the primaries and compares documents with what the snapshot's metadata say was there.
 //
 // A primary that a server found on its own disk after a restart no longer says that it came from a snapshot. It is proven

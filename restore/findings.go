@@ -27,6 +27,8 @@ const (
 	CodeIncomplete      = "snapshot_not_complete"
 	CodeNothing         = "nothing_selected"
 	CodeVersion         = "snapshot_version"
+	CodeLeftover        = "replacement_left"
+	CodePolicy          = "ilm_policy_missing"
 	CodeFilters         = "allocation_filters"
 	CodeReplaced        = "index_replaced"
 	CodeShardsDiffer    = "index_shards_differ"
@@ -68,7 +70,7 @@ func (p *Plan) add(severity, code, resource, hint, format string, args ...any) {
 // find reads the cluster and adds what it finds, the worst first.
 func (r *Repo) find(ctx context.Context, p *Plan, cluster es.Cluster) error {
 	p.findInSnapshot(cluster)
-	checks := []func(context.Context, *Plan) error{r.findIndices, r.findGlobalState, r.findNames, r.findCapacity, r.findFilters, r.findRunning, r.findILM, r.findRepository, r.findJournal}
+	checks := []func(context.Context, *Plan) error{r.findIndices, r.findGlobalState, r.findNames, r.findCapacity, r.findFilters, r.findRunning, r.findILM, r.findPolicies, r.findRepository, r.findJournal}
 	for _, check := range checks {
 		if err := check(ctx, p); err != nil {
 			return err
@@ -250,6 +252,15 @@ func (r *Repo) findJournal(ctx context.Context, p *Plan) error {
 	j, err := r.readJournal(ctx)
 	if err != nil {
 		return err
+	}
+	left, _, err := r.conn.IndexStates(ctx, []string{besidePrefix + "*"})
+	if err != nil {
+		return fmt.Errorf("read indices: %w", err)
+	}
+	for _, name := range sortedKeys(left) {
+		if !strings.HasPrefix(name, besidePrefix+p.ID+"-") {
+			p.add(SeverityWarning, CodeLeftover, name, "attach to that restore to finish it, abandon it, or delete the index", "another restore has left it beside what it was to replace")
+		}
 	}
 	if j != nil && j.pending() {
 		p.add(SeverityWarning, CodeInterrupted, j.Repository+"/"+j.Snapshot, "apply its own plan again, or go on: Apply puts back what it left",

@@ -155,6 +155,9 @@ func TestDataStreamIsRestoredWholeAndItsMissingTemplateIsSaid(t *testing.T) {
 			if d := cmp.Diff([]string{restore.CodeStreamExists, restore.CodeOpenIndex}, codes(b.plan(b.request()), restore.SeverityError)); d != "" {
 				t.Errorf("errors onto the original (-want +got):\n%s", d)
 			}
+			if d := cmp.Diff([]string{restore.CodeStreamExists, restore.CodeOpenIndex}, codes(b.plan(b.replacing()), restore.SeverityError)); d != "" {
+				t.Errorf("errors in the place of the original (-want +got):\n%s", d)
+			}
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,8 @@ type ilm struct {
 	mode   string
 	global string   // its mode after a restore of the global state, which brings the snapshot's; empty leaves it
 	during []string // its modes when a restore of indices was sent
+	policy string   // that each template and each index names; empty for none
+	there  string   // the policy that is there
 }
 
 func (c *ilm) Perform(req *http.Request) (*http.Response, error) {
@@ -39,6 +42,14 @@ func (c *ilm) Perform(req *http.Request) (*http.Response, error) {
 		}
 	}
 	body := `{"acknowledged":true}`
+	switch path := req.Method + req.URL.Path; {
+	case c.policy != "" && strings.Contains(path, "/_simulate_index/"):
+		return answer(`{"template":{"settings":{"index":{"lifecycle":{"name":"` + c.policy + `"}}}},"overlapping":[]}`), nil
+	case c.policy != "" && path == "GET/_cluster/state/metadata":
+		return answer(`{"metadata":{"index_lifecycle":{"policies":{"` + c.there + `":{"modified_date":1}}}}}`), nil
+	case c.policy != "" && strings.HasPrefix(path, "GET/_cluster/state/metadata,routing_table"):
+		return c.withPolicy(req)
+	}
 	switch req.Method + req.URL.Path {
 	case "GET/_ilm/status":
 		body = `{"operation_mode":"` + c.mode + `"}`
@@ -54,7 +65,54 @@ func (c *ilm) Perform(req *http.Request) (*http.Response, error) {
 		defer c.mu.Lock()
 		return c.Client.Perform(req)
 	}
-	return &http.Response{StatusCode: 200, Header: http.Header{"X-Elastic-Product": {"Elasticsearch"}}, Body: io.NopCloser(strings.NewReader(body))}, nil
+	return answer(body), nil
+}
+
+func answer(body string) *http.Response {
+	return &http.Response{StatusCode: 200, Header: http.Header{"X-Elastic-Product": {"Elasticsearch"}}, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// withPolicy lets each index name the policy, since the assembled server does not take the setting.
+func (c *ilm) withPolicy(req *http.Request) (*http.Response, error) {
+	res, err := c.Client.Perform(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	return answer(strings.ReplaceAll(string(raw), `"settings":{"index":{`, `"settings":{"index":{"lifecycle":{"name":"`+c.policy+`"},`)), err
+}
+
+func TestILMPolicyThatIsNotThereIsSaidBeforeOfATemplateAndAfterwardsOfAnIndex(t *testing.T) {
+	b := places[1].bench(t)
+	stream := b.index("ts")
+	b.do("PUT", "/_index_template/"+b.id, `{"index_patterns":["`+stream+`*"],"priority":500,"data_stream":{},"template":{"settings":{"number_of_replicas":0}}}`)
+	b.do("POST", "/"+stream+"/_doc?op_type=create&refresh", `{"@timestamp":"2026-01-01T00:00:00Z"}`)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.snapshot("snap")
+	req := b.request()
+	req.RenamePrefix = "copy-"
+	for there, want := range map[string]bool{"keep-a-year": false, "other": true} {
+		client := &ilm{Client: b.client, mode: "RUNNING", policy: "keep-a-year", there: there}
+		repo := b.open(client, nil)
+		plan, err := repo.Plan(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Contains(codes(plan, restore.SeverityWarning), restore.CodePolicy); got != want {
+			t.Errorf("found before: %t, want %t\n%s", got, want, plan)
+		}
+		if !want {
+			continue
+		}
+		report, err := repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+		if err != nil {
+			t.Fatalf("%v\n%s", err, report)
+		}
+		if !strings.Contains(report.String(), "ILM policy keep-a-year is not there") || !strings.Contains(report.String(), "on: .ds-copy-") {
+			t.Errorf("not said afterwards:\n%s", report)
+		}
+	}
 }
 
 func TestILMAndLimitArePutBackAsTheyWereByThisCallOrTheNext(t *testing.T) {

@@ -35,6 +35,7 @@ type inspected struct {
 	restart  bool // broken by a restart of the server: its half restored shards are lost
 	disk     bool // proven by the journal, since the server found the primaries on its own disk
 	failures []Failure
+	policy   string // of ILM
 
 	// Of an index that replaces another:
 	occupant string // UUID of what bears the name
@@ -188,7 +189,7 @@ func runningShards(restores []es.RunningRestore, repository, snapshot string) ma
 
 // judge decides how an index that is there stands.
 func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map[shardKey]string, known, repository, snapshot string) {
-	x.uuid, x.open, x.shards = s.UUID, s.Open, max(s.Shards, x.shards)
+	x.uuid, x.open, x.shards, x.policy = s.UUID, s.Open, max(s.Shards, x.shards), s.Policy
 	byJournal := known != "" && strings.HasPrefix(s.UUID, known)
 	bySource := map[int]bool{}
 	for _, rec := range recoveries {

@@ -112,7 +112,7 @@ func (x *inspected) judgeReplacement(p *Plan, states map[string]es.IndexState, r
 
 // judgeClone: what was cloned is proven by what it was cloned from, which was proven before.
 func (x *inspected) judgeClone(s es.IndexState) {
-	x.uuid, x.open, x.shards, x.cloned, x.replicas = s.UUID, s.Open, s.Shards, true, s.Replicas
+	x.uuid, x.open, x.shards, x.cloned, x.replicas, x.policy = s.UUID, s.Open, s.Shards, true, s.Replicas, s.Policy
 	lost := false
 	for shard := range s.Shards {
 		p := s.Primaries[shard]

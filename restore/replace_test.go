@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -210,6 +211,11 @@ func TestCancelledReplaceCanBeAbandonedOrTakenUpByAttach(t *testing.T) {
 		}
 	}
 	cancelled()
+	other := b.request()
+	other.RenamePrefix = "copy-"
+	if got := codes(b.plan(other), restore.SeverityWarning); !slices.Contains(got, restore.CodeLeftover) {
+		t.Errorf("another plan does not say what is left: %v", got)
+	}
 	if _, err := b.open(client, nil).Abandon(t.Context(), "snap"); err != nil {
 		t.Fatal(err)
 	}

@@ -58,3 +58,23 @@ func (c *Conn) RepositorySettings(ctx context.Context, name string) (map[string]
 	}
 	return settingTexts(answer[name].Settings), nil
 }
+
+// TemplatePolicy is the ILM policy that an index of this name would get from the index templates; empty for none.
+func (c *Conn) TemplatePolicy(ctx context.Context, index string) (string, error) {
+	var answer struct {
+		Template struct {
+			Settings struct {
+				Index struct {
+					Lifecycle struct {
+						Name string `json:"name"`
+					} `json:"lifecycle"`
+				} `json:"index"`
+			} `json:"settings"`
+		} `json:"template"`
+	}
+	err := c.Read(ctx, func() esapi.Request { return esapi.IndicesSimulateIndexTemplateRequest{Name: index} }, &answer)
+	if err != nil {
+		return "", fmt.Errorf("read the template of %s: %w", index, err)
+	}
+	return answer.Template.Settings.Index.Lifecycle.Name, nil
+}

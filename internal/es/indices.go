@@ -21,6 +21,7 @@ type IndexState struct {
 	Shards   int
 	Aliases  []string
 	Replicas string // index.number_of_replicas
+	Policy   string // index.lifecycle.name
 	// Primaries by number of the shard; nil for a closed index whose shards are not allocated.
 	Primaries map[int]Primary
 }
@@ -70,9 +71,12 @@ type stateAnswer struct {
 			Aliases  []string `json:"aliases"`
 			Settings struct {
 				Index struct {
-					UUID     string `json:"uuid"`
-					Shards   int    `json:"number_of_shards,string"`
-					Replicas string `json:"number_of_replicas"`
+					UUID      string `json:"uuid"`
+					Shards    int    `json:"number_of_shards,string"`
+					Replicas  string `json:"number_of_replicas"`
+					Lifecycle struct {
+						Name string `json:"name"`
+					} `json:"lifecycle"`
 				} `json:"index"`
 			} `json:"settings"`
 		} `json:"indices"`
@@ -110,7 +114,7 @@ func (c *Conn) indexStates(ctx context.Context, names []string) (*stateAnswer, e
 		return esapi.ClusterStateRequest{Metric: []string{"metadata", "routing_table", "customs"}, Index: names,
 			IgnoreUnavailable: &yes, AllowNoIndices: &yes, ExpandWildcards: "all",
 			FilterPath: []string{"metadata.indices.*.state", "metadata.indices.*.aliases", "metadata.indices.*.settings.index.uuid",
-				"metadata.indices.*.settings.index.number_of_shards", "metadata.indices.*.settings.index.number_of_replicas", "routing_table.indices.*.shards.*.state",
+				"metadata.indices.*.settings.index.number_of_shards", "metadata.indices.*.settings.index.number_of_replicas", "metadata.indices.*.settings.index.lifecycle.name", "routing_table.indices.*.shards.*.state",
 				"routing_table.indices.*.shards.*.primary", "routing_table.indices.*.shards.*.shard",
 				"routing_table.indices.*.shards.*.recovery_source", "routing_table.indices.*.shards.*.unassigned_info", "restore"}}
 	}, &answer)
@@ -121,7 +125,7 @@ func (a *stateAnswer) states() map[string]IndexState {
 	out := make(map[string]IndexState, len(a.Metadata.Indices))
 	for name, m := range a.Metadata.Indices {
 		s := IndexState{UUID: m.Settings.Index.UUID, Open: m.State == "open", Shards: m.Settings.Index.Shards,
-			Aliases: m.Aliases, Replicas: m.Settings.Index.Replicas, Primaries: map[int]Primary{}}
+			Aliases: m.Aliases, Replicas: m.Settings.Index.Replicas, Policy: m.Settings.Index.Lifecycle.Name, Primaries: map[int]Primary{}}
 		for _, copies := range a.Routing.Indices[name].Shards {
 			for _, r := range copies {
 				if r.Primary {

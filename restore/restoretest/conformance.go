@@ -49,6 +49,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Target) {
 		{"takes up what is missing, and says so before", takesUp},
 		{"refuses what is there already, and leaves it alone", refuses},
 		{"refuses an index that appeared after the plan", conflicts},
+		{"replaces what is there when it is asked to", replaces},
 		{"ends with its context", ends},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
@@ -237,6 +238,32 @@ func conflicts(t *testing.T, x Target) {
 	report, err := x.Restorer.Verify(t.Context(), plan, restore.VerifyOptions{})
 	if err == nil || report.Indices[0].State != restore.IndexMissing || report.Indices[1].State != restore.IndexUnknown {
 		t.Errorf("after the conflict: %v, %v, want nothing restored", err, report)
+	}
+}
+
+func replaces(t *testing.T, x Target) {
+	x.Make(t, x.names()[0])
+	req := x.request()
+	req.Replace, req.OtherShards = true, true
+	plan := mustPlan(t, x, req)
+	if got := errorFindings(plan); len(got) > 0 {
+		t.Fatalf("findings %v", got)
+	}
+	for already := range 2 { // the same plan twice is done once
+		report, err := x.Restorer.Apply(t.Context(), plan, restore.ApplyOptions{})
+		if err != nil || report.AlreadyThere != already*len(x.Documents) {
+			t.Fatalf("Apply: %v, %v", err, report)
+		}
+		x.right(t, report)
+	}
+	if again := mustPlan(t, x, req); again.ID == plan.ID {
+		t.Error("planned again, what was replaced would not be replaced again")
+	}
+	refused := mustPlan(t, x, req)
+	x.Remove(t, x.names()[1])
+	x.Make(t, x.names()[1])
+	if _, err := x.Restorer.Apply(t.Context(), refused, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) {
+		t.Errorf("Apply onto another index than the plan saw: %v, want ErrConflict", err)
 	}
 }
 

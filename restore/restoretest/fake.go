@@ -25,11 +25,13 @@ type Fake struct {
 	plans     map[string]restore.Plan
 	failing   map[string]string
 	hits      map[string]int64
+	made      int
 }
 
 type index struct {
 	documents int64
 	plan      string // that made it; empty when it was there by itself
+	uuid      string
 }
 
 var _ restore.Restorer = (*Fake)(nil)
@@ -50,7 +52,12 @@ func (f *Fake) SetIndex(name string, documents int64) {
 	if f.indices == nil {
 		f.indices = map[string]index{}
 	}
-	f.indices[name] = index{documents: documents}
+	f.indices[name] = index{documents: documents, uuid: f.uuid()}
+}
+
+func (f *Fake) uuid() string {
+	f.made++
+	return fmt.Sprint("uuid-", f.made)
 }
 
 // RemoveIndex takes an index out of the cluster.
@@ -144,7 +151,11 @@ func (f *Fake) Plan(ctx context.Context, req restore.Request) (*restore.Plan, er
 			continue
 		}
 		n := s.Documents[name]
-		p.Indices = append(p.Indices, restore.PlannedIndex{Name: name, Target: req.RenamePrefix + name, Shards: 1, Documents: &n})
+		i := restore.PlannedIndex{Name: name, Target: req.RenamePrefix + name, Shards: 1, Documents: &n}
+		if req.Replace {
+			i.Replaces = f.indices[i.Target].uuid
+		}
+		p.Indices = append(p.Indices, i)
 		p.Shards++
 	}
 	p.ID = identity(p)
@@ -157,7 +168,11 @@ func (f *Fake) Plan(ctx context.Context, req restore.Request) (*restore.Plan, er
 }
 
 func identity(p *restore.Plan) string {
-	return fmt.Sprint(p.Repository, p.Snapshot.UUID, p.Request.Snapshot, p.Request.Indices, p.Request.RenamePrefix, len(p.Indices))
+	replaces := ""
+	for _, i := range p.Indices {
+		replaces += i.Replaces + " "
+	}
+	return fmt.Sprint(p.Repository, p.Snapshot.UUID, p.Request.Snapshot, p.Request.Indices, p.Request.RenamePrefix, p.Request.Replace, len(p.Indices), replaces)
 }
 
 func (f *Fake) find(p *restore.Plan) {
@@ -171,7 +186,7 @@ func (f *Fake) find(p *restore.Plan) {
 		add(restore.CodeNothing, p.Snapshot.Name, "nothing is selected")
 	}
 	for _, i := range p.Indices {
-		if x, there := f.indices[i.Target]; there && x.plan != p.ID {
+		if x, there := f.indices[i.Target]; there && x.plan != p.ID && i.Replaces != x.uuid {
 			add(restore.CodeOpenIndex, i.Target, "an open index of this name is there")
 		}
 	}
@@ -192,7 +207,7 @@ func (f *Fake) Apply(ctx context.Context, p *restore.Plan, opts restore.ApplyOpt
 		if f.indices[i.Target].plan == p.ID {
 			done++
 		} else if f.failing[i.Target] == "" {
-			f.indices[i.Target] = index{documents: p.Snapshot.Documents[i.Name], plan: p.ID}
+			f.indices[i.Target] = index{documents: p.Snapshot.Documents[i.Name], plan: p.ID, uuid: f.uuid()}
 		}
 		if opts.Progress != nil {
 			opts.Progress(nuvlaops.Progress{Op: "restore.Apply", Phase: "restoring", Resource: p.Snapshot.Name, Done: int64(n + 1), Total: int64(p.Shards), Unit: "shards"})
@@ -217,7 +232,7 @@ func (f *Fake) allowed(ctx context.Context, p *restore.Plan) error {
 		}
 	}
 	for _, i := range p.Indices {
-		if x, there := f.indices[i.Target]; there && x.plan != p.ID {
+		if x, there := f.indices[i.Target]; there && x.plan != p.ID && i.Replaces != x.uuid {
 			return &nuvlaops.Error{Resource: i.Target, Reason: "there is an index of this name by now", Err: nuvlaops.ErrConflict}
 		}
 	}
