@@ -1,6 +1,7 @@
 package restore_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ import (
 func TestFollowingCostsTwoRequestsASecondWhateverTheNumberOfShards(t *testing.T) {
 	b := places[1].bench(t)
 	b.fill(b.index("many"), 20, 600, 2000)
-	b.fill(b.index("big"), 3, 1300, 2000)
+	b.fill(b.index("big"), 3, 2000, 2000)
 	b.snapshot("snap")
 	b.wipe()
 	b.slow()
@@ -38,7 +39,7 @@ func TestFollowingCostsTwoRequestsASecondWhateverTheNumberOfShards(t *testing.T)
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	if len(seen) < 4 {
+	if len(seen) < 3 {
 		t.Fatalf("%d looks: the restore was too short to say anything", len(seen))
 	}
 	for i := 2; i < len(seen); i++ { // the first look writes the journal
@@ -100,31 +101,22 @@ func TestShardThatNoNodeMayHoldFailsWithTheReasonOfTheAllocation(t *testing.T) {
 }
 
 func TestStalledShardIsNamedWithItsReason(t *testing.T) {
-	s3 := testenv.UseS3(t, testenv.S3Options{Keys: testenv.SharedS3(t).Keys()})
-	b := places[0].benchOn(t, testenv.SharedElasticsearch(t, testenv.Elasticsearch811), s3)
-	b.fill(b.index("big"), 1, 1500, 2000)
+	b := places[1].bench(t)
+	b.fill(b.index("big"), 1, 600, 2000)
 	b.snapshot("snap")
 	b.wipe()
-	b.slow()
-	looks, stalled := 0, ""
-	report, err := b.repo.Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{Progress: func(p nuvlaops.Progress) {
-		if looks++; looks == 1 {
-			if err := s3.Pause(t.Context()); err != nil {
-				t.Error(err)
-			}
-		}
-		if stalled == "" && p.Message != "" {
+	b.register(`,"max_restore_bytes_per_sec":"20kb"`)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stalled := ""
+	_, err := b.repo.Apply(ctx, b.plan(b.request()), restore.ApplyOptions{Progress: func(p nuvlaops.Progress) {
+		if p.Message != "" {
 			stalled = p.Message
-			if err := s3.Unpause(t.Context()); err != nil {
-				t.Error(err)
-			}
+			cancel()
 		}
 	}})
-	if err != nil || report.Documents != 1500 {
-		t.Fatalf("%v\n%s", err, report)
-	}
-	if !strings.HasPrefix(stalled, b.index("big")+"[0] has not advanced for ") || !strings.Contains(stalled, "being copied on node") {
-		t.Errorf("stalled: %q, want the shard and what it waits for", stalled)
+	if !errors.Is(err, context.Canceled) || !strings.HasPrefix(stalled, b.index("big")+"[0] has not advanced for ") || !strings.Contains(stalled, "being copied on node") {
+		t.Errorf("got %v, stalled: %q, want the shard and what it waits for", err, stalled)
 	}
 }
 
