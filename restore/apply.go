@@ -247,7 +247,7 @@ func (a *application) left(ctx context.Context, err error) (running bool, _ erro
 	}
 	fresh, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookBackWithin)
 	defer cancel()
-	e := &nuvlaops.Error{Err: err, Hint: "apply the same plan again to follow the restore to its end and to verify it; until then ILM stays stopped, if it ran"}
+	e := &nuvlaops.Error{Err: err, Hint: "apply the same plan again, or attach to the snapshot's restore, to follow it to its end and to verify it; or abandon it. Until then ILM stays stopped, if it ran"}
 	w, lookErr := a.inspect(fresh, a.plan, a.known())
 	if lookErr != nil {
 		e.Reason = fmt.Sprintf("stopped waiting (%s); the restore may go on in the server, which does not answer", context.Cause(ctx))

@@ -74,23 +74,27 @@ func (r *Repo) findDisk(ctx context.Context, p *Plan, low string) error {
 		return err
 	}
 	var room, largest, shard int64
+	need := p.Bytes
 	for _, d := range disks {
 		free := max(0, d.Available-reserve(low, d.Total))
 		room, largest = room+free, max(largest, free)
 	}
 	for _, i := range p.Indices {
 		shard = max(shard, i.Bytes/int64(max(1, i.Shards)))
+		if p.Request.Replace { // a clone takes no room, but Elasticsearch reckons with it
+			need = max(need, p.Bytes+i.Bytes)
+		}
 	}
 	switch {
 	case len(disks) == 0:
-	case p.Bytes > room:
+	case need > room:
 		p.add(SeverityError, CodeDisk, "", "free disk space, add a node, or restore fewer indices",
-			"%s are to be restored, and %s are free below the low watermark (%s)", bytesText(p.Bytes), bytesText(room), low)
+			"%s are to be restored, and %s are free below the low watermark (%s)", bytesText(need), bytesText(room), low)
 	case shard > largest:
 		p.add(SeverityError, CodeDisk, "", "free disk space on one node", "a shard of %s is to be restored, and no node has more than %s free below the low watermark (%s)",
 			bytesText(shard), bytesText(largest), low)
-	case p.Bytes > room/10*9:
-		p.add(SeverityWarning, CodeDisk, "", "", "%s are to be restored, and %s are free below the low watermark (%s)", bytesText(p.Bytes), bytesText(room), low)
+	case need > room/10*9:
+		p.add(SeverityWarning, CodeDisk, "", "", "%s are to be restored, and %s are free below the low watermark (%s)", bytesText(need), bytesText(room), low)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package restore_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -99,6 +100,28 @@ func TestPlanSaysThatASnapshotAndARestoreRun(t *testing.T) {
 		t.Errorf("warnings (-want +got):\n%s", d)
 	}
 	b.do("DELETE", "/_snapshot/"+b.repository()+"/later", "")
+}
+
+func TestPartialSnapshotIsRefusedUnlessForcedAndThenRestoredWithoutWhatIsLost(t *testing.T) {
+	b := places[2].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.do("PUT", "/"+b.index("lost")+"?wait_for_active_shards=0", `{"settings":{"number_of_shards":1,"number_of_replicas":0,"index.routing.allocation.require.box":"nowhere"}}`)
+	b.do("PUT", "/_snapshot/"+b.repository()+"/snap?wait_for_completion=true", `{"indices":"`+b.index("*")+`","partial":true,"feature_states":["none"]}`)
+	b.wipe()
+	plan := b.plan(b.request())
+	if d := cmp.Diff([]string{restore.CodeIncomplete}, codes(plan, restore.SeverityError)); d != "" {
+		t.Errorf("errors (-want +got):\n%s%s", d, plan)
+	}
+	if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrRefused) {
+		t.Errorf("Apply: %v, want ErrRefused", err)
+	}
+	req := b.request()
+	req.AllowPartial = true
+	plan = b.plan(req)
+	report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+	if err != nil || report.Documents != 10 || len(report.Indices) != 1 || !strings.Contains(plan.String(), b.index("lost")) {
+		t.Errorf("%v\n%s\n%s", err, plan, report)
+	}
 }
 
 // cluster sets transient settings of the cluster.

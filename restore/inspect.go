@@ -42,6 +42,7 @@ type inspected struct {
 	cloned   bool   // it is the replacement, in its place
 	marked   bool   // by an alias that goes when the journal knows it
 	leftover bool   // what was restored beside is still there
+	pending  int    // the first primary of the clone that is not started
 	replicas string
 }
 
@@ -124,9 +125,13 @@ func (r *Repo) inspectAll(ctx context.Context, p *Plan, j *journal) (world, erro
 	if err != nil {
 		return nil, fmt.Errorf("read indices: %w", err)
 	}
+	replaced := map[string]bool{} // what bears these names is proven by other means, or is not ours
+	for _, x := range p.Indices {
+		replaced[x.Target] = p.beside(x)
+	}
 	var started []string
 	for name, s := range states {
-		if s.Open && (!p.Request.Replace || strings.HasPrefix(name, besidePrefix) || strings.HasPrefix(name, ".ds-")) && slices.ContainsFunc(primaries(s), es.Primary.Started) {
+		if s.Open && !replaced[name] && slices.ContainsFunc(primaries(s), es.Primary.Started) {
 			started = append(started, name)
 		}
 	}

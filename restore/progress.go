@@ -129,12 +129,12 @@ func (a *application) tell(t tally) {
 	a.opts.Progress(p.WithRemaining())
 }
 
-// tellSwap says which index is being replaced.
-func (a *application) tellSwap(index string) {
+// tellSwap says which index is being replaced, or what keeps it from being.
+func (a *application) tellSwap(message string) {
 	if a.opts.Progress == nil {
 		return
 	}
 	a.done, a.bytes = max(a.done, a.plan.Shards), max(a.bytes, a.plan.Bytes)
 	a.opts.Progress(nuvlaops.Progress{Op: "restore.Apply", Phase: "replacing", Resource: a.resource(a.plan.Snapshot.Name), Done: int64(a.done),
-		Total: int64(a.plan.Shards), Unit: "shards", Bytes: a.bytes, TotalBytes: a.plan.Bytes, Elapsed: a.now().Sub(a.started), Message: index})
+		Total: int64(a.plan.Shards), Unit: "shards", Bytes: a.bytes, TotalBytes: a.plan.Bytes, Elapsed: a.now().Sub(a.started), Message: message})
 }

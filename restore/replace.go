@@ -118,6 +118,8 @@ func (x *inspected) judgeClone(s es.IndexState) {
 		p := s.Primaries[shard]
 		if p.Started() {
 			x.started, x.proven = x.started+1, x.proven+1
+		} else if x.started == shard {
+			x.pending = shard
 		}
 		lost = lost || (p.State == "UNASSIGNED" && p.Status == "no_valid_shard_copy")
 	}
@@ -224,14 +226,26 @@ func (a *application) takeAway(ctx context.Context, x inspected, next string) er
 	return nil
 }
 
-// waitForClones returns when each clone is started. Its shards are hard links: there is nothing to copy.
+// waitForClones returns when each clone is started. Its shards are hard links: there is nothing to copy. What keeps a shard
+// from being started is told.
 func (a *application) waitForClones(ctx context.Context) (w world, err error) {
+	a.stall = stall{since: a.now()}
 	err = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
 		w, err = a.inspect(ctx, a.plan, a.known())
 		if err != nil {
 			return false, "", err
 		}
-		return w.count(underway) == 0, strings.Join(w.names(underway), ", ") + " is not started", nil
+		i := slices.IndexFunc(w, func(x inspected) bool { return x.standing == underway })
+		if i < 0 {
+			return true, "", nil
+		}
+		target := w[i].planned.Target
+		a.stall.shard = waiting{target, target, w[i].pending}
+		if a.stall.due(a.now()) {
+			a.explainStall(ctx)
+			a.tellSwap(a.stall.reason)
+		}
+		return false, target + " is not started", nil
 	})
 	return w, err
 }
