@@ -198,3 +198,30 @@ func TestAQueueThatChangesWhileThePlanIsMadeIsAFinding(t *testing.T) {
 		}
 	})
 }
+
+// TestOnlyTheDataOfOthersIsReadAfterApply: what a transaction returned is known; Verify trusts nothing.
+func TestOnlyTheDataOfOthersIsReadAfterApply(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	jobs, want := manyJobs(30)
+	q.make()
+	for _, first := range want[:4] {
+		q.put(10, strings.TrimPrefix(first, "010 "))
+	}
+	p := proxyTo(t, q.addr)
+	r := q.rebuilder(zkjobstest.Jobs(jobs), p.Addr())
+	reads := func() (n int) {
+		for _, request := range p.Requests() {
+			if request.Method == "getData" && strings.Contains(request.Path, "/entries/") {
+				n++
+			}
+		}
+		return n
+	}
+	plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+	res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{}))
+	applied := reads()
+	must[*zkjobs.Report](t)(r.Verify(t.Context(), plan))
+	if diff := cmp.Diff([3]int{26, 4, 30}, [3]int{res.Written, applied, reads() - applied}); diff != "" {
+		t.Errorf("written, read by plan and apply, read by verify (-want +got):\n%s", diff)
+	}
+}
