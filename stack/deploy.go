@@ -140,11 +140,11 @@ func (s *Swarm) checkSecrets(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	absent := slices.Clone(names)
+	there := map[string]bool{}
 	for _, v := range list.Items {
-		absent = slices.DeleteFunc(absent, func(name string) bool { return name == v.Spec.Name })
+		there[v.Spec.Name] = true
 	}
-	return absentError("secret", absent)
+	return allThere("secret", names, there)
 }
 
 func (s *Swarm) checkConfigs(ctx context.Context, names []string) error {
@@ -157,19 +157,20 @@ func (s *Swarm) checkConfigs(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	absent := slices.Clone(names)
+	there := map[string]bool{}
 	for _, v := range list.Items {
-		absent = slices.DeleteFunc(absent, func(name string) bool { return name == v.Spec.Name })
+		there[v.Spec.Name] = true
 	}
-	return absentError("config", absent)
+	return allThere("config", names, there)
 }
 
-func absentError(kind string, names []string) error {
-	if len(names) == 0 {
+func allThere(kind string, names []string, there map[string]bool) error {
+	absent := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return there[name] })
+	if len(absent) == 0 {
 		return nil
 	}
-	return &nuvlaops.Error{Resource: names[0], Reason: fmt.Sprintf("no such %s: %s", kind, some(names)), Err: nuvlaops.ErrNotFound,
-		Hint: fmt.Sprintf("docker %s create %s FILE; nothing was changed", kind, names[0])}
+	return &nuvlaops.Error{Resource: absent[0], Reason: fmt.Sprintf("no such %s: %s", kind, some(absent)), Err: nuvlaops.ErrNotFound,
+		Hint: fmt.Sprintf("docker %s create %s FILE; nothing was changed", kind, absent[0])}
 }
 
 // waitForLeftovers waits for the containers of services that were removed: docker stack rm returns before they are gone,

@@ -5,11 +5,13 @@
 //   - Stop remembers the replicas of a service as a label on the service, in the same update that scales it to nothing, so
 //     that neither can be lost without the other. It is done when no container is left, running or stopped: a stopped one
 //     holds its volumes for good. What the orchestrator has given up is told to end at once, with its own signal and grace
-//     period: Swarm waits three seconds first. A global service is stopped by a constraint that no node meets.
+//     period: Swarm waits three seconds first. A global service is stopped by a constraint that no node meets. The order is
+//     given, or derived from the label org.nuvla.ops.needs of services.
 //   - Wipe is a plan and its application. It takes local volumes that carry the stack's label and that nothing uses, and
 //     refuses when anything differs from the plan. The caller's guard is asked last, right before the first removal. Each
-//     node's volumes go through the node's own engine ([Options].Engines); a node that may hold some and cannot be looked
-//     at stands in the way. [Swarm.KeepVolumes] archives or copies them first.
+//     node's volumes go through the node's own engine ([Options].Engines), or through a job service of ours that runs once
+//     on the node ([NodeJob]); a node that may hold some and cannot be looked at stands in the way. [Swarm.KeepVolumes]
+//     archives or copies them first.
 //   - Deploy leaves alone what is there. It checks networks, secrets and configs of the compose file first, waits for the
 //     last containers of removed services (or the new ones come up with old data), and gives what is missing to the docker
 //     program.

@@ -22,3 +22,8 @@ func Assess(s Service, now time.Time) Service {
 	s.assess(now)
 	return s
 }
+
+var (
+	WriteLines = writeLines
+	JoinLines  = joinLines
+)

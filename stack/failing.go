@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -55,7 +54,7 @@ func (h *health) failing(ctx context.Context, name string, v swarm.Service, task
 	if lines := h.s.lastLines(ctx, last.ID); lines != "" {
 		reason += "; its log ends: " + lines
 	}
-	return &nuvlaops.Error{Resource: v.Spec.Name, Reason: reason, Err: errors.Join(nuvlaops.ErrVerification),
+	return &nuvlaops.Error{Resource: v.Spec.Name, Reason: reason, Err: nuvlaops.ErrVerification,
 		Hint: "see: docker service ps --no-trunc " + v.Spec.Name}
 }
 
@@ -71,10 +70,21 @@ func (s *Swarm) lastLines(ctx context.Context, task string) string {
 	return strings.Join(readLog(logs), " | ")
 }
 
-// readLog takes the lines out of the engine's stream: a header of eight bytes, whose last four are the length, before each
-// piece; a task with a terminal has no headers.
+// readLog takes the last lines out of the engine's stream.
 func readLog(r io.Reader) []string {
-	b, _ := io.ReadAll(io.LimitReader(r, 64<<10)) // what was read before an error is what there is
+	var lines []string
+	for scan := bufio.NewScanner(strings.NewReader(demux(io.LimitReader(r, 64<<10)))); scan.Scan(); {
+		if line := strings.TrimSpace(scan.Text()); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines[max(0, len(lines)-logLines):]
+}
+
+// demux takes the text out of the engine's stream: a header of eight bytes, whose last four are the length, before each
+// piece; a task with a terminal has no headers.
+func demux(r io.Reader) string {
+	b, _ := io.ReadAll(r) // what was read before an error is what there is
 	var text strings.Builder
 	for len(b) > 8 && b[0] <= 3 && b[1] == 0 && b[2] == 0 && b[3] == 0 {
 		n := min(int(binary.BigEndian.Uint32(b[4:8])), len(b)-8)
@@ -82,11 +92,5 @@ func readLog(r io.Reader) []string {
 		b = b[8+n:]
 	}
 	text.Write(b)
-	var lines []string
-	for scan := bufio.NewScanner(strings.NewReader(text.String())); scan.Scan(); {
-		if line := strings.TrimSpace(scan.Text()); line != "" {
-			lines = append(lines, line)
-		}
-	}
-	return lines[max(0, len(lines)-logLines):]
+	return text.String()
 }

@@ -18,9 +18,10 @@ type engine struct {
 	api      *client.Client
 }
 
-// fleet is the manager's engine, the others that can be reached, and the nodes whose engines cannot.
+// fleet is the manager's engine, the others that can be reached, the nodes that jobs reach, and those that nothing does.
 type fleet struct {
 	engines []*engine
+	byJob   []swarm.Node
 	dark    []darkNode
 }
 
@@ -54,7 +55,11 @@ func (s *Swarm) fleet(ctx context.Context) (*fleet, error) {
 		api := named[key]
 		delete(named, key)
 		if api == nil {
-			f.dark = append(f.dark, darkNode{n, "its engine is not named in Options.Engines"})
+			if why := s.opts.Job.cannotReach(n); why != "" {
+				f.dark = append(f.dark, darkNode{n, why})
+			} else {
+				f.byJob = append(f.byJob, n)
+			}
 			continue
 		}
 		info, err := api.Info(ctx, client.InfoOptions{})
@@ -94,6 +99,11 @@ func (f *fleet) on(node string) *engine {
 func (f *fleet) nodeName(id string) string {
 	if e := f.on(id); e != nil {
 		return e.name
+	}
+	for _, n := range f.byJob {
+		if n.ID == id {
+			return n.Description.Hostname
+		}
 	}
 	for _, n := range f.dark {
 		if n.ID == id {

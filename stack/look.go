@@ -14,7 +14,7 @@ import (
 	"github.com/nuvla/nuvlaops"
 )
 
-// Look describes the stack as the manager sees it; volumes are those of the nodes whose engines can be reached.
+// Look describes the stack as the manager sees it; volumes are those of the nodes that can be reached.
 func (s *Swarm) Look(ctx context.Context, stack string) (*Stack, error) {
 	out, err := s.look(ctx, stack)
 	return out, nuvlaops.Wrap("stack.Look", stack, err)
@@ -41,7 +41,7 @@ func (s *Swarm) look(ctx context.Context, stack string) (*Stack, error) {
 		out.Services = append(out.Services, s.describe(name, v, w.tasks[name], f, networks))
 	}
 	slices.SortFunc(out.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
-	out.Volumes, err = s.volumes(ctx, w)
+	out.Volumes, err = s.volumes(ctx, w, nil)
 	return out, err
 }
 
@@ -121,8 +121,9 @@ func mounts(v swarm.Service) []Mount {
 	return out
 }
 
-// volumes of the stack on all nodes that can be reached: by their label, whether a service mounts them or not.
-func (s *Swarm) volumes(ctx context.Context, w *world) ([]Volume, error) {
+// volumes of the stack on all nodes that can be reached: by their label, whether a service mounts them or not. Jobs look
+// for those of other names too.
+func (s *Swarm) volumes(ctx context.Context, w *world, names []string) ([]Volume, error) {
 	var out []Volume
 	for _, e := range w.fleet.engines {
 		there, err := s.volumesOn(ctx, w, e)
@@ -130,6 +131,15 @@ func (s *Swarm) volumes(ctx context.Context, w *world) ([]Volume, error) {
 			return nil, err
 		}
 		out = append(out, there...)
+	}
+	if err := s.lookByJobs(ctx, w, names); err != nil {
+		return nil, err
+	}
+	for _, n := range w.fleet.byJob {
+		for _, v := range w.answers[n.ID].Volumes {
+			v.Node, v.NodeID, v.Services = n.Description.Hostname, n.ID, w.mountedBy(v.Name)
+			out = append(out, v)
+		}
 	}
 	slices.SortFunc(out, func(a, b Volume) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.NodeID, b.NodeID)) })
 	return out, nil
@@ -150,8 +160,7 @@ func (s *Swarm) volumesOn(ctx context.Context, w *world, e *engine) ([]Volume, e
 	sizes := s.sizes(ctx, e, len(list.Items))
 	var out []Volume
 	for _, v := range list.Items {
-		created, _ := time.Parse(time.RFC3339Nano, v.CreatedAt)
-		vol := Volume{Name: v.Name, Node: e.name, NodeID: e.id, Created: created, Bytes: -1}
+		vol := Volume{Name: v.Name, Node: e.name, NodeID: e.id, Created: created(v.CreatedAt), Bytes: -1}
 		if n, known := sizes[v.Name]; known {
 			vol.Bytes = n
 		}
@@ -159,6 +168,11 @@ func (s *Swarm) volumesOn(ctx context.Context, w *world, e *engine) ([]Volume, e
 		out = append(out, vol)
 	}
 	return out, nil
+}
+
+func created(text string) time.Time {
+	t, _ := time.Parse(time.RFC3339Nano, text)
+	return t
 }
 
 func (w *world) mountedBy(volume string) []string {

@@ -39,13 +39,13 @@ func TestTwoNodes(t *testing.T) {
 	must(t, err)
 	p.manager.load(image)
 	p.worker.load(image)
-	open := func(engines map[string]string) *bench {
-		s, err := stack.NewSwarm(&stack.Options{Host: p.manager.host(), Engines: engines, VolumeSizes: true})
+	open := func(engines map[string]string, job *stack.NodeJob) *bench {
+		s, err := stack.NewSwarm(&stack.Options{Host: p.manager.host(), Engines: engines, Job: job, VolumeSizes: true})
 		must(t, err)
 		t.Cleanup(func() { _ = s.Close() })
 		return &bench{Swarm: s, t: t, api: p.worker.api, stack: "db", image: image, dir: t.TempDir()}
 	}
-	blind, b := open(nil), open(map[string]string{p.worker.name: p.worker.host()})
+	blind, b := open(nil, nil), open(map[string]string{p.worker.name: p.worker.host()}, nil)
 	b.deploy(workerStack)
 	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
 	volume := b.stack + "_data"
@@ -93,6 +93,7 @@ func TestTwoNodes(t *testing.T) {
 			t.Errorf("%d starts on the new volume, want 1", n)
 		}
 	})
+	t.Run("what is on another node is reached by a job of ours", func(t *testing.T) { p.reachedByJob(t, b, open) })
 	t.Run("a manager that restarts in the middle of a wait is waited for", func(t *testing.T) {
 		restarted, failure := make(chan struct{}), error(nil)
 		probes := 0

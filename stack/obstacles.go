@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/moby/moby/api/types/swarm"
@@ -24,28 +25,50 @@ func (s *Swarm) checkNamed(ctx context.Context, w *world, p *WipePlan) error {
 				return err
 			}
 			if there != nil {
-				p.obstacle("volume %s on node %s is not the stack's own: it is external, or of another stack", name, e.name)
+				p.notOwn(name, e.name)
+			}
+		}
+		for _, n := range w.fleet.byJob {
+			if slices.Contains(w.answers[n.ID].Foreign, name) {
+				p.notOwn(name, n.Description.Hostname)
 			}
 		}
 	}
 	return nil
 }
 
+func (p *WipePlan) notOwn(volume, node string) {
+	p.obstacle("volume %s on node %s is not the stack's own: it is external, or of another stack", volume, node)
+}
+
 // checkDrivers: removing a volume that only points at data elsewhere would leave the data, and it would come back.
 func (s *Swarm) checkDrivers(ctx context.Context, w *world, p *WipePlan) error {
 	for _, v := range p.Volumes {
-		there, err := s.inspect(ctx, w.fleet.on(v.NodeID), v.Name)
-		switch {
-		case err != nil:
-			return err
-		case there == nil: // gone meanwhile
-		case there.Driver != "local" || there.Scope == "global":
-			p.obstacle("volume %s is of driver %s: remove its data with the driver's own tools", v.Name, there.Driver)
-		case there.Options["device"] != "" && there.Options["type"] != "tmpfs":
-			p.obstacle("volume %s only points at %s: its removal would leave the data", v.Name, there.Options["device"])
+		why := w.answers[v.NodeID].Obstacles[v.Name]
+		if e := w.fleet.on(v.NodeID); e != nil {
+			there, err := s.inspect(ctx, e, v.Name)
+			if err != nil {
+				return err
+			}
+			why = pointsElsewhere(there)
+		}
+		if why != "" {
+			p.obstacle("%s", why)
 		}
 	}
 	return nil
+}
+
+// pointsElsewhere says why the data of a volume would survive its removal, or "". Of a volume that is gone it is "".
+func pointsElsewhere(v *volume.Volume) string {
+	switch {
+	case v == nil:
+	case v.Driver != "local" || v.Scope == "global":
+		return fmt.Sprintf("volume %s is of driver %s: remove its data with the driver's own tools", v.Name, v.Driver)
+	case v.Options["device"] != "" && v.Options["type"] != "tmpfs":
+		return fmt.Sprintf("volume %s only points at %s: its removal would leave the data", v.Name, v.Options["device"])
+	}
+	return ""
 }
 
 // checkUse: nothing may hold a volume, nor want to.
@@ -93,8 +116,7 @@ func (w *world) mayHold(n swarm.Node) bool {
 		if !slices.ContainsFunc(mounts(v), func(m Mount) bool { return m.Own }) {
 			continue
 		}
-		ran := slices.ContainsFunc(w.tasks[name], func(t swarm.Task) bool { return t.NodeID == n.ID })
-		if ran || mayRun(v.Spec, n) {
+		if w.mayHaveRun(n, []string{name}) {
 			return true
 		}
 	}

@@ -19,12 +19,12 @@ import (
 // pair is a swarm of two engines of our own, each in a network namespace, joined by a virtual cable. Nothing of the
 // machine's own engine is touched.
 type pair struct {
-	t               *testing.T
+	t               testing.TB
 	manager, worker *ownEngine
 }
 
 type ownEngine struct {
-	t         *testing.T
+	t         testing.TB
 	name, dir string
 	api       *client.Client
 	process   *exec.Cmd
@@ -32,7 +32,7 @@ type ownEngine struct {
 	exited    chan struct{}
 }
 
-func newPair(t *testing.T) *pair {
+func newPair(t testing.TB) *pair {
 	t.Helper()
 	if _, err := exec.LookPath("dockerd"); err != nil || os.Geteuid() != 0 {
 		t.Skip("engines of our own need root and the program dockerd on this machine")
@@ -56,7 +56,7 @@ func newPair(t *testing.T) *pair {
 	return p
 }
 
-func newEngine(t *testing.T, name string) *ownEngine {
+func newEngine(t testing.TB, name string) *ownEngine {
 	t.Helper()
 	dir, err := os.MkdirTemp("", name) // short: the path of a socket has 107 bytes
 	must(t, err)
@@ -151,7 +151,7 @@ func (p *pair) labelWorker() {
 	}
 }
 
-func shell(t *testing.T, command string) {
+func shell(t testing.TB, command string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

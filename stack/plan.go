@@ -54,7 +54,7 @@ func (p *WipePlan) String() string {
 	return b.String()
 }
 
-// PlanWipe plans for the volumes on all nodes whose engines can be reached (see Options.Engines). Another node is an
+// PlanWipe plans for the volumes on all nodes that can be reached (see Options.Engines and Options.Job). Another node is an
 // obstacle when tasks of the stack may run on it or have run on it: its volumes would come back with old data.
 func (s *Swarm) PlanWipe(ctx context.Context, stack string, opts WipeOptions) (*WipePlan, error) {
 	plan, _, err := s.planWipe(ctx, stack, opts)
@@ -80,7 +80,7 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 		}
 	}
 	plan := &WipePlan{Stack: stack, Options: opts}
-	own, err := s.volumes(ctx, w)
+	own, err := s.volumes(ctx, w, opts.Volumes)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -16,7 +16,8 @@ import (
 	"github.com/nuvla/nuvlaops"
 )
 
-// ProbeHTTP is a probe for StartOptions: a GET that answers with a status below 400.
+// ProbeHTTP is a probe for StartOptions: a GET that answers with a status below 400. Elasticsearch answers
+// /_cluster/health with 200 also when it is red, but with 408 when it is asked for ?wait_for_status=yellow&timeout=1s.
 func ProbeHTTP(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

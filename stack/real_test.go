@@ -58,7 +58,7 @@ var shared = sync.OnceValues(func() (image string, err error) {
 	if _, err := testenv.StartSwarm(ctx); err != nil {
 		return "", err
 	}
-	return testImage(ctx)
+	return testImage(ctx, "testservice", "./internal/testservice")
 })
 
 func newBench(t testing.TB) *bench {
@@ -93,25 +93,26 @@ func random() string {
 	return hex.EncodeToString(b)
 }
 
-// testImage builds testservice and imports it as an image of one file, unless that very image is there.
-func testImage(ctx context.Context) (ref string, err error) {
-	dir, err := os.MkdirTemp("", "testservice")
+// testImage builds a program and imports it as an image of one file, unless that very image is there.
+func testImage(ctx context.Context, path, pkg string) (ref string, err error) {
+	name := filepath.Base(path)
+	dir, err := os.MkdirTemp("", name)
 	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	program := filepath.Join(dir, "testservice")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w -buildid=", "-o", program, "./internal/testservice")
+	program := filepath.Join(dir, name)
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w -buildid=", "-o", program, pkg)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build testservice: %w\n%s", err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 	}
 	content, err := os.ReadFile(program)
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256(content)
-	ref = "nuvlaops-test/stackservice:" + hex.EncodeToString(sum[:6])
+	ref = "nuvlaops-test/" + name + ":" + hex.EncodeToString(sum[:6])
 	api, err := client.New(client.FromEnv)
 	if err != nil {
 		return "", err
@@ -122,12 +123,12 @@ func testImage(ctx context.Context) (ref string, err error) {
 	}
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
-	header := &tar.Header{Name: "testservice", Mode: 0o755, Size: int64(len(content))}
+	header := &tar.Header{Name: path, Mode: 0o755, Size: int64(len(content))}
 	if err := errors.Join(w.WriteHeader(header), write(w, content), w.Close()); err != nil {
 		return "", err
 	}
 	res, err := api.ImageImport(ctx, client.ImageImportSource{Source: &archive, SourceName: "-"}, ref,
-		client.ImageImportOptions{Changes: []string{"LABEL " + testenv.Label + "=image", `ENTRYPOINT ["/testservice"]`}})
+		client.ImageImportOptions{Changes: []string{"LABEL " + testenv.Label + "=image", `ENTRYPOINT ["/` + path + `"]`}})
 	if err != nil {
 		return "", err
 	}

@@ -94,8 +94,7 @@ func (s *Swarm) startGroup(ctx context.Context, first *world, group []string, op
 	events := s.watch(ctx, first.fleet, first.stack)
 	defer events.close()
 	report.say("waiting for", group)
-	health := newHealth(s, first, group, opts, report)
-	health.events = events
+	health := newHealth(s, first, group, opts, report, events)
 	for _, name := range group {
 		if err := s.update(ctx, first.services[name].ID, up); err != nil {
 			return fmt.Errorf("start %s: %w", name, err)
@@ -105,7 +104,7 @@ func (s *Swarm) startGroup(ctx context.Context, first *world, group []string, op
 	var wg sync.WaitGroup
 	for _, name := range group {
 		if probe := opts.Probes[name]; probe != nil {
-			wg.Go(func() { health.probe(ctx, name, probe, events) })
+			wg.Go(func() { health.probe(ctx, name, probe) })
 		}
 	}
 	err := events.until(ctx, health.look)
@@ -139,8 +138,8 @@ type serviceHealth struct {
 	idle    time.Time // since when no task lives although some are wanted
 }
 
-func newHealth(s *Swarm, first *world, group []string, opts StartOptions, report *reporter) *health {
-	h := &health{s: s, first: first, group: group, opts: opts, report: report, old: map[string]bool{}, state: map[string]*serviceHealth{}}
+func newHealth(s *Swarm, first *world, group []string, opts StartOptions, report *reporter, events *watch) *health {
+	h := &health{s: s, first: first, group: group, opts: opts, report: report, events: events, old: map[string]bool{}, state: map[string]*serviceHealth{}}
 	for _, name := range group {
 		h.state[name] = &serviceHealth{}
 		for _, t := range first.tasks[name] {
@@ -257,7 +256,7 @@ func allRunning(spec swarm.ServiceSpec, tasks []swarm.Task) (running, why string
 }
 
 // probe calls a service's probe while its tasks run, until it succeeds for the tasks that run now.
-func (h *health) probe(ctx context.Context, name string, probe func(context.Context) error, events *watch) {
+func (h *health) probe(ctx context.Context, name string, probe func(context.Context) error) {
 	for {
 		before := h.runs(name)
 		if before != "" && !h.probedFor(name, before) {
@@ -269,7 +268,7 @@ func (h *health) probe(ctx context.Context, name string, probe func(context.Cont
 				return
 			}
 			if h.result(name, before, err) {
-				events.poke()
+				h.events.poke()
 			}
 		}
 		select {

@@ -11,8 +11,8 @@ import (
 	"github.com/nuvla/nuvlaops"
 )
 
-// Stop scales services to nothing in order, removes their stopped containers from all nodes whose engines can be reached, and waits until
-// no task and no container is left. A service's own stop grace period ends what ignores SIGTERM.
+// Stop scales services to nothing in order, removes their stopped containers from all nodes that can be reached (see
+// Options.Engines and Options.Job), and waits until no task and no container is left. A service's own stop grace period ends what ignores SIGTERM.
 func (s *Swarm) Stop(ctx context.Context, stack string, opts StopOptions) error {
 	return nuvlaops.Wrap("stack.Stop", stack, s.stop(ctx, stack, opts))
 }
@@ -67,7 +67,10 @@ func (s *Swarm) stopGroup(ctx context.Context, first *world, group []string, lim
 			s.opts.Logger.InfoContext(ctx, "service scaled to nothing", "stack", first.stack, "service", name)
 		}
 	}
-	return s.waitGone(ctx, first, group, events, report)
+	if err := s.waitGone(ctx, first, group, events, report); err != nil {
+		return err
+	}
+	return s.sweepByJobs(ctx, first, group, report)
 }
 
 // waitGone waits until no task and no container of services that are at nothing, or not there, is left.

@@ -21,6 +21,7 @@ const (
 	labelService   = "com.docker.swarm.service.name"
 	labelServiceID = "com.docker.swarm.service.id"
 	labelTask      = "com.docker.swarm.task.id"
+	labelJob       = "org.nuvla.ops.job"       // the stack, on a job service that looks at one node
 	labelProbe     = "org.nuvla.ops.probe"     // on the container of a probe
 	labelKeep      = "org.nuvla.ops.keep"      // the volume, on the container that it is read through and on its copy
 	labelPart      = "org.nuvla.ops.keep.part" // a copy of a volume, on the container that says that it is not whole
@@ -38,12 +39,14 @@ type Options struct {
 	Docker string
 	// Engines are the engines of other nodes, by the node's host name or identifier, as in DOCKER_HOST: the API of one
 	// engine sees and removes only its own node's containers and volumes. A node without one is stopped and started like
-	// the others, but its volumes cannot be wiped.
+	// the others, but its volumes cannot be wiped, and containers that have ended stay on it, unless there is a Job.
 	Engines map[string]string
 	// VolumeSizes makes Look and PlanWipe read the sizes of volumes. The engine walks through all files for them.
 	VolumeSizes bool
-	Retry       nuvlaops.RetryPolicy
-	Logger      *slog.Logger
+	// Job reaches the volumes of the nodes that Engines does not name, if it is set.
+	Job    *NodeJob
+	Retry  nuvlaops.RetryPolicy
+	Logger *slog.Logger
 }
 
 func (o *Options) validate() (Options, error) {
@@ -53,6 +56,10 @@ func (o *Options) validate() (Options, error) {
 	}
 	if out.Docker == "" {
 		out.Docker = "docker"
+	}
+	var err error
+	if out.Job, err = out.Job.withDefaults(); err != nil {
+		return Options{}, err
 	}
 	if out.Logger == nil {
 		out.Logger = slog.New(slog.DiscardHandler)

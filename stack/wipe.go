@@ -37,7 +37,7 @@ func (s *Swarm) wipe(ctx context.Context, plan *WipePlan, guard func(context.Con
 	if err != nil {
 		return err
 	}
-	if err := sameVolumes(plan, now); err != nil {
+	if err := errors.Join(sameVolumes(plan, now), f.allReached(plan)); err != nil {
 		return err
 	}
 	if len(now.Obstacles) > 0 {
@@ -55,10 +55,15 @@ func (s *Swarm) wipe(ctx context.Context, plan *WipePlan, guard func(context.Con
 		return context.Cause(ctx)
 	}
 	for _, v := range now.Volumes {
-		if err := s.removeVolume(ctx, f.on(v.NodeID), v.Name); err != nil {
+		if e := f.on(v.NodeID); e == nil {
+			continue // by a job, below
+		} else if err := s.removeVolume(ctx, e, v.Name); err != nil {
 			return fmt.Errorf("remove volume %s: %w", v.Name, err)
 		}
 		s.opts.Logger.InfoContext(ctx, "volume removed", "stack", plan.Stack, "volume", v.Name, "node", v.Node)
+	}
+	if err := s.wipeByJobs(ctx, f, now); err != nil {
+		return err
 	}
 	return s.verifyGone(ctx, f, now)
 }
@@ -72,6 +77,19 @@ func sameVolumes(plan, now *WipePlan) error {
 		if !same {
 			return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is not in the plan, or was made anew since",
 				Err: nuvlaops.ErrConflict, Hint: "nothing was removed; plan again, and look at what is new"}
+		}
+	}
+	return nil
+}
+
+// allReached: a volume of the plan that is not seen any more may still be there when its node cannot be looked at.
+func (f *fleet) allReached(plan *WipePlan) error {
+	for _, v := range plan.Volumes {
+		for _, d := range f.dark {
+			if d.ID == v.NodeID {
+				return &nuvlaops.Error{Resource: v.Name, Reason: fmt.Sprintf("node %s of the plan cannot be looked at any more: %s", v.Node, d.why),
+					Err: nuvlaops.ErrRefused, Hint: "nothing was removed"}
+			}
 		}
 	}
 	return nil
@@ -97,7 +115,11 @@ func (s *Swarm) removeVolume(ctx context.Context, e *engine, name string) error 
 // verifyGone looks whether the volumes are gone. One of the same name that was made since means that a service came back.
 func (s *Swarm) verifyGone(ctx context.Context, f *fleet, plan *WipePlan) error {
 	for _, v := range plan.Volumes {
-		there, err := s.inspect(ctx, f.on(v.NodeID), v.Name)
+		e := f.on(v.NodeID)
+		if e == nil {
+			continue // its job has looked
+		}
+		there, err := s.inspect(ctx, e, v.Name)
 		if err != nil {
 			return err
 		}

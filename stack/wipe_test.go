@@ -1,6 +1,11 @@
 package stack_test
 
 import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/moby/moby/api/types/container"
@@ -107,4 +112,24 @@ func names(volumes []stack.Volume) []string {
 		out = append(out, v.Name)
 	}
 	return out
+}
+
+func TestAPlanWhoseNodeWentDarkRemovesNothing(t *testing.T) {
+	engine := fakeEngine(t, 1, 1, new(atomic.Int64))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1.41/nodes" {
+			_, _ = io.WriteString(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"down"}}]`)
+			return
+		}
+		engine.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+	must(t, err)
+	defer s.Close()
+	plan, err := s.PlanWipe(t.Context(), "big", stack.WipeOptions{})
+	must(t, err)
+	plan.Volumes = append(plan.Volumes, stack.Volume{Name: "big_s000", Node: "far", NodeID: "f"}) // as when it was up
+	err = s.Wipe(t.Context(), plan, func(context.Context) error { t.Error("the guard was asked"); return nil })
+	mustBe(t, err, nuvlaops.ErrRefused, "node far of the plan cannot be looked at any more")
 }

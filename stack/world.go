@@ -19,6 +19,7 @@ type world struct {
 	// containers of the stack on the nodes whose engines can be reached, by the service's name, running or stopped, also
 	// of services that are gone.
 	containers map[string][]held
+	answers    map[string]jobAnswer // of jobs that have looked at nodes
 }
 
 // held is a container on one node.

@@ -18,6 +18,7 @@ type config struct {
 	command, name  string
 	host           string
 	engines        map[string]string
+	job            stack.NodeJob
 	groups         [][]string
 	services       []string
 	volumes        []string
@@ -46,6 +47,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		c.engines[node] = address
 		return nil
 	}))
+	fs.StringVar(&c.job.Image, "job-image", "", "`image` of this program, to reach the nodes without -engine by a job on each")
+	fs.StringVar(&c.job.Socket, "job-socket", "", "`path` of the engine's socket on those nodes (default /var/run/docker.sock)")
 	fs.DurationVar(&c.timeout, "timeout", 0, "give up after this `duration` (default no limit)")
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return c, cli.Parse(fs, append(slices.Clone(args), "COMMAND-is-missing: want "+commands))

@@ -6,7 +6,8 @@
 //	stack volumes STACK [-services es,zk] [-json]
 //	stack wipe    STACK [-services es,zk] [-yes STACK] [-keep FOLDER] [-keep-as -old]
 //	stack deploy  STACK -file db.yml [-create-networks]
-//	stack start   STACK [-groups es,zk] [-probe es=http://localhost:9200/_cluster/health] [-probe zk=zk://localhost:2181]
+//	stack start   STACK [-groups es,zk] [-probe es=http://localhost:9200/_cluster/health?wait_for_status=yellow&timeout=1s]
+//	                    [-probe zk=zk://localhost:2181] [-stable 1s] [-limit 5m]
 //	stack start   STACK -inside "es=curl -fsS http://es:9200/_cluster/health" -network nuvla-backend -image curlimages/curl
 //	stack wait    STACK (as start, but nothing is started)
 //
@@ -15,8 +16,8 @@
 // gone or healthy. Without groups the order is that of the services' labels org.nuvla.ops.needs ("es, zk"). A probe runs
 // here (-probe), or in a short container on a network where the services' names resolve (-inside).
 //
-// Run it where the docker program reaches a manager. The volumes of another node are seen and removed with
-// -engine NODE=ADDRESS.
+// Run it where the docker program reaches a manager. The volumes of another node are seen and removed through its engine
+// (-engine NODE=ADDRESS), or by a job service of ours with the node's socket (-job-image), from the image of "make image".
 //
 // Exit codes: 0 done, 1 failed, 2 usage, 4 time-out, 11 refused before anything was touched, 12 verification failed,
 // 130 interrupted.
@@ -38,11 +39,18 @@ import (
 func main() { cli.Main("stack", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) == 2 && args[0] == "node" {
+		return stack.AnswerJob(ctx, args[1], stdout)
+	}
 	cfg, err := parse(args, stderr)
 	if err != nil {
 		return err
 	}
-	swarm, err := stack.NewSwarm(&stack.Options{Host: cfg.host, Engines: cfg.engines, VolumeSizes: cfg.sizes})
+	opts := &stack.Options{Host: cfg.host, Engines: cfg.engines, VolumeSizes: cfg.sizes}
+	if cfg.job.Image != "" {
+		opts.Job = &cfg.job
+	}
+	swarm, err := stack.NewSwarm(opts)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,97 @@
+package stack_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+// reachedByJob goes on from a stack that runs, one service of it with a volume on the worker.
+func (p *pair) reachedByJob(t *testing.T, b *bench, open func(map[string]string, *stack.NodeJob) *bench) {
+	image, err := testImage(t.Context(), "usr/local/bin/stack", "../examples/stack")
+	must(t, err)
+	p.worker.load(image)
+	far := open(nil, &stack.NodeJob{Image: image, Sockets: map[string]string{p.worker.name: strings.TrimPrefix(p.worker.host(), "unix://")}})
+	volume := b.stack + "_data"
+
+	// An earlier task leaves a container that has ended, on the worker, which holds the volume.
+	_, err = p.worker.api.ContainerKill(t.Context(), b.look().Service("db").Tasks[0].Container, client.ContainerKillOptions{Signal: "KILL"})
+	must(t, err)
+	far.eventually("a second task of db", func() bool { return far.containers(b.stack+"_db") > 1 })
+	must(t, far.Start(t.Context(), b.stack, stack.StartOptions{}))
+	must(t, far.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	if n := far.containers(b.stack + "_db"); n != 0 {
+		t.Errorf("%d containers of db are left on the second node after Stop", n)
+	}
+
+	holder, err := p.worker.api.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: "holder", Config: &container.Config{Image: b.image},
+		HostConfig: &container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: "/data"}}}})
+	must(t, err)
+	foreign := b.stack + "2_data"
+	far.volume(foreign, b.stack+"2", nil)
+	plan, err := far.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Volumes: []string{volume, foreign}})
+	must(t, err)
+	mustBe(t, far.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, "in use by container holder",
+		foreign+" on node "+p.worker.name+" is not the stack's own")
+	_, err = p.worker.api.ContainerRemove(t.Context(), holder.ID, client.ContainerRemoveOptions{})
+	must(t, err)
+
+	plan, err = far.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+	must(t, err)
+	if len(plan.Volumes) != 1 || plan.Volumes[0].Node != p.worker.name || plan.Volumes[0].Bytes < 0 || len(plan.Obstacles) > 0 {
+		t.Fatalf("want a plan for the volume of node %s, with its size:\n%s", p.worker.name, plan)
+	}
+	for range 2 {
+		must(t, far.Wipe(t.Context(), plan, stack.Unguarded))
+	}
+	if _, err := p.worker.api.VolumeInspect(t.Context(), foreign, client.VolumeInspectOptions{}); err != nil {
+		t.Errorf("the volume of stack %s2: %v", b.stack, err)
+	}
+	must(t, far.Start(t.Context(), b.stack, stack.StartOptions{}))
+	if n := far.marks(volume); n != 1 {
+		t.Errorf("%d starts on the new volume, want 1", n)
+	}
+	jobs, err := p.manager.api.ServiceList(t.Context(), client.ServiceListOptions{Filters: make(client.Filters).Add("label", "org.nuvla.ops.job")})
+	must(t, err)
+	if len(jobs.Items) > 0 {
+		t.Errorf("%d services of jobs are left", len(jobs.Items))
+	}
+	p.jobThatFails(t, b, open)
+}
+
+// jobThatFails leaves the node in question.
+func (p *pair) jobThatFails(t *testing.T, b *bench, open func(map[string]string, *stack.NodeJob) *bench) {
+	bad := open(nil, &stack.NodeJob{Image: b.image, Command: []string{"/testservice", "fail"}})
+	plan, err := bad.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+	must(t, err)
+	mustBe(t, bad.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, p.worker.name+" (ready) may hold volumes",
+		"cannot open the database: no such luck", "Options.Job")
+}
+
+func TestAnswersOfJobsAreWholeOrNotThere(t *testing.T) {
+	text := []byte(strings.Repeat("a long answer ", 3000))
+	var out bytes.Buffer
+	must(t, stack.WriteLines(&out, text))
+	lines := strings.SplitAfter(out.String(), "\n")
+	if got, whole := stack.JoinLines("noise\n" + out.String() + "1/1 x\n"); !whole || !bytes.Equal(got, text) {
+		t.Errorf("read %d bytes (whole: %v), want %d", len(got), whole, len(text))
+	}
+	for i := range len(lines) - 1 {
+		if _, whole := stack.JoinLines(strings.Join(append(append([]string{}, lines[:i]...), lines[i+1:]...), "")); whole {
+			t.Errorf("whole without line %d", i+1)
+		}
+	}
+	if _, whole := stack.JoinLines(""); whole {
+		t.Error("whole before there is a line")
+	}
+	mustBe(t, stack.AnswerJob(t.Context(), "what?", &out), nuvlaops.ErrInvalid, "no request")
+	_, err := stack.NewSwarm(&stack.Options{Job: &stack.NodeJob{}})
+	mustBe(t, err, nuvlaops.ErrInvalid, "no image")
+}
