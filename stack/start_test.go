@@ -3,6 +3,7 @@ package stack_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,11 @@ services:
     image: %IMAGE%
     command: [run]
     deploy: {endpoint_mode: dnsrr, placement: {constraints: [node.labels.none == such]}, labels: %OWNER%}
+  sick:
+    image: %IMAGE%
+    command: [run]
+    healthcheck: {test: ["CMD", "/testservice", "dial", "localhost:1"], interval: 500ms, retries: 1000}
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
   noimage:
     image: nuvlaops-test/no-such-image:1
     deploy: {endpoint_mode: dnsrr, restart_policy: {condition: any, delay: 100ms}, labels: %OWNER%}
@@ -54,10 +60,15 @@ func TestStartEndsEarlyWhenTasksKeepFailing(t *testing.T) {
 			t.Errorf("%s is %s (%s), want %s", name, v.Health, v.Error, want)
 		}
 	}
-	short, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	err := b.Start(short, b.stack, stack.StartOptions{Groups: [][]string{{"nowhere"}}})
-	mustBe(t, err, context.DeadlineExceeded, "0 of 1 tasks run", "no suitable node")
+	within := func(limit time.Duration, name string) error {
+		return b.Start(ctx, b.stack, stack.StartOptions{Groups: [][]string{{name}}, Limit: limit})
+	}
+	mustBe(t, within(3*time.Second, "nowhere"), context.DeadlineExceeded, "0 of 1 tasks run", "no suitable node")
+	mustBe(t, within(time.Second, "sick"), context.DeadlineExceeded, "sick: 0 of 1 tasks run")
+	b.eventually("the container of sick", func() bool {
+		return slices.ContainsFunc(running(t, b.api), func(c string) bool { return strings.Contains(c, b.stack+"_sick.1") })
+	})
+	mustBe(t, within(2*time.Second, "sick"), context.DeadlineExceeded, "sick: 0 of 1 tasks run, a task is starting")
 }
 
 const serverStack = `
