@@ -6,22 +6,21 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"slices"
 	"sync"
-	"syscall"
 	"time"
 
-	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/atomicfile"
 )
 
 // Journal is a file with the records of one run. It holds what the caller puts into its state, so no secrets belong
 // there. A nil *Journal remembers nothing.
 type Journal struct {
-	path string
-	lock *os.File
-	mu   sync.Mutex
-	file journalFile
+	path  string
+	lock  *os.File
+	place string
+	mu    sync.Mutex
+	file  journalFile
 }
 
 type journalFile struct {
@@ -32,21 +31,38 @@ type journalFile struct {
 	Steps   []Record        `json:"steps"`
 }
 
+// takeUpWithin is how old the last record of a journal may be that is taken up.
+const takeUpWithin = 24 * time.Hour
+
+// last is the time of the newest record.
+func (f *journalFile) last() time.Time {
+	at := f.Started
+	for _, r := range f.Steps {
+		for _, t := range []time.Time{r.Started, r.Ended} {
+			if t.After(at) {
+				at = t
+			}
+		}
+	}
+	return at
+}
+
 // OpenJournal opens or makes the journal at path and keeps others out until Close. key says what the run is about: an
-// unfinished journal with the same key is taken up, any other is put aside as path.old. Error: ErrBusy, naming the
-// process, when another one holds it.
+// unfinished journal with the same key is taken up, any other, and one whose last record is older than a day, is put aside
+// as path.old: what was done then says nothing about now. Error: ErrBusy, naming host, process
+// and since when, when another one holds it.
 func OpenJournal(path, key string) (*Journal, error) {
-	lock, err := lockFile(path + ".lock")
+	lock, place, err := lockFile(path + ".lock")
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{path: path, lock: lock, file: journalFile{Key: key, Started: time.Now()}}
+	j := &Journal{path: path, lock: lock, place: place, file: journalFile{Key: key, Started: time.Now()}}
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return j, nil
 	}
 	var old journalFile
-	if err == nil && json.Unmarshal(raw, &old) == nil && old.Key == key && old.Ended.IsZero() {
+	if err == nil && json.Unmarshal(raw, &old) == nil && old.Key == key && old.Ended.IsZero() && time.Since(old.last()) < takeUpWithin {
 		j.file = old
 		return j, nil
 	}
@@ -60,25 +76,12 @@ func OpenJournal(path, key string) (*Journal, error) {
 	return j, nil
 }
 
-// lockFile takes a lock that ends with the process, and leaves the number of the process in the file.
-func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open journal: %w", err)
+// Place names the journal's lock, which ends with the process: who holds it knows that whoever held it before is gone.
+func (j *Journal) Place() string {
+	if j == nil {
+		return ""
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		holder, _ := os.ReadFile(path)
-		_ = f.Close()
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock journal: %w", err)
-		}
-		return nil, &nuvlaops.Error{Op: "runbook.OpenJournal", Resource: path, Err: nuvlaops.ErrBusy,
-			Reason: "another run holds the journal: process " + strings.TrimSpace(string(holder)), Hint: "wait for it, or end it; two at once would undo each other's work"}
-	}
-	if err := f.Truncate(0); err == nil {
-		_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
-	}
-	return f, nil
+	return j.place
 }
 
 // Resumed reports whether the journal has steps of an earlier run, and when that began.
@@ -114,6 +117,26 @@ func (j *Journal) SetState(v any) error {
 	defer j.mu.Unlock()
 	j.file.State = raw
 	return nil
+}
+
+// Records are what the journal knows of steps, in the order in which they began.
+func (j *Journal) Records() []Record {
+	if j == nil {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.file.Steps)
+}
+
+// Forget lets these steps run again. It is written with the next record.
+func (j *Journal) Forget(steps ...string) {
+	if j == nil {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.file.Steps = slices.DeleteFunc(j.file.Steps, func(r Record) bool { return slices.Contains(steps, r.Step) })
 }
 
 // Finish marks the run as ended, so that the next one begins anew.

@@ -26,6 +26,9 @@ type Step struct {
 	After []string
 	// Again runs the step although the journal knows it as done: for steps that only read, and whose findings others use.
 	Again bool
+	// LeftOut, when not empty, says why the step is not run this time. What comes after it runs all the same, so each step
+	// must itself refuse what it has no ground for.
+	LeftOut string
 	// Run does the work and returns one line on what it did.
 	Run func(ctx context.Context) (detail string, err error)
 }
@@ -37,7 +40,8 @@ type State string
 const (
 	Running State = "running"
 	Done    State = "done"
-	Skipped State = "skipped" // done by an earlier run
+	Skipped State = "skipped"  // done by an earlier run
+	LeftOut State = "left out" // not run, see Step.LeftOut; an earlier run may have done it
 	Failed  State = "failed"
 )
 
@@ -60,7 +64,7 @@ func (r Record) Took() time.Duration {
 	return r.Ended.Sub(r.Started)
 }
 
-// Run runs the steps and returns the records of those that began, in the order in which they ended. seen is told each
+// Run runs the steps and returns the records of those that began or were passed over, in the order in which they ended. seen is told each
 // change of a step's state, one at a time. Error: the first failure of a step, or of the journal.
 func Run(ctx context.Context, steps []Step, journal *Journal, seen func(Record)) ([]Record, error) {
 	if err := check(steps); err != nil {
@@ -111,15 +115,28 @@ func (r *runner) startReady(ctx context.Context, steps []Step) {
 				continue
 			}
 			r.begun[s.Name] = true
-			if old, ok := r.journal.done(s.Name); ok && !s.Again {
-				old.State = Skipped
-				r.finish(old)
+			if record, ok := r.passed(s); ok {
+				r.finish(record)
 				again = true
 				continue
 			}
 			r.start(ctx, s)
 		}
 	}
+}
+
+// passed is the record of a step that need not run.
+func (r *runner) passed(s Step) (Record, bool) {
+	old, done := r.journal.done(s.Name)
+	switch {
+	case done && !s.Again:
+		old.State = Skipped
+		return old, true
+	case s.LeftOut != "":
+		now := time.Now()
+		return Record{Step: s.Name, Title: s.Title, State: LeftOut, Detail: s.LeftOut, Started: now, Ended: now}, true
+	}
+	return Record{}, false
 }
 
 func (r *runner) start(ctx context.Context, s Step) {

@@ -3,8 +3,10 @@ package runbook_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -150,6 +152,20 @@ func TestAJournalOfAnotherRunIsPutAside(t *testing.T) {
 	}
 }
 
+func TestAJournalOfThePastIsPutAside(t *testing.T) {
+	for age, want := range map[time.Duration]bool{time.Hour: true, 25 * time.Hour: false} {
+		path := filepath.Join(t.TempDir(), "journal")
+		at := time.Now().Add(-age).UTC().Format(time.RFC3339)
+		text := `{"key":"k","started":"2020-01-01T00:00:00Z","steps":[{"step":"wipe","state":"done","started":"2020-01-01T00:00:00Z","ended":"` + at + `"}]}`
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, resumed := open(t, path, "k").Resumed(); resumed != want {
+			t.Errorf("last record %s ago: taken up is %t, want %t", age, resumed, want)
+		}
+	}
+}
+
 func TestABrokenJournalCostsTimeOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	if err := os.WriteFile(path, []byte(`{"key":"k","st`), 0o600); err != nil {
@@ -160,11 +176,62 @@ func TestABrokenJournalCostsTimeOnly(t *testing.T) {
 	}
 }
 
-func TestASecondRunAtTheSameTimeIsRefused(t *testing.T) {
+func TestASecondRunAtTheSameTimeIsRefusedAndNamesTheFirst(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
-	open(t, path, "k")
-	if _, err := runbook.OpenJournal(path, "k"); !errors.Is(err, nuvlaops.ErrBusy) {
-		t.Errorf("got %v, want ErrBusy", err)
+	first := open(t, path, "k")
+	_, err := runbook.OpenJournal(path, "k")
+	if !errors.Is(err, nuvlaops.ErrBusy) {
+		t.Fatalf("got %v, want ErrBusy", err)
+	}
+	host, _ := os.Hostname()
+	for _, want := range []string{fmt.Sprintf("process %d ", os.Getpid()), host, time.Now().UTC().Format("2006-01-")} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error %q lacks %q", err, want)
+		}
+	}
+	place := first.Place()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if again := open(t, path, "k").Place(); place == "" || again != place {
+		t.Errorf("the place of the lock was %q and is %q, want one for its life", place, again)
+	}
+}
+
+func TestAStepThatIsLeftOutLetsTheNextOneRunAndIsNotTakenForDone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	var l log
+	wipe := l.step("wipe", nil)
+	wipe.LeftOut = "as told"
+	j := open(t, path, "k")
+	records, err := runbook.Run(t.Context(), []runbook.Step{wipe, l.step("deploy", errBroken, "wipe")}, j, nil)
+	if !errors.Is(err, errBroken) || records[0].State != runbook.LeftOut || records[0].Detail != "as told" {
+		t.Fatalf("got %v, %+v", err, records)
+	}
+	wipe.LeftOut = ""
+	if _, err := runbook.Run(t.Context(), []runbook.Step{wipe, l.step("deploy", nil, "wipe")}, j, nil); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"deploy", "wipe", "deploy"}, l.ran); diff != "" {
+		t.Errorf("ran (-want +got):\n%s", diff)
+	}
+}
+
+func TestForgottenStepsRunAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	var l log
+	steps := []runbook.Step{l.step("wipe", nil), l.step("deploy", nil, "wipe"), l.step("start", errBroken, "deploy")}
+	j := open(t, path, "k")
+	if _, err := runbook.Run(t.Context(), steps, j, nil); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	j.Forget("deploy", "start")
+	l.ran = nil
+	if _, err := runbook.Run(t.Context(), steps, j, nil); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"deploy", "start"}, l.ran); diff != "" {
+		t.Errorf("ran (-want +got):\n%s", diff)
 	}
 }
 

@@ -1,0 +1,231 @@
+package stack
+
+import (
+	"context"
+	"crypto/rand"
+	"strconv"
+	"sync"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/poll"
+)
+
+// Labels of a claim.
+const (
+	labelHolder = "org.nuvla.ops.claim.holder"
+	labelPlace  = "org.nuvla.ops.claim.place"
+	labelToken  = "org.nuvla.ops.claim.token" // of one Claim
+	labelBeat   = "org.nuvla.ops.claim.beat"  // counts the renewals
+
+	defaultBeat = 5 * time.Second
+	missedBeats = 3
+)
+
+// ClaimOptions says who claims a stack.
+type ClaimOptions struct {
+	// Holder is what others are told of who it is, and since when.
+	Holder string
+	// Place, when not empty, names a lock that the caller holds and that ends with its process, such as that of a file.
+	// A claim from the same place is then one of a process that is gone, and is taken over at once.
+	Place string
+	// Beat is how often the claim is renewed. Default 5 s. A claim that stands still for three beats is taken over.
+	Beat time.Duration
+	// Lost is called, once at most, when another has the claim.
+	Lost func(error)
+}
+
+// Claim is a mark in the swarm, seen from each of its managers, that somebody works on a stack. It is a config named
+// nuvlaops-claim-STACK, whose labels say who and are renewed; no clocks are compared.
+type Claim struct {
+	s    *Swarm
+	name string
+	opts ClaimOptions
+	mark *swarm.Config // as it was last seen, ours
+	beat int
+	end  context.CancelFunc
+	done sync.WaitGroup
+}
+
+// Claim marks the stack as being worked on, until Release. Error: ErrBusy, naming the holder, when somebody else does;
+// whether he still lives takes up to three beats to see.
+func (s *Swarm) Claim(ctx context.Context, stack string, opts ClaimOptions) (*Claim, error) {
+	if err := validName("stack", stack); err != nil {
+		return nil, nuvlaops.Wrap("stack.Claim", stack, err)
+	}
+	if opts.Beat == 0 {
+		opts.Beat = defaultBeat
+	}
+	c := &Claim{s: s, name: "nuvlaops-claim-" + stack, opts: opts}
+	token := rand.Text()
+	if err := c.take(ctx, token); err != nil {
+		return nil, nuvlaops.Wrap("stack.Claim", stack, err)
+	}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	c.end = end
+	c.done.Go(func() { c.renew(life, token) })
+	return c, nil
+}
+
+// take makes the mark, or takes over one whose holder is gone.
+func (c *Claim) take(ctx context.Context, token string) error {
+	if _, err := c.s.manager(ctx); err != nil {
+		return err
+	}
+	for {
+		err := c.create(ctx, token)
+		if err == nil {
+			c.mark, err = c.look(ctx)
+		}
+		switch {
+		case err != nil && !taken(err):
+			return explain(c.name, err)
+		case err == nil && c.mark != nil && c.mark.Spec.Labels[labelToken] == token:
+			return nil
+		}
+		if gone, err := c.takeOver(ctx, token); gone || err != nil {
+			return err
+		}
+	}
+}
+
+func taken(err error) bool { return cerrdefs.IsConflict(err) || cerrdefs.IsAlreadyExists(err) }
+
+func (c *Claim) create(ctx context.Context, token string) error {
+	_, err := c.s.api.ConfigCreate(ctx, client.ConfigCreateOptions{Spec: swarm.ConfigSpec{
+		Annotations: swarm.Annotations{Name: c.name, Labels: c.labels(token)}, Data: []byte("who works on the stack: see the labels\n")}})
+	if transient(err) { // the reply may be lost, not the request: the next look decides
+		return cerrdefs.ErrAlreadyExists
+	}
+	return err
+}
+
+func (c *Claim) labels(token string) map[string]string {
+	return map[string]string{labelHolder: c.opts.Holder, labelPlace: c.opts.Place, labelToken: token, labelBeat: strconv.Itoa(c.beat)}
+}
+
+// look returns the mark, nil when there is none.
+func (c *Claim) look(ctx context.Context) (*swarm.Config, error) {
+	list, err := read(ctx, c.s, c.name, func(ctx context.Context) (client.ConfigListResult, error) {
+		return c.s.api.ConfigList(ctx, client.ConfigListOptions{Filters: make(client.Filters).Add("name", c.name)})
+	})
+	for i := range list.Items {
+		if list.Items[i].Spec.Name == c.name { // the filter takes parts of names
+			return &list.Items[i], nil
+		}
+	}
+	return nil, err
+}
+
+// takeOver watches another's mark: it is busy when it is renewed, ours when its holder is gone. False without an error
+// means that the mark is gone, or that a third one was faster: try again.
+func (c *Claim) takeOver(ctx context.Context, token string) (bool, error) {
+	first, err := c.look(ctx)
+	if err != nil || first == nil {
+		return false, err
+	}
+	holder := first.Spec.Labels
+	if c.opts.Place == "" || holder[labelPlace] != c.opts.Place {
+		last, err := c.watch(ctx, first)
+		switch {
+		case err != nil || last == nil:
+			return false, err
+		case last.Version.Index != first.Version.Index:
+			return false, &nuvlaops.Error{Resource: c.name, Reason: "somebody works on the stack: " + holder[labelHolder],
+				Err: nuvlaops.ErrBusy, Hint: "wait for it, or end it; two at once would undo each other's work"}
+		}
+	}
+	err = c.write(ctx, first, token)
+	if err != nil && !outOfSequence(err) && !cerrdefs.IsNotFound(err) {
+		return false, explain(c.name, err)
+	}
+	if c.mark, err = c.look(ctx); err != nil || c.mark == nil {
+		return false, err
+	}
+	return c.mark.Spec.Labels[labelToken] == token, nil
+}
+
+// watch returns the mark as soon as it is another one, else after the time in which a living holder renews it.
+func (c *Claim) watch(ctx context.Context, first *swarm.Config) (last *swarm.Config, err error) {
+	deadline := c.s.now().Add(missedBeats * c.opts.Beat)
+	err = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+		if last, err = c.look(ctx); err != nil {
+			return false, "", err
+		}
+		moved := last == nil || last.Version.Index != first.Version.Index
+		return moved || c.s.now().After(deadline), "a sign of " + first.Spec.Labels[labelHolder], nil
+	})
+	return last, err
+}
+
+// write puts our labels on the mark. The engine refuses it when the mark has changed since it was seen.
+func (c *Claim) write(ctx context.Context, seen *swarm.Config, token string) error {
+	c.beat++
+	spec := seen.Spec
+	spec.Labels = c.labels(token)
+	_, err := c.s.api.ConfigUpdate(ctx, seen.ID, client.ConfigUpdateOptions{Version: seen.Version, Spec: spec})
+	return err
+}
+
+// renew keeps the mark moving until the end. An engine that is away for a while is no loss; a mark of somebody else is.
+func (c *Claim) renew(ctx context.Context, token string) {
+	tick := time.NewTicker(c.opts.Beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := c.renewOnce(ctx, token); err != nil && ctx.Err() == nil {
+			if c.opts.Lost != nil {
+				c.opts.Lost(nuvlaops.Wrap("stack.Claim", c.name, err))
+			}
+			return
+		}
+	}
+}
+
+func (c *Claim) renewOnce(ctx context.Context, token string) error {
+	once, cancel := context.WithTimeout(ctx, c.opts.Beat*missedBeats)
+	defer cancel()
+	mark, err := c.look(once)
+	switch {
+	case err != nil:
+		return nil // the engine is away
+	case mark == nil: // somebody has removed it, or the swarm was made anew
+		if err = c.create(once, token); err == nil || taken(err) {
+			mark, err = c.look(once)
+		}
+		if err != nil || mark == nil {
+			return nil
+		}
+	}
+	if mark.Spec.Labels[labelToken] != token {
+		return &nuvlaops.Error{Reason: "it was taken over by " + mark.Spec.Labels[labelHolder], Err: nuvlaops.ErrConflict,
+			Hint: "two must not work on one stack; look at what the other one does"}
+	}
+	_ = c.write(once, mark, token) // one that fails is made up for by the next
+	return nil
+}
+
+// Release removes the mark, unless it is another's by now.
+func (c *Claim) Release(ctx context.Context) error {
+	if c == nil {
+		return nil
+	}
+	c.end()
+	c.done.Wait()
+	mark, err := c.look(ctx)
+	if err == nil && mark != nil && mark.Spec.Labels[labelToken] == c.mark.Spec.Labels[labelToken] {
+		_, err = c.s.api.ConfigRemove(ctx, mark.ID, client.ConfigRemoveOptions{})
+		if cerrdefs.IsNotFound(err) {
+			err = nil
+		}
+	}
+	return nuvlaops.Wrap("stack.Claim.Release", c.name, explain(c.name, err))
+}

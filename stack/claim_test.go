@@ -1,0 +1,94 @@
+package stack_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+const beat = 200 * time.Millisecond
+
+// claim claims the bench's stack, and removes the mark when the test ends, whoever has it then.
+func (b *bench) claim(opts stack.ClaimOptions) (*stack.Claim, error) {
+	opts.Beat = beat
+	b.t.Cleanup(func() {
+		_, _ = b.api.ConfigRemove(context.Background(), "nuvlaops-claim-"+b.stack, client.ConfigRemoveOptions{})
+	})
+	return b.Claim(b.t.Context(), b.stack, opts)
+}
+
+func TestASecondClaimIsRefusedAndNamesTheFirst(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	first, err := b.claim(stack.ClaimOptions{Holder: "host one, process 12", Place: "here"})
+	must(t, err)
+	_, err = b.claim(stack.ClaimOptions{Holder: "host two, process 13", Place: "there"})
+	mustBe(t, err, nuvlaops.ErrBusy, "host one, process 12")
+	must(t, first.Release(t.Context()))
+	second, err := b.claim(stack.ClaimOptions{Holder: "host two, process 13", Place: "there"})
+	must(t, err)
+	must(t, second.Release(t.Context()))
+}
+
+// abandoned leaves the mark of a process that is gone: nobody renews it.
+func (b *bench) abandoned(opts stack.ClaimOptions) {
+	b.t.Helper()
+	ctx, end := context.WithCancel(b.t.Context())
+	opts.Beat = time.Hour
+	_, err := b.Claim(ctx, b.stack, opts)
+	end()
+	must(b.t, err)
+}
+
+func TestAClaimThatStandsStillIsTakenOver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.abandoned(stack.ClaimOptions{Holder: "gone", Place: "there"})
+	began := time.Now()
+	c, err := b.claim(stack.ClaimOptions{Holder: "alive", Place: "here"})
+	must(t, err)
+	if waited := time.Since(began); waited < 3*beat {
+		t.Errorf("taken over after %s, before a living one would have been seen", waited)
+	}
+	must(t, c.Release(t.Context()))
+}
+
+func TestAClaimFromTheSamePlaceIsTakenOverAtOnceAndItsHolderIsTold(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	lost := make(chan error, 1)
+	_, err := b.claim(stack.ClaimOptions{Holder: "first", Place: "here", Lost: func(err error) { lost <- err }})
+	must(t, err)
+	second, err := b.claim(stack.ClaimOptions{Holder: "second", Place: "here"})
+	must(t, err)
+	select {
+	case err := <-lost:
+		mustBe(t, err, nuvlaops.ErrConflict, "second")
+	case <-time.After(time.Minute):
+		t.Error("the first was not told")
+	}
+	must(t, second.Release(t.Context()))
+}
+
+func TestAClaimWhoseMarkIsRemovedMakesItAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	c, err := b.claim(stack.ClaimOptions{Holder: "host one", Lost: func(err error) { t.Errorf("lost: %v", err) }})
+	must(t, err)
+	_, err = b.api.ConfigRemove(t.Context(), "nuvlaops-claim-"+b.stack, client.ConfigRemoveOptions{})
+	must(t, err)
+	b.eventually("the mark comes back", func() bool {
+		_, err := b.api.ConfigInspect(t.Context(), "nuvlaops-claim-"+b.stack, client.ConfigInspectOptions{})
+		return err == nil
+	})
+	if _, err := b.claim(stack.ClaimOptions{Holder: "host two"}); !errors.Is(err, nuvlaops.ErrBusy) {
+		t.Errorf("the second claim: %v, want ErrBusy", err)
+	}
+	must(t, c.Release(t.Context()))
+}
