@@ -96,31 +96,9 @@ func (s *Swarm) deployMissing(ctx context.Context, stack string, file *compose, 
 
 // prepare checks all that the services need before anything is changed, then makes the networks that it may make.
 func (s *Swarm) prepare(ctx context.Context, n needs, opts DeployOptions) error {
-	for _, f := range n.files {
-		if _, err := os.Stat(f); err != nil {
-			return &nuvlaops.Error{Resource: f, Reason: err.Error(), Err: nuvlaops.ErrNotFound,
-				Hint: "the compose file makes a secret or config from it"}
-		}
-	}
-	if err := s.checkSecrets(ctx, n.secrets); err != nil {
+	absent, err := s.check(ctx, n, opts)
+	if err != nil {
 		return err
-	}
-	if err := s.checkConfigs(ctx, n.configs); err != nil {
-		return err
-	}
-	var absent []string
-	for _, name := range n.networks {
-		there, err := s.checkNetwork(ctx, name)
-		if err != nil {
-			return err
-		}
-		if !there {
-			absent = append(absent, name)
-		}
-	}
-	if len(absent) > 0 && !opts.CreateNetworks {
-		return &nuvlaops.Error{Resource: absent[0], Reason: "no such network: " + some(absent), Err: nuvlaops.ErrNotFound,
-			Hint: "docker network create --driver overlay --attachable " + absent[0]}
 	}
 	for _, name := range absent {
 		if err := s.createNetwork(ctx, name); err != nil {
@@ -128,6 +106,36 @@ func (s *Swarm) prepare(ctx context.Context, n needs, opts DeployOptions) error 
 		}
 	}
 	return nil
+}
+
+// check returns the networks that are not there and may be made.
+func (s *Swarm) check(ctx context.Context, n needs, opts DeployOptions) (absent []string, err error) {
+	for _, f := range n.files {
+		if _, err := os.Stat(f); err != nil {
+			return nil, &nuvlaops.Error{Resource: f, Reason: err.Error(), Err: nuvlaops.ErrNotFound,
+				Hint: "the compose file makes a secret or config from it"}
+		}
+	}
+	if err := s.checkSecrets(ctx, n.secrets); err != nil {
+		return nil, err
+	}
+	if err := s.checkConfigs(ctx, n.configs); err != nil {
+		return nil, err
+	}
+	for _, name := range n.networks {
+		there, err := s.checkNetwork(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			absent = append(absent, name)
+		}
+	}
+	if len(absent) > 0 && !opts.CreateNetworks {
+		return nil, &nuvlaops.Error{Resource: absent[0], Reason: "no such network: " + some(absent), Err: nuvlaops.ErrNotFound,
+			Hint: "docker network create --driver overlay --attachable " + absent[0]}
+	}
+	return absent, nil
 }
 
 func (s *Swarm) checkSecrets(ctx context.Context, names []string) error {

@@ -119,6 +119,20 @@ func (d *demo) destroy(ctx context.Context) error {
 	return d.waitForTheEmptyOne(ctx)
 }
 
+// waitFor waits until a probe succeeds.
+func (d *demo) waitFor(ctx context.Context, probe func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	return poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+		try, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		if err := probe(try); err != nil {
+			return false, err.Error(), nil
+		}
+		return true, "", nil
+	})
+}
+
 // waitForTheEmptyOne: the Swarm starts a killed database again by itself, and an empty Elasticsearch is green.
 func (d *demo) waitForTheEmptyOne(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
@@ -167,7 +181,7 @@ func (d *demo) recovery(ctx context.Context, more ...string) *exec.Cmd {
 		"-es", "http://" + p.es, "-zk", p.zk, "-api", "http://" + p.api + "/api/cloud-entry-point",
 		"-repository", repository, "-repository-file", p.file("repo.json"),
 		"-db", p.db, "-core", p.core, "-db-compose", p.file("db.yml"), "-core-compose", p.file("nuvla.yml"),
-		"-journal", p.file("journal.json"), "-report", d.reportFile, "-yes", p.db,
+		"-journal", p.file("journal.json"), "-report", d.reportFile, "-html", p.file("report.html"), "-yes", p.db,
 	}
 	cmd := exec.CommandContext(ctx, d.program, append(args, more...)...)
 	endGently(cmd)

@@ -75,7 +75,11 @@ func TestARecoveryBringsEverythingBack(t *testing.T) {
 	d := newDemo(t)
 	t.Run("refused without a complete snapshot, and nothing is touched", d.refused("snapshot.of.another.night", "-snapshot", "snapshot.of.another.night"))
 	t.Run("refused under the wrong name, and nothing is touched", d.refused("nothing was touched", "-yes", "production"))
+	t.Run("planned, and nothing is touched", d.planned)
+	t.Run("refused without a good snapshot in the repository, and nothing is touched", d.withoutAGoodSnapshot)
 	t.Run("killed in the middle of each of its steps, and called again", d.killedAndCalledAgain)
+	t.Run("the queue alone", d.onlyTheQueue)
+	t.Run("the documents alone, and a second call beside it", d.onlyTheDocuments)
 	t.Run("with no Elasticsearch alive, and the stack gone", d.withNothingAlive)
 }
 
@@ -111,6 +115,7 @@ func (d *demo) withNothingAlive(t *testing.T) {
 	if err := os.Remove(d.platform.file("journal.json")); err != nil {
 		t.Fatal(err)
 	}
+	t.Run("refused without its secrets", d.withoutSecrets)
 	d.recovered(t)
 	left, err := docker(t.Context(), "", "service", "ls", "--quiet", "--filter", "name="+d.platform.db+"_es-copy")
 	if err != nil || left != "" {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,7 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/report"
+	"github.com/nuvla/nuvlaops/internal/runbook"
 )
 
 func file(t *testing.T, content string) string {
@@ -44,6 +51,15 @@ func TestBadInputNamesTheFlagAndTouchesNothing(t *testing.T) {
 		{"a compose file that is not there", append(good, "-db-compose", "/nowhere"), "-db-compose"},
 		{"no time at all", append(good, "-timeout", "0s"), "-timeout"},
 		{"an address of Elasticsearch that is none", append(good, "-es", "http://"), "Elasticsearch"},
+		{"a database that is none", append(good, "-only", "redis"), "elasticsearch or zookeeper"},
+		{"a step that is none", append(good, "-skip", "nap"), "one of stop-core, stop-db, look"},
+		{"a step that is none to begin from", append(good, "-from", "nap"), "one of stop-core, stop-db, look"},
+		{"JSON without a plan", append(good, "-json"), "-plan"},
+		{"a folder that is not there", append(good, "-keep-old", "/nowhere"), "-keep-old"},
+		{"a report into nowhere", append(good, "-html", "/nowhere/report.html"), "-html"},
+		{"metrics that nobody reads", append(good, "-metrics", "recovery.txt"), ".prom"},
+		{"a budget of nothing", append(good, "-budget", "nap=1m"), "-budget"},
+		{"an engine that is none", append(good, "-engine", "worker"), "-engine"},
 		{"an unknown flag", append(good, "-force"), "-force"},
 		{"an argument", append(good, "now"), "now"},
 	}
@@ -63,22 +79,97 @@ func TestBadInputNamesTheFlagAndTouchesNothing(t *testing.T) {
 
 func TestAnotherRecoveryIsRefusedAndNamed(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-	journal := filepath.Join(t.TempDir(), "journal")
-	cfg, err := parse([]string{"-repository-file", file(t, goodRepository), "-journal", journal}, io.Discard)
+	path := filepath.Join(t.TempDir(), "journal")
+	journal, err := runbook.OpenJournal(path, "another one")
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := newRecovery(cfg, cli.NewScreen(io.Discard))
+	defer journal.Close()
+	err = run(t.Context(), []string{"-repository-file", file(t, goodRepository), "-journal", path}, io.Discard, io.Discard)
+	if code := cli.ExitCode(err); code != cli.ExitBusy || !strings.Contains(err.Error(), fmt.Sprintf("process %d on ", os.Getpid())) {
+		t.Errorf("exit code %d (%v), want %d and the first one named", code, err, cli.ExitBusy)
+	}
+}
+
+func TestStepsAreLeftOutAsTold(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want []string // of the steps that are run
+	}{
+		{"all", nil, []string{"stop-core", "stop-db", "look", "keep-old", "wipe", "deploy-db", "start-es", "start-zk", "repository", "restore", "queue", "promote", "start-core"}},
+		{"from one on", []string{"-from", "restore"}, []string{"restore", "queue", "promote", "start-core"}},
+		{"without some", []string{"-skip", "look,promote", "-skip", "start-core", "-from", "start-es"}, []string{"start-es", "start-zk", "repository", "restore", "queue"}},
+		{"the queue alone", []string{"-only", "zookeeper"}, []string{"stop-core", "stop-db", "keep-old", "wipe", "deploy-db", "start-zk", "queue", "start-core"}},
+		{"the documents alone", []string{"-only", "elasticsearch"}, []string{"stop-core", "stop-db", "look", "keep-old", "wipe", "deploy-db", "start-es", "repository", "restore", "queue", "promote", "start-core"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg, err := parse(append(tt.args, "-repository-file", file(t, goodRepository)), io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, step := range stepNames {
+				if cfg.leftOut(step) == "" {
+					got = append(got, step)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEveryStepHasItsNameAndItsPlace(t *testing.T) {
+	cfg, err := parse([]string{"-repository-file", file(t, goodRepository), "-keep-old", t.TempDir()}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer first.close()
-	if err := first.takeUp(); err != nil {
+	r, err := newRecovery(cfg, cli.NewScreen(io.Discard))
+	if err != nil {
 		t.Fatal(err)
 	}
-	err = run(t.Context(), []string{"-repository-file", cfg.repositoryFile, "-journal", journal}, io.Discard, io.Discard)
-	if code := cli.ExitCode(err); code != cli.ExitBusy {
-		t.Errorf("exit code %d (%v), want %d", code, err, cli.ExitBusy)
+	defer r.close()
+	var got []string
+	for _, step := range r.steps() {
+		got = append(got, step.Name)
+	}
+	if diff := cmp.Diff(stepNames, got); diff != "" {
+		t.Errorf("steps (-named +run):\n%s", diff)
+	}
+}
+
+// A wipe that nothing proves is refused, whatever was left out before it.
+func TestNothingIsWipedWithoutItsProof(t *testing.T) {
+	now := time.Now()
+	seen := func(ago time.Duration) state {
+		return state{Snapshot: &report.Snapshot{Name: "s", UUID: "u"}, Seen: now.Add(-ago)}
+	}
+	tests := []struct {
+		name    string
+		cfg     config
+		state   state
+		found   found
+		refused bool
+	}{
+		{"nothing seen", config{}, state{}, found{}, true},
+		{"nothing seen, steps left out", config{from: "wipe", skip: []string{"look"}}, state{}, found{}, true},
+		{"seen", config{}, seen(time.Minute), found{}, false},
+		{"seen long ago", config{}, seen(time.Hour), found{}, true},
+		{"chosen, never seen", config{}, state{Snapshot: &report.Snapshot{Name: "s", UUID: "u"}}, found{}, true},
+		{"the queue, without the documents", config{only: onlyZK}, seen(time.Minute), found{}, true},
+		{"the queue, with the documents", config{only: onlyZK}, state{}, found{jobsSeen: true}, false},
+		{"not archived", config{keepOld: "/old"}, seen(time.Minute), found{}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &recovery{cfg: &tt.cfg, state: tt.state, found: tt.found, now: func() time.Time { return now }}
+			if err := r.proven(t.Context()); errors.Is(err, nuvlaops.ErrRefused) != tt.refused {
+				t.Errorf("got %v, refused should be %t", err, tt.refused)
+			}
+		})
 	}
 }
 

@@ -40,6 +40,9 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	if err := r.choose(ctx); err != nil {
 		return "", err
 	}
+	if err := r.measure(ctx); err != nil {
+		return "", err
+	}
 	s := r.chosen()
 	return fmt.Sprintf("%s, taken %s, is complete", s.Name, s.Started.Format(time.RFC3339)), nil
 }

@@ -4,13 +4,16 @@
 //
 // Nothing irreversible happens before its ground is proven: no volume is removed until the chosen snapshot has been seen
 // complete in this run. It can be ended at any point and called again with the same arguments; it then goes on where it
-// was. It ends with a report: what was restored, from which snapshot, how old it is, how long each step took, what was
-// verified and what was not.
+// was. Of two at once the second is refused, on whatever manager it runs. It ends with a report: what was restored, from
+// which snapshot, how old it is, how long each step took, what was verified and what was not.
 //
 // Run it on a manager of the Swarm:
 //
 //	disaster-recovery -repository-file repo.json -db-compose db.yml -core-compose nuvla.yml -plan
-//	disaster-recovery -repository-file repo.json -db-compose db.yml -core-compose nuvla.yml
+//	disaster-recovery -repository-file repo.json -db-compose db.yml -core-compose nuvla.yml -html report.html
+//
+// One database alone is recovered with -only elasticsearch, or with -only zookeeper, which rebuilds the queue from the
+// documents of the Elasticsearch that lives. -skip STEP and -from STEP leave steps out, and never what guards the others.
 //
 // Exit codes: 0 recovered and verified, 1 failed, 2 usage, 3 partial snapshot, 4 time-out, 5 another recovery runs,
 // 10 repository, 11 refused before anything was touched, 12 verification failed, 130 interrupted.
@@ -18,10 +21,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/runbook"
@@ -36,46 +41,72 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.timeout)
 	defer cancel()
-	screen := cli.NewScreen(stdout)
-	r, err := newRecovery(cfg, screen)
+	r, err := newRecovery(cfg, cli.NewScreen(stdout))
 	if err != nil {
 		return err
 	}
 	defer r.close()
-
-	if !cfg.planOnly {
-		if err := r.takeUp(); err != nil {
-			return err
-		}
+	if cfg.planOnly {
+		return r.showPlan(ctx, stdout)
 	}
-	if err := r.preflight(ctx); err != nil {
+	ctx, free, err := r.takeUp(ctx)
+	if err != nil {
 		return err
 	}
-	screen.Text(r.page())
-	if cfg.planOnly {
-		return nil
+	defer free()
+	err = r.preflight(ctx)
+	r.screen.Text(r.page.String())
+	if err != nil {
+		return err
 	}
-	if err := confirm(ctx, cfg, os.Stdin, screen); err != nil {
+	if err := confirm(ctx, cfg, os.Stdin, r.screen); err != nil {
 		return err
 	}
 	return r.recoverAll(ctx)
 }
 
+// showPlan shows the page, also when it says that the recovery would be refused.
+func (r *recovery) showPlan(ctx context.Context, stdout io.Writer) error {
+	err := r.preflight(ctx)
+	if !r.cfg.json {
+		r.screen.Text(r.page.String())
+		return err
+	}
+	enc := json.NewEncoder(stdout)
+	enc.SetIndent("", "  ")
+	return errors.Join(err, enc.Encode(&r.page))
+}
+
 // recoverAll runs the steps under the journal and writes the report, whatever the end is.
 func (r *recovery) recoverAll(ctx context.Context) error {
 	records, err := runbook.Run(ctx, r.steps(), r.journal, r.seen)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
 	r.finish(records, err)
 	r.screen.Text(r.report.Text())
-	if r.cfg.reportFile != "" {
-		if werr := r.report.Write(r.cfg.reportFile); werr != nil {
-			err = errors.Join(err, fmt.Errorf("write report: %w", werr))
-		}
-	}
+	err = errors.Join(err, r.writeReports())
 	if err != nil {
 		r.screen.Text("To go on where this was, call the same command again.\n")
 		return err
 	}
 	return r.journal.Finish()
+}
+
+func (r *recovery) writeReports() error {
+	var errs []error
+	for _, f := range []struct {
+		path  string
+		write func(string) error
+	}{{r.cfg.reportFile, r.report.Write}, {r.cfg.htmlFile, r.report.WriteHTML}, {r.cfg.metricsFile, r.report.WriteMetrics}} {
+		if f.path == "" {
+			continue
+		}
+		if err := f.write(f.path); err != nil {
+			errs = append(errs, fmt.Errorf("write report: %w", err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // confirm asks for the name of the stack whose volumes will be removed, unless -yes gave it.
@@ -93,3 +124,6 @@ func confirm(ctx context.Context, cfg *config, in io.Reader, screen *cli.Screen)
 	}
 	return nil
 }
+
+// freeWithin bounds what is done after the end of the run's own context.
+const freeWithin = 30 * time.Second

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -14,6 +15,7 @@ import (
 	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/snapshot"
 	"github.com/nuvla/nuvlaops/stack"
+	"github.com/nuvla/nuvlaops/zkjobs"
 )
 
 // The services of the two stacks, in the order in which they are started. What is in no group is started last.
@@ -26,41 +28,103 @@ var (
 type found struct {
 	db, core *stack.Stack
 	wipe     *stack.WipePlan
+	alive    bool // some Elasticsearch answers
+	openJobs int  // in the documents, with -only zookeeper
+	jobsSeen bool
 }
 
-// aliveWithin is how long preflight waits for an answer of Elasticsearch: after a disaster there may be none.
+// aliveWithin is how long preflight waits for an answer of a database: after a disaster there may be none.
 const aliveWithin = 5 * time.Second
 
-// preflight proves the ground, and changes nothing that matters: what is there, what would be removed, and, where some
-// Elasticsearch lives, that the chosen snapshot is there and complete.
-func (r *recovery) preflight(ctx context.Context) (err error) {
-	if r.found.db, err = r.stacks.Look(ctx, r.cfg.db); err != nil {
-		return err
+// preflight proves the ground, and changes nothing that matters. What it finds goes on the page; the error is the first
+// thing that stands in the way.
+func (r *recovery) preflight(ctx context.Context) error {
+	r.page.begin(r)
+	var err error
+	if r.found.db, err = r.stacks.Look(ctx, r.cfg.db); err == nil {
+		r.found.core, err = r.stacks.Look(ctx, r.cfg.core)
 	}
-	if r.found.core, err = r.stacks.Look(ctx, r.cfg.core); err != nil {
-		return err
+	if err != nil {
+		return r.page.bad("engine", err)
 	}
-	if err := errors.Join(
-		deployable(r.found.db, dbServices, "-db-compose", r.cfg.dbCompose),
-		deployable(r.found.core, coreServices, "-core-compose", r.cfg.coreCompose)); err != nil {
-		return err
+	r.page.good("engine", "it manages a swarm")
+	for _, check := range []func(context.Context) error{r.checkStacks, r.checkVolumes, r.checkDatabases, r.checkRoom} {
+		if cerr := check(ctx); cerr != nil && err == nil {
+			err = cerr
+		}
 	}
-	if r.found.wipe, err = r.stacks.PlanWipe(ctx, r.cfg.db, stack.WipeOptions{}); err != nil {
-		return err
+	r.page.end(r)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	if r.chosen() != nil {
-		return nil // a run before has seen it
-	}
-	return r.lookForTheSnapshot(ctx)
+	return err
 }
 
-// deployable refuses when services are gone and nothing says how to make them.
-func deployable(s *stack.Stack, services []string, flag, compose string) error {
-	missing := missing(s, services)
-	if len(missing) == 0 || compose != "" {
-		return nil
+// checkStacks refuses when services are gone and nothing makes them again, and reads the compose files all the same.
+func (r *recovery) checkStacks(ctx context.Context) error {
+	var errs []error
+	for _, s := range []struct {
+		there         *stack.Stack
+		services      []string
+		flag, compose string
+	}{{r.found.db, dbServices, "-db-compose", r.cfg.dbCompose}, {r.found.core, coreServices, "-core-compose", r.cfg.coreCompose}} {
+		name := "stack " + s.there.Name
+		missing := missing(s.there, s.services)
+		if len(missing) > 0 && s.compose == "" {
+			errs = append(errs, r.page.bad(name, refused(s.there.Name, "give its compose file with "+s.flag, "stack %s has no service %s", s.there.Name, strings.Join(missing, ", "))))
+			continue
+		}
+		if s.compose != "" {
+			plan, err := r.stacks.PlanDeploy(ctx, s.there.Name, stack.DeployOptions{Files: []string{s.compose}, CreateNetworks: true})
+			if err != nil {
+				errs = append(errs, r.page.bad(name, refusal(err)))
+				continue
+			}
+			if len(plan.Networks) > 0 {
+				r.page.note("network", "made, attachable: "+strings.Join(plan.Networks, ", "))
+			}
+		}
+		r.page.good(name, describeStack(s.there, missing))
 	}
-	return refused(s.Name, "give its compose file with "+flag, "stack %s has no service %s", s.Name, strings.Join(missing, ", "))
+	return errors.Join(errs...)
+}
+
+// refusal: what is missing stands in the way, and nothing was touched.
+func refusal(err error) error {
+	if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrInvalid) {
+		return fmt.Errorf("%w: %w; nothing was touched", nuvlaops.ErrRefused, err)
+	}
+	return err
+}
+
+func describeStack(s *stack.Stack, missing []string) string {
+	var parts []string
+	networks, secrets := map[string]bool{}, map[string]bool{}
+	for _, v := range s.Services {
+		state := fmt.Sprintf("%s %d/%d", v.Name, v.Running, v.Replicas)
+		if v.Stopped {
+			state = fmt.Sprintf("%s stopped (%d)", v.Name, v.Remembered)
+		}
+		parts = append(parts, state)
+		for _, n := range v.Networks {
+			networks[n] = true
+		}
+		for _, n := range v.Secrets {
+			secrets[n] = true
+		}
+	}
+	slices.Sort(parts)
+	if len(missing) > 0 {
+		parts = append(parts, "deployed from the compose file: "+strings.Join(missing, ", "))
+	}
+	text := strings.Join(parts, ", ")
+	if len(networks) > 0 {
+		text += "; network " + strings.Join(sortedKeys(networks), ", ")
+	}
+	if len(secrets) > 0 {
+		text += "; secrets " + strings.Join(sortedKeys(secrets), ", ")
+	}
+	return text
 }
 
 // missing are those of the services that the stack does not have.
@@ -68,30 +132,126 @@ func missing(s *stack.Stack, services []string) []string {
 	return slices.DeleteFunc(slices.Clone(services), func(name string) bool { return s.Service(name) != nil })
 }
 
-// lookForTheSnapshot sees the snapshot through the Elasticsearch that lives, if one does.
+// checkDatabases looks at both databases side by side: the one that is dead takes its time to say so.
+func (r *recovery) checkDatabases(ctx context.Context) error {
+	var wait sync.WaitGroup
+	wait.Go(func() { r.lookAtZooKeeper(ctx) })
+	err := r.lookAtElasticsearch(ctx)
+	wait.Wait()
+	return err
+}
+
+func (r *recovery) lookAtZooKeeper(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, aliveWithin)
+	defer cancel()
+	jobs, err := r.jobsNow(ctx)
+	if err != nil {
+		r.page.note("ZooKeeper", "no usable answer from "+r.cfg.zk)
+		return
+	}
+	total := 0
+	for _, n := range jobs {
+		total += n
+	}
+	r.page.note("ZooKeeper", fmt.Sprintf("it answers; %d entries on the queue", total))
+	if !r.began("stop-core") {
+		_ = r.remember(func(st *state) { st.Before.Jobs = jobs })
+	}
+}
+
+func (r *recovery) lookAtElasticsearch(ctx context.Context) error {
+	alive, cancel := context.WithTimeout(ctx, aliveWithin)
+	defer cancel()
+	if err := cli.ElasticsearchServes(r.client)(alive); err != nil {
+		return r.noElasticsearch()
+	}
+	r.found.alive = true
+	if err := r.describeElasticsearch(alive); err != nil {
+		r.page.note("Elasticsearch", "it answers, but not well: "+err.Error())
+	}
+	if r.cfg.only == onlyZK {
+		return r.seeJobs(ctx)
+	}
+	return r.lookForTheSnapshot(ctx)
+}
+
+func (r *recovery) noElasticsearch() error {
+	if r.cfg.only == onlyZK {
+		return r.page.bad("Elasticsearch", refused("queue", "recover both, without -only", "no Elasticsearch answers at %s, and the queue is rebuilt from its documents", r.cfg.es))
+	}
+	text := "no answer from " + r.cfg.es
+	if !r.sighted() && !r.done("wipe") {
+		text += ": the snapshot is looked for through a throw-away one, before anything is removed"
+	}
+	r.page.note("Elasticsearch", text)
+	return nil
+}
+
+// describeElasticsearch says what lives there. A recovery that is taken up in another cluster than it restored into begins
+// anew: what it has restored is not there any more.
+func (r *recovery) describeElasticsearch(ctx context.Context) error {
+	cluster, err := r.conn.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	if plan := r.remembered().Plan; plan != nil && plan.Cluster.UUID != cluster.UUID {
+		r.screen.Printf("the Elasticsearch that was restored into is gone: beginning anew")
+		r.beginAnew()
+	}
+	documents, err := r.documentsNow(ctx)
+	if err != nil {
+		return err
+	}
+	total := int64(0)
+	for _, n := range documents {
+		total += n
+	}
+	r.page.note("Elasticsearch", fmt.Sprintf("%s answers as cluster %s; %d documents in %d indices of %s", cluster.Version, cluster.Name, total, len(documents), strings.Join(r.cfg.indices, ",")))
+	if !r.began("stop-core") {
+		_ = r.remember(func(st *state) { st.Before.Documents = documents })
+	}
+	return nil
+}
+
+// seeJobs reads the job documents, which are what a lost queue is rebuilt from.
+func (r *recovery) seeJobs(ctx context.Context) error {
+	source, err := zkjobs.NewDocuments(r.client, &zkjobs.DocumentsOptions{AllowNone: true})
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, err := range source.Jobs(ctx) {
+		if err != nil {
+			return r.page.bad("job documents", refusal(err))
+		}
+		n++
+	}
+	r.found.openJobs, r.found.jobsSeen = n, true
+	r.page.good("job documents", fmt.Sprintf("%d open ones, which the queue is rebuilt from", n))
+	return nil
+}
+
+// lookForTheSnapshot sees the snapshot through the Elasticsearch that lives.
 func (r *recovery) lookForTheSnapshot(ctx context.Context) error {
-	if !r.lives(ctx) {
-		return nil
+	if r.sighted() || r.done("wipe") {
+		return nil // the steps choose it again
 	}
 	registered, err := r.repo.Registered(ctx)
 	if errors.Is(err, nuvlaops.ErrNotFound) || (err == nil && !sameStore(registered, r.cfg.settings)) {
 		_, err = r.repo.Ensure(ctx, r.readOnly(true)) // a reader more harms nobody
 	}
 	if err != nil {
-		return err
+		return r.page.bad("repository "+r.cfg.repository, err)
 	}
+	r.page.good("repository "+r.cfg.repository, "it can be read")
 	err = r.choose(ctx)
 	if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrPartial) {
-		return refused(r.cfg.repository, "nothing was touched", "no complete snapshot to restore: %v", err)
+		err = refused(r.cfg.repository, "nothing was touched", "no complete snapshot to restore: %v", err)
 	}
-	return err
-}
-
-// lives reports whether some Elasticsearch answers.
-func (r *recovery) lives(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, aliveWithin)
-	defer cancel()
-	return cli.ElasticsearchServes(r.client)(ctx) == nil
+	if err != nil {
+		return r.page.bad("snapshot", err)
+	}
+	return r.measure(ctx)
 }
 
 // choose finds the snapshot and remembers it as seen. A snapshot that was chosen before must still be the same.
@@ -111,6 +271,7 @@ func (r *recovery) choose(ctx context.Context) error {
 	}
 	return r.remember(func(st *state) {
 		st.Snapshot = &report.Snapshot{Repository: r.cfg.repository, Name: s.Name, UUID: s.UUID, Started: s.Start.UTC()}
+		st.Seen = r.now().UTC()
 	})
 }
 
@@ -123,37 +284,4 @@ func sameStore(a, b snapshot.Settings) bool {
 		return a.FS.Location == b.FS.Location
 	}
 	return false
-}
-
-// page is what is about to be done, on one page.
-func (r *recovery) page() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "\nPLAN OF THE RECOVERY\n\n")
-	if s := r.chosen(); s != nil {
-		fmt.Fprintf(&b, "  restore   snapshot %s of %s, taken %s (%s ago)\n", s.Name, s.Repository, s.Started.Format(time.RFC3339), r.now().Sub(s.Started).Round(time.Second))
-	} else {
-		fmt.Fprintf(&b, "  restore   no Elasticsearch answers at %s: the snapshot is looked for through a throw-away one, before anything is removed\n", r.cfg.es)
-	}
-	fmt.Fprintf(&b, "  indices   %s\n", strings.Join(r.cfg.indices, ", "))
-	fmt.Fprintf(&b, "  stop      stacks %s (%s) and %s (%s)\n", r.cfg.core, names(r.found.core), r.cfg.db, names(r.found.db))
-	for _, v := range r.found.wipe.Volumes {
-		fmt.Fprintf(&b, "  remove    volume %s on %s\n", v.Name, v.Node)
-	}
-	for _, k := range r.found.wipe.Kept {
-		fmt.Fprintf(&b, "  keep      %s of service %s: %s\n", k.Target, k.Service, k.Why)
-	}
-	fmt.Fprintf(&b, "  rebuild   the job queue in ZooKeeper at %s\n", r.cfg.zk)
-	return b.String()
-}
-
-func names(s *stack.Stack) string {
-	if len(s.Services) == 0 {
-		return "not there: deployed from its compose file"
-	}
-	var all []string
-	for _, service := range s.Services {
-		all = append(all, service.Name)
-	}
-	slices.Sort(all)
-	return strings.Join(all, ", ")
 }

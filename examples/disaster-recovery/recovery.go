@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/runbook"
 	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/snapshot"
@@ -21,10 +24,12 @@ type recovery struct {
 	now    func() time.Time
 
 	client   snapshot.Client
+	conn     *es.Conn
 	stacks   *stack.Swarm
 	repo     *snapshot.Repo
 	restorer restore.Restorer
-	found    found // by preflight, for the page
+	found    found // by preflight
+	page     page
 
 	mu      sync.Mutex // steps run side by side
 	journal *runbook.Journal
@@ -32,13 +37,18 @@ type recovery struct {
 	report  report.Report
 }
 
-// state is what a later call needs of an earlier one. It is kept in the journal.
+// state is what a later call needs of an earlier one. It is kept in the journal, and holds no secrets.
 type state struct {
 	Started  time.Time        `json:"started"`
-	Snapshot *report.Snapshot `json:"snapshot,omitempty"` // seen complete
+	From     string           `json:"from,omitempty"`     // -from, once it has been followed
+	Snapshot *report.Snapshot `json:"snapshot,omitempty"` // the choice
+	Seen     time.Time        `json:"seen,omitzero"`      // when it was last seen complete
+	Kept     string           `json:"kept,omitempty"`     // where the old volumes are
 	Plan     *restore.Plan    `json:"plan,omitempty"`
 	Restored *restore.Report  `json:"restored,omitempty"`
+	Newest   time.Time        `json:"newest,omitzero"` // document that came back
 	Jobs     *report.Jobs     `json:"jobs,omitempty"`
+	Before   before           `json:"before"`
 	Warnings []string         `json:"warnings,omitempty"`
 }
 
@@ -49,8 +59,8 @@ func newRecovery(cfg *config, screen *cli.Screen) (*recovery, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.client = client
-	if r.stacks, err = stack.NewSwarm(nil); err != nil {
+	r.client, r.conn = client, &es.Conn{Client: client}
+	if r.stacks, err = stack.NewSwarm(&stack.Options{Engines: cfg.engines}); err != nil {
 		return nil, err
 	}
 	if r.repo, err = snapshot.New(client, cfg.repository, nil); err != nil {
@@ -67,15 +77,49 @@ func (r *recovery) close() {
 	_ = r.journal.Close()
 }
 
-// takeUp opens the journal and goes on with what an earlier call has chosen and found.
-func (r *recovery) takeUp() (err error) {
+// takeUp keeps others out, opens the journal and goes on with what an earlier call has chosen and found. The context that
+// it returns ends when another takes the stack over, after this program could not be seen for a while.
+func (r *recovery) takeUp(ctx context.Context) (_ context.Context, free func(), err error) {
 	if r.journal, err = runbook.OpenJournal(r.cfg.journal, r.cfg.key()); err != nil {
-		return err
+		return ctx, nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	claim, err := r.stacks.Claim(ctx, r.cfg.db, stack.ClaimOptions{Holder: "disaster-recovery, " + runbook.Self().String(), Place: r.journal.Place(), Lost: cancel})
+	if err != nil {
+		cancel(nil)
+		return ctx, nil, err
+	}
+	free = func() {
+		clean, done := context.WithTimeout(context.WithoutCancel(ctx), freeWithin)
+		defer done()
+		if err := claim.Release(clean); err != nil {
+			r.screen.Printf("the mark of this run is left in the swarm, and will be taken over: %v", err)
+		}
+		cancel(nil)
 	}
 	if started, ok := r.journal.Resumed(); ok && r.journal.State(&r.state) {
 		r.screen.Printf("going on with the recovery that began %s (%s)", started.Format(time.DateTime), r.cfg.journal)
 	}
-	return nil
+	if r.cfg.from != r.state.From {
+		r.journal.Forget(r.cfg.fromOn()...)
+		r.state.From = r.cfg.from
+	}
+	return ctx, free, nil
+}
+
+// beginAnew forgets what an earlier call did, but not when it began.
+func (r *recovery) beginAnew() {
+	r.journal.Forget(stepNames...)
+	r.state = state{Started: r.state.Started, From: r.state.From, Before: r.state.Before, Warnings: r.state.Warnings, Kept: r.state.Kept}
+}
+
+// done and began say what the journal knows of a step.
+func (r *recovery) done(step string) bool {
+	return slices.ContainsFunc(r.journal.Records(), func(rec runbook.Record) bool { return rec.Step == step && rec.State == runbook.Done })
+}
+
+func (r *recovery) began(step string) bool {
+	return slices.ContainsFunc(r.journal.Records(), func(rec runbook.Record) bool { return rec.Step == step })
 }
 
 // remember changes the state; it reaches the journal with the next record of a step.
@@ -86,10 +130,30 @@ func (r *recovery) remember(change func(*state)) error {
 	return r.journal.SetState(r.state)
 }
 
-func (r *recovery) chosen() *report.Snapshot {
+// remembered is the state as it is now.
+func (r *recovery) remembered() state {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.state.Snapshot
+	return r.state
+}
+
+// warn adds a warning to the report, once.
+func (st *state) warn(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(st.Warnings, text) {
+		st.Warnings = append(st.Warnings, text)
+	}
+}
+
+func (r *recovery) chosen() *report.Snapshot { return r.remembered().Snapshot }
+
+// seenFor is how long it holds that the snapshot was seen complete: a recovery that is taken up later looks again before
+// it removes anything.
+const seenFor = 30 * time.Minute
+
+// sighted reports whether the chosen snapshot has been seen complete, and not long ago.
+func (r *recovery) sighted() bool {
+	st := r.remembered()
+	return st.Snapshot != nil && st.Snapshot.UUID != "" && r.now().Sub(st.Seen) < seenFor
 }
 
 // seen shows a step's change of state.
@@ -101,32 +165,10 @@ func (r *recovery) seen(rec runbook.Record) {
 		r.screen.Printf("%-11s done in %.1f s: %s", rec.Step, rec.Took().Seconds(), rec.Detail)
 	case runbook.Skipped:
 		r.screen.Printf("%-11s done by the run before: %s", rec.Step, rec.Detail)
+	case runbook.LeftOut:
+		r.screen.Printf("%-11s %s", rec.Step, rec.Detail)
 	case runbook.Failed:
 		r.screen.Printf("%-11s FAILED after %.1f s: %s", rec.Step, rec.Took().Seconds(), rec.Error)
-	}
-}
-
-// finish makes the report of the state and of the steps.
-func (r *recovery) finish(records []runbook.Record, err error) {
-	s := r.state
-	r.report = report.Report{
-		Outcome: "recovered", Started: s.Started, Ended: r.now().UTC(), Jobs: s.Jobs, Warnings: s.Warnings,
-	}
-	if s.Restored != nil {
-		r.report.Indices, r.report.Verified, r.report.NotVerified = indices(s.Restored), s.Restored.Verified, s.Restored.NotVerified
-	}
-	if s.Jobs != nil {
-		r.report.Verified = append(r.report.Verified, fmt.Sprintf("each of %d open jobs is on the queue once, at its priority and in its order", s.Jobs.Total))
-	}
-	r.report.NotVerified = append(r.report.NotVerified, "what was written after the snapshot was taken is lost and not listed")
-	r.report.RTO = r.report.Ended.Sub(s.Started).Seconds()
-	if s.Snapshot != nil {
-		r.report.Snapshot = *s.Snapshot
-		r.report.RPO = s.Started.Sub(s.Snapshot.Started).Seconds()
-	}
-	r.report.AddSteps(records)
-	if err != nil {
-		r.report.Outcome, r.report.Error = "not recovered", err.Error()
 	}
 }
 

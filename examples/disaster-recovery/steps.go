@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
-	"time"
 
-	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/runbook"
 	"github.com/nuvla/nuvlaops/snapshot"
@@ -18,54 +15,67 @@ import (
 // talks to them for a moment can lose anything, and they boot again while the core still ends. Nothing is restored or
 // queued before the core is gone, and the core is started last.
 func (r *recovery) steps() []runbook.Step {
+	proofs := !r.began("start-core") // what was proven before the core ran is not proven again beside it
 	steps := []runbook.Step{
 		{Name: "stop-core", Title: "stop stack " + r.cfg.core, Run: r.stopCore},
-		{Name: "stop-db", Title: "stop stack " + r.cfg.db, Run: r.stopDB},
+		{Name: "stop-db", Title: "stop " + r.dbTitle(), Run: r.stopDB},
 	}
-	ground := []string{"stop-db"}
-	if r.chosen() == nil {
-		steps = append(steps, runbook.Step{Name: "look", Title: "look for the snapshot through a throw-away Elasticsearch", After: ground, Run: r.look})
-		ground = []string{"look"}
+	ground := "stop-db"
+	then := func(s runbook.Step) {
+		s.After = []string{ground}
+		steps, ground = append(steps, s), s.Name
 	}
-	return append(steps,
-		runbook.Step{Name: "wipe", Title: "remove the volumes of stack " + r.cfg.db, After: ground, Run: r.wipe},
-		runbook.Step{Name: "deploy-db", Title: "deploy what is missing of stack " + r.cfg.db, After: []string{"wipe"}, Run: r.deployDB},
+	if !r.sighted() && !r.done("wipe") && r.cfg.recovers(onlyES) {
+		then(runbook.Step{Name: "look", Title: "look for the snapshot through a throw-away Elasticsearch", Again: true, Run: r.look})
+	}
+	if r.cfg.keepOld != "" {
+		then(runbook.Step{Name: "keep-old", Title: "archive the volumes to " + r.cfg.keepOld, Run: r.keepVolumes})
+	}
+	then(runbook.Step{Name: "wipe", Title: "remove the volumes of " + r.dbTitle(), Run: r.wipe})
+	then(runbook.Step{Name: "deploy-db", Title: "deploy what is missing of stack " + r.cfg.db, Run: r.deployDB})
+	steps = append(steps,
 		runbook.Step{Name: "start-es", Title: "start Elasticsearch", After: []string{"deploy-db"}, Run: r.startES},
 		runbook.Step{Name: "start-zk", Title: "start ZooKeeper", After: []string{"deploy-db"}, Run: r.startZK},
 		runbook.Step{Name: "repository", Title: "register the repository, read-only, and find the snapshot", After: []string{"start-es"}, Run: r.repository},
-		runbook.Step{Name: "restore", Title: "restore the snapshot and verify it", After: []string{"repository", "stop-core"}, Run: r.restore},
-		runbook.Step{Name: "queue", Title: "rebuild the job queue and verify it", After: []string{"restore", "start-zk"}, Run: r.queue},
+		runbook.Step{Name: "restore", Title: "restore the snapshot and verify it", After: []string{"repository", "stop-core"}, Again: proofs, Run: r.restore},
+		runbook.Step{Name: "queue", Title: "rebuild the job queue and verify it", After: []string{"restore", "start-zk"}, Again: proofs, Run: r.queue},
 		runbook.Step{Name: "promote", Title: "make the repository writable again", After: []string{"restore"}, Run: r.promote},
 		runbook.Step{Name: "start-core", Title: "start stack " + r.cfg.core, After: []string{"queue", "promote"}, Run: r.startCore},
 	)
+	for i := range steps {
+		steps[i].LeftOut = r.cfg.leftOut(steps[i].Name)
+	}
+	return steps
+}
+
+// dbTitle names what of the database stack is meant.
+func (r *recovery) dbTitle() string {
+	if meant := r.cfg.dbMeant(); len(meant) > 0 {
+		return strings.Join(meant, ", ") + " of stack " + r.cfg.db
+	}
+	return "stack " + r.cfg.db
 }
 
 func (r *recovery) stopCore(ctx context.Context) (string, error) {
-	err := r.stacks.Stop(ctx, r.cfg.core, stack.StopOptions{
-		Groups:   groups(r.found.core, []string{"job-distributor", "job-executor", "ui"}, []string{"api"}),
-		Progress: r.screen.Progress,
-	})
-	return "no container is left", err
+	return r.stop(ctx, r.found.core, groups(r.found.core, []string{"job-distributor", "job-executor", "ui"}, []string{"api"}))
 }
 
 func (r *recovery) stopDB(ctx context.Context) (string, error) {
-	err := r.stacks.Stop(ctx, r.cfg.db, stack.StopOptions{Progress: r.screen.Progress})
-	return "no container is left", err
+	var all [][]string
+	if meant := r.cfg.dbMeant(); len(meant) > 0 {
+		all = [][]string{meant}
+	}
+	return r.stop(ctx, r.found.db, all)
 }
 
-// wipe removes the volumes. The guard is asked last: without a complete snapshot that was seen, nothing goes.
-func (r *recovery) wipe(ctx context.Context) (string, error) {
-	plan, err := r.stacks.PlanWipe(ctx, r.cfg.db, stack.WipeOptions{})
-	if err != nil {
+func (r *recovery) stop(ctx context.Context, s *stack.Stack, groups [][]string) (string, error) {
+	if err := r.stacks.Stop(ctx, s.Name, stack.StopOptions{Groups: groups, Progress: r.screen.Progress}); err != nil {
 		return "", err
 	}
-	err = r.stacks.Wipe(ctx, plan, func(context.Context) error {
-		if s := r.chosen(); s == nil || s.UUID == "" {
-			return refused(r.cfg.db, "", "no complete snapshot has been seen")
-		}
-		return nil
-	})
-	return fmt.Sprintf("%d volumes removed", len(plan.Volumes)), err
+	if len(s.Services) == 0 {
+		return "nothing to do: the stack is not there", nil
+	}
+	return "no container is left", nil
 }
 
 func (r *recovery) deployDB(ctx context.Context) (string, error) {
@@ -75,7 +85,7 @@ func (r *recovery) deployDB(ctx context.Context) (string, error) {
 func (r *recovery) deploy(ctx context.Context, name string, there *stack.Stack, services []string, compose string) (string, error) {
 	missing := missing(there, services)
 	if len(missing) == 0 {
-		return "nothing is missing", nil
+		return "nothing to do: its services are there", nil
 	}
 	err := r.stacks.Deploy(ctx, name, stack.DeployOptions{Files: []string{compose}, CreateNetworks: true, Progress: r.screen.Progress})
 	return "deployed " + strings.Join(missing, ", "), err
@@ -105,9 +115,18 @@ func (r *recovery) repository(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s shows %s", r.cfg.repository, r.chosen().Name), nil
 }
 
-// promote lets the cluster write to its repository: it is the one that owns it from now on.
+// promote lets the cluster write to its repository: it is the one that owns it from now on. Without a restore that was
+// verified it stays as it is.
 func (r *recovery) promote(ctx context.Context) (string, error) {
-	_, err := r.repo.Ensure(ctx, r.readOnly(false))
+	if rep := r.remembered().Restored; rep == nil || !rep.OK() {
+		return "left as it is: no restore was verified", r.remember(func(st *state) {
+			st.warn("repository %s was not made writable, since no restore was verified: no backup can be taken", r.cfg.repository)
+		})
+	}
+	change, err := r.repo.Ensure(ctx, r.readOnly(false))
+	if err == nil && !change.Changed() {
+		return "nothing to do: " + r.cfg.repository + " is writable, and verified", nil
+	}
 	return r.cfg.repository + " is verified and writable", err
 }
 
@@ -115,71 +134,4 @@ func (r *recovery) readOnly(is bool) snapshot.Settings {
 	s := r.cfg.settings
 	s.ReadOnly = is
 	return s
-}
-
-func (r *recovery) startCore(ctx context.Context) (string, error) {
-	if _, err := r.deploy(ctx, r.cfg.core, r.found.core, coreServices, r.cfg.coreCompose); err != nil {
-		return "", err
-	}
-	now, err := r.stacks.Look(ctx, r.cfg.core)
-	if err != nil {
-		return "", err
-	}
-	options := stack.StartOptions{Groups: groups(now, []string{"api"}, []string{"job-executor", "job-distributor", "ui"}), Progress: r.screen.Progress}
-	if r.cfg.api != "" {
-		options.Probes = map[string]func(context.Context) error{"api": r.apiServes}
-	}
-	if err := r.stacks.Start(ctx, r.cfg.core, options); err != nil {
-		return "", err
-	}
-	tasks := 0
-	for _, s := range now.Services {
-		tasks += max(s.Replicas, s.Remembered)
-	}
-	return fmt.Sprintf("%d services run, %d replicas", len(now.Services), tasks), nil
-}
-
-func (r *recovery) apiServes(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.cfg.api, nil)
-	if err != nil {
-		return err
-	}
-	client := &http.Client{Timeout: 5 * time.Second}
-	res, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return &nuvlaops.Error{Op: "api", Resource: r.cfg.api, Status: res.StatusCode, Reason: "it answers " + res.Status, Err: nuvlaops.ErrUnavailable}
-	}
-	return nil
-}
-
-// groups puts the services that a stack has into the wanted groups, in order, and those in no group behind them.
-func groups(s *stack.Stack, wanted ...[]string) [][]string {
-	var out [][]string
-	placed := map[string]bool{}
-	for _, group := range wanted {
-		var there []string
-		for _, name := range group {
-			placed[name] = true
-			if s.Service(name) != nil {
-				there = append(there, name)
-			}
-		}
-		if len(there) > 0 {
-			out = append(out, there)
-		}
-	}
-	var rest []string
-	for _, service := range s.Services {
-		if !placed[service.Name] {
-			rest = append(rest, service.Name)
-		}
-	}
-	if len(rest) > 0 {
-		out = append(out, rest)
-	}
-	return out
 }

@@ -64,7 +64,7 @@ func All() []Metric {
 		{RecoveryLastSuccess, gauge, mode, "When the last recovery ended whose result was verified."},
 		{RecoveryLastAttempt, gauge, mode, "When the last recovery began."},
 		{RecoveryDuration, gauge, mode, "How long the last recovery took (RTO)."},
-		{RecoveryRPO, gauge, mode, "From the snapshot that was restored to the beginning of the recovery: what may be lost (RPO)."},
+		{RecoveryRPO, gauge, mode, "From the newest document that came back to the beginning of the recovery: what may be lost (RPO)."},
 		{RecoveryBudget, gauge, mode, "How long a recovery may take."},
 		{RecoveryStep, gauge, []string{"mode", "step"}, "How long each step of the last recovery took."},
 	}

@@ -1,5 +1,6 @@
 // Package report is the report of a recovery: what was restored, from which snapshot, how old it was, how long each step
-// took, what was verified and what was not. As JSON for programs, as text for people. It holds no secrets.
+// took against what it may take, what was verified and what was not. As JSON for programs, as text and as one page of HTML
+// for people, as metrics for Prometheus. It holds no secrets.
 package report
 
 import (
@@ -15,23 +16,44 @@ import (
 // Report of a recovery. Times are UTC; durations are seconds.
 type Report struct {
 	// Outcome is "recovered" or "not recovered"; Error says why not.
-	Outcome string    `json:"outcome"`
-	Error   string    `json:"error,omitempty"`
+	Outcome string `json:"outcome"`
+	Error   string `json:"error,omitempty"`
+	// Mode is ModeRecovery or ModeDrill; Only names the database that alone was recovered.
+	Mode string `json:"mode"`
+	Only string `json:"only,omitempty"`
+	// Stacks of the databases and of the core, and Host, on which the program ran.
+	Stacks  []string  `json:"stacks,omitempty"`
+	Host    string    `json:"host,omitempty"`
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
-	// RTO is the time from the start of the first run to the end of this one; RPO is the age of the snapshot at that start:
-	// what was written in between is lost.
-	RTO      float64  `json:"rto_seconds"`
-	RPO      float64  `json:"rpo_seconds"`
-	Snapshot Snapshot `json:"snapshot"`
-	Steps    []Step   `json:"steps"`
-	Indices  []Index  `json:"indices,omitempty"`
-	Jobs     *Jobs    `json:"jobs,omitempty"`
+	// RTO is the time from the start of the first run to the end of this one; RPO is the age of what came back at that
+	// start: of its newest document, or of the snapshot where no document says when it was written. What was written in
+	// between is lost.
+	RTO    float64 `json:"rto_seconds"`
+	RPO    float64 `json:"rpo_seconds"`
+	Budget Budget  `json:"budget,omitzero"`
+	// Newest is when the newest document that came back was written; zero when it is not known.
+	Newest   time.Time `json:"newest_document,omitzero"`
+	Snapshot Snapshot  `json:"snapshot"`
+	Steps    []Step    `json:"steps"`
+	Indices  []Index   `json:"indices,omitempty"`
+	Jobs     *Jobs     `json:"jobs,omitempty"`
+	// Versions of servers and programs, by name.
+	Versions map[string]string `json:"versions,omitempty"`
 	// Verified and NotVerified say in a line each what was proven and what was not. Warnings are for the operator.
 	Verified    []string `json:"verified,omitempty"`
 	NotVerified []string `json:"not_verified,omitempty"`
 	Warnings    []string `json:"warnings,omitempty"`
 }
+
+// Modes of a report: a drill recovers a copy and removes it again.
+const (
+	ModeRecovery = "recovery"
+	ModeDrill    = "drill"
+)
+
+// Recovered reports whether all was brought back and verified.
+func (r *Report) Recovered() bool { return r.Error == "" }
 
 // Snapshot that was restored.
 type Snapshot struct {
@@ -48,13 +70,17 @@ type Step struct {
 	State   string    `json:"state"`
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"`
-	Detail  string    `json:"detail,omitempty"`
-	Error   string    `json:"error,omitempty"`
+	// Budget is how many seconds the step may take; 0 when nobody has said.
+	Budget float64 `json:"budget_seconds,omitempty"`
+	Detail string  `json:"detail,omitempty"`
+	Error  string  `json:"error,omitempty"`
 }
 
-// Index that was restored. Expected is the number of documents in the snapshot's manifest, absent when it says nothing.
+// Index that was restored. Before is the number of documents that were there when the recovery began, Expected that in the
+// snapshot's manifest; each is absent where nobody could say.
 type Index struct {
 	Index     string `json:"index"`
+	Before    *int64 `json:"before,omitempty"`
 	Documents int64  `json:"documents"`
 	Expected  *int64 `json:"expected,omitempty"`
 	Primaries int    `json:"primaries"`
@@ -62,7 +88,9 @@ type Index struct {
 
 // Jobs on the queue after the rebuild, before the core started.
 type Jobs struct {
-	Total      int            `json:"total"`
+	Total int `json:"total"`
+	// Before are the entries by priority when the recovery began, nil when nobody could say.
+	Before     map[int]int    `json:"before,omitempty"`
 	Written    int            `json:"written"`
 	ByPriority map[int]int    `json:"by_priority"`
 	ByState    map[string]int `json:"by_state"`
@@ -73,11 +101,11 @@ type Jobs struct {
 	Doubled  int `json:"doubled"`
 }
 
-// AddSteps puts the records of a run into the report.
+// AddSteps puts the records of a run into the report, against its Budget.
 func (r *Report) AddSteps(records []runbook.Record) {
 	for _, rec := range records {
 		r.Steps = append(r.Steps, Step{Name: rec.Step, Title: rec.Title, State: string(rec.State), Started: rec.Started.UTC(),
-			Seconds: rec.Took().Seconds(), Detail: rec.Detail, Error: rec.Error})
+			Seconds: rec.Took().Seconds(), Budget: r.Budget.Steps[rec.Step], Detail: rec.Detail, Error: rec.Error})
 	}
 }
 

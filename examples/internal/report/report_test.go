@@ -14,13 +14,15 @@ import (
 
 func example() *report.Report {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	expected := int64(7)
+	expected, before := int64(7), int64(5)
 	r := &report.Report{
-		Outcome: "recovered", Started: start, Ended: start.Add(90 * time.Second), RTO: 90, RPO: 1800,
+		Outcome: "recovered", Mode: report.ModeRecovery, Stacks: []string{"db", "nuvla"}, Host: "manager-1",
+		Started: start, Ended: start.Add(90 * time.Second), RTO: 90, RPO: 1500, Newest: start.Add(-25 * time.Minute),
+		Budget:   report.Budget{Whole: 120, Steps: map[string]float64{"restore": 3}},
 		Snapshot: report.Snapshot{Repository: "s3_backup", Name: "snapshot.2026-01-02t023405z", UUID: "u", Started: start.Add(-30 * time.Minute)},
-		Indices:  []report.Index{{Index: "nuvla-job", Documents: 7, Expected: &expected, Primaries: 3}, {Index: "nuvla-user", Documents: 2, Primaries: 3}},
-		Jobs:     &report.Jobs{Total: 5, Written: 5, ByPriority: map[int]int{50: 1, 999: 4}, LeftOut: map[string]int{"pull": 2}, RunAgain: 1},
-		Verified: []string{"all primaries"}, NotVerified: []string{"replicas"}, Warnings: []string{"one node"},
+		Indices:  []report.Index{{Index: "nuvla-job", Before: &before, Documents: 7, Expected: &expected, Primaries: 3}, {Index: "nuvla-user", Documents: 2, Primaries: 3}},
+		Jobs:     &report.Jobs{Total: 5, Written: 5, Before: map[int]int{50: 3}, ByPriority: map[int]int{50: 1, 999: 4}, ByState: map[string]int{"QUEUED": 4, "RUNNING": 1}, LeftOut: map[string]int{"pull": 2}, RunAgain: 1},
+		Verified: []string{"all primaries"}, NotVerified: []string{"replicas"}, Warnings: []string{"one node"}, Versions: map[string]string{"Elasticsearch": "8.11.3"},
 	}
 	r.AddSteps([]runbook.Record{
 		{Step: "restore", State: runbook.Done, Started: start.Add(20 * time.Second), Ended: start.Add(24 * time.Second), Detail: "9 documents"},
@@ -31,8 +33,8 @@ func example() *report.Report {
 
 func TestTheTextSaysEverythingAndEndsWithTheOutcome(t *testing.T) {
 	text := example().Text()
-	for _, want := range []string{"snapshot.2026-01-02t023405z", "30m0s", "1m30s", "SKIPPED 3 volumes removed", "+20.0s  4.0s  9 documents",
-		"7 in the manifest", "not in the manifest", "050        1", "left out, pull: 2", "all primaries", "replicas", "one node"} {
+	for _, want := range []string{"snapshot.2026-01-02t023405z", "25m0s", "2026-01-02T02:39:05Z", "1m30s", "SKIPPED 3 volumes removed", "+20.0s  4.0s  9 documents",
+		"7 in the manifest", "5 before", "not known before", "not in the manifest", "050        1  3 before", "within its budget of 2m0s", "OVER: 1.0s over its budget of 3.0s", "Elasticsearch: 8.11.3", "left out, pull: 2", "all primaries", "replicas", "one node"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}

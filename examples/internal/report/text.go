@@ -12,31 +12,46 @@ import (
 // Text is the report for people. Its last line is the outcome.
 func (r *Report) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nREPORT OF THE RECOVERY\n\n")
+	title := "RECOVERY"
+	if r.Mode == ModeDrill {
+		title = "DRILL"
+	}
+	fmt.Fprintf(&b, "\nREPORT OF THE %s\n\n", title)
 	if r.Snapshot.Name != "" {
 		fmt.Fprintf(&b, "  snapshot   %s of %s, taken %s\n", r.Snapshot.Name, r.Snapshot.Repository, r.Snapshot.Started.UTC().Format(time.RFC3339))
-		fmt.Fprintf(&b, "  RPO        %s: what was written between the snapshot and the start of the recovery is lost\n", seconds(r.RPO))
+		newest := "the snapshot's age, since no document says when it was written"
+		if !r.Newest.IsZero() {
+			newest = "the newest document is of " + r.Newest.UTC().Format(time.RFC3339)
+		}
+		fmt.Fprintf(&b, "  RPO        %s before the start of the recovery: %s. What was written since is lost\n", seconds(r.RPO), newest)
 	}
-	fmt.Fprintf(&b, "  RTO        %s, from the start of the recovery to its end\n", seconds(r.RTO))
+	fmt.Fprintf(&b, "  RTO        %s, from the start of the recovery to its end%s\n", seconds(r.RTO), against(r.RTO, r.Budget.Whole))
 	r.steps(&b)
 	r.indices(&b)
 	r.jobs(&b)
 	lines(&b, "verified", r.Verified)
 	lines(&b, "not verified", r.NotVerified)
 	lines(&b, "warnings", r.Warnings)
+	r.versions(&b)
 	fmt.Fprintf(&b, "\n%s\n", r.closing())
 	return b.String()
 }
 
-func (r *Report) closing() string {
+func (r *Report) closing() string { return strings.ToUpper(r.Outcome) + ": " + r.sum() }
+
+// sum is what came back, or why it did not.
+func (r *Report) sum() string {
 	if r.Error != "" {
-		return strings.ToUpper(r.Outcome) + ": " + r.Error
+		return r.Error
+	}
+	if len(r.Indices) == 0 && r.Jobs != nil {
+		return fmt.Sprintf("%d jobs on the queue, each once, in %s", r.Jobs.Total, seconds(r.RTO))
 	}
 	total := int64(0)
 	for _, i := range r.Indices {
 		total += i.Documents
 	}
-	said := fmt.Sprintf("%s: %d documents in %d indices", strings.ToUpper(r.Outcome), total, len(r.Indices))
+	said := fmt.Sprintf("%d documents in %d indices", total, len(r.Indices))
 	if r.Jobs != nil {
 		said += fmt.Sprintf(", %d jobs on the queue, each once", r.Jobs.Total)
 	}
@@ -49,12 +64,8 @@ func (r *Report) steps(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "\n  steps (side by side where they can; +start, duration)\n")
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	steps := slices.SortedStableFunc(slices.Values(r.Steps), func(a, b Step) int { return a.Started.Compare(b.Started) })
-	for _, s := range steps {
-		note := s.Detail
-		if s.Error != "" {
-			note = s.Error
-		}
+	for _, s := range r.ordered() {
+		note := s.note() + against(s.Seconds, s.Budget)
 		if s.State != "done" {
 			note = strings.ToUpper(s.State) + " " + note
 		}
@@ -74,7 +85,11 @@ func (r *Report) indices(b *strings.Builder) {
 		if i.Expected != nil {
 			expected = fmt.Sprintf("%d in the manifest", *i.Expected)
 		}
-		fmt.Fprintf(w, "    %-28s\t%d\t  %s\t  %d primaries\t\n", i.Index, i.Documents, expected, i.Primaries)
+		before := "not known before"
+		if i.Before != nil {
+			before = fmt.Sprintf("%d before", *i.Before)
+		}
+		fmt.Fprintf(w, "    %-28s\t%d\t  %s\t  %s\t  %d primaries\t\n", i.Index, i.Documents, expected, before, i.Primaries)
 	}
 	_ = w.Flush()
 }
@@ -85,13 +100,36 @@ func (r *Report) jobs(b *strings.Builder) {
 	}
 	j := r.Jobs
 	fmt.Fprintf(b, "\n  jobs on the queue, by priority (the lower first)\n")
-	for _, p := range slices.Sorted(maps.Keys(j.ByPriority)) {
-		fmt.Fprintf(b, "    %03d  %7d\n", p, j.ByPriority[p])
+	for _, p := range r.queue() {
+		before := ""
+		if j.Before != nil {
+			before = fmt.Sprintf("  %d before", p.Before)
+		}
+		fmt.Fprintf(b, "    %03d  %7d%s\n", p.Priority, p.After, before)
 	}
 	fmt.Fprintf(b, "    all  %7d  written %d, missing %d, doubled %d; %d were running and run again from the start\n", j.Total, j.Written, j.Missing, j.Doubled, j.RunAgain)
 	for _, reason := range slices.Sorted(maps.Keys(j.LeftOut)) {
 		fmt.Fprintf(b, "    left out, %s: %d\n", reason, j.LeftOut[reason])
 	}
+}
+
+func (r *Report) versions(b *strings.Builder) {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
+		all = append(all, name+": "+r.Versions[name])
+	}
+	lines(b, "versions", all)
+}
+
+// against compares a time with its budget, in words that follow it.
+func against(took, budget float64) string {
+	switch {
+	case budget <= 0:
+		return ""
+	case over(took, budget) != "":
+		return "; OVER: " + over(took, budget)
+	}
+	return "; within its budget of " + seconds(budget)
 }
 
 func lines(b *strings.Builder, title string, all []string) {

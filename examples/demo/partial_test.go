@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/report"
+	"github.com/nuvla/nuvlaops/internal/testenv"
+)
+
+// standing is what of a service must stay as it is when another one is recovered: its container and its volumes.
+func (d *demo) standing(t *testing.T, service string, volumes ...string) string {
+	t.Helper()
+	container, err := docker(t.Context(), "", "ps", "--quiet", "--no-trunc", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
+	if err != nil || container == "" {
+		t.Fatalf("container of %s: %q, %v", service, container, err)
+	}
+	for _, v := range volumes {
+		made, err := docker(t.Context(), "", "volume", "inspect", "--format", "{{.CreatedAt}}", d.platform.db+"_"+v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		container += " " + made
+	}
+	return container
+}
+
+// onlyTheQueue: ZooKeeper has lost its data, Elasticsearch lives and is not touched.
+func (d *demo) onlyTheQueue(t *testing.T) {
+	if err := d.destroyOne(t.Context(), "zk"); err != nil {
+		t.Fatal(err)
+	}
+	before, es := d.documentsNow(t), d.standing(t, "es", "esdata")
+	out, code := d.runRecovery(t, "-only", "zookeeper", "-repository-file", "", "-journal", d.platform.file("zk.json"))
+	if code != cli.ExitOK || !strings.Contains(out, "nothing to do: only zookeeper is recovered") {
+		t.Fatalf("exit code %d:\n%s", code, out)
+	}
+	if diff := cmp.Diff(es, d.standing(t, "es", "esdata")); diff != "" {
+		t.Errorf("Elasticsearch (-before +after):\n%s", diff)
+	}
+	if after := d.documentsNow(t); after < before { // executors only change documents
+		t.Errorf("%d documents became %d", before, after)
+	}
+	r, err := report.Read(d.reportFile)
+	if err != nil || r.Jobs == nil {
+		t.Fatalf("report %+v, %v", r, err)
+	}
+	if r.Jobs.Total == 0 || r.Jobs.Written != r.Jobs.Total || r.Jobs.Doubled+r.Jobs.Missing > 0 || len(r.Indices) > 0 {
+		t.Errorf("jobs %+v of %d indices, want all of them written and nothing restored", r.Jobs, len(r.Indices))
+	}
+	if err := d.watchExecutors(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// onlyTheDocuments: Elasticsearch has lost its data, ZooKeeper lives and is not touched. While it runs, a second call is
+// refused, and names the first.
+func (d *demo) onlyTheDocuments(t *testing.T) {
+	if err := d.destroyOne(t.Context(), "es"); err != nil {
+		t.Fatal(err)
+	}
+	zk := d.standing(t, "zk", "zkdata", "zkdatalog")
+	first := d.recovery(t.Context(), "-only", "elasticsearch", "-journal", d.platform.file("es.json"), "-keep-old", d.platform.folder)
+	out := watched(t, first, regexp.MustCompile(`(?m) start-es .* \.\.\.$`), func() {
+		second, code := d.runRecovery(t, "-journal", d.platform.file("second.json"))
+		if code != cli.ExitBusy || !strings.Contains(second, fmt.Sprintf("process %d on ", first.Process.Pid)) {
+			t.Errorf("a second call at the same time: exit code %d, want %d and the first one named:\n%s", code, cli.ExitBusy, second)
+		}
+	})
+	if code := first.ProcessState.ExitCode(); code != cli.ExitOK {
+		t.Fatalf("exit code %d:\n%s", code, out)
+	}
+	if err := d.check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(zk, d.standing(t, "zk", "zkdata", "zkdatalog")); diff != "" {
+		t.Errorf("ZooKeeper (-before +after):\n%s", diff)
+	}
+	kept, err := filepath.Glob(filepath.Join(d.platform.folder, d.platform.db+"-*", d.platform.db+"_*.tar"))
+	if err != nil || len(kept) != 1 || !strings.Contains(kept[0], "_esdata@") {
+		t.Errorf("archives %v, %v; want that of esdata", kept, err)
+	}
+}
+
+// destroyOne empties the volumes of one database under it and kills it.
+func (d *demo) destroyOne(ctx context.Context, service string) error {
+	folders := map[string]string{"es": "/usr/share/elasticsearch/data", "zk": "/data /datalog"}[service]
+	id, err := docker(ctx, "", "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
+	if err != nil {
+		return err
+	}
+	if _, err := docker(ctx, "", "exec", "--user", "0", id, "sh", "-c", "find "+folders+" -mindepth 1 -delete; true"); err != nil {
+		return err
+	}
+	if _, err := docker(ctx, "", "kill", id); err != nil {
+		return err
+	}
+	if service == "es" {
+		return d.waitForTheEmptyOne(ctx)
+	}
+	return d.waitFor(ctx, cli.ZooKeeperServes(d.platform.zk))
+}
+
+func (d *demo) documentsNow(t *testing.T) (n int64) {
+	t.Helper()
+	var counts []struct {
+		Docs string `json:"docs.count"`
+	}
+	out, err := docker(t.Context(), "", "exec", d.container(t, "es"), "curl", "-s", "localhost:9200/_cat/indices/nuvla-*?format=json&h=docs.count")
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &counts)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range counts {
+		var one int64
+		_, _ = fmt.Sscan(c.Docs, &one)
+		n += one
+	}
+	return n
+}
+
+func (d *demo) container(t *testing.T, service string) string {
+	t.Helper()
+	id, err := docker(t.Context(), "", "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
+	if err != nil || id == "" {
+		t.Fatalf("container of %s: %q, %v", service, id, err)
+	}
+	return id
+}
+
+// planned: the plan says what would be done, as JSON too, and touches nothing.
+func (d *demo) planned(t *testing.T) {
+	before := d.volumes(t)
+	cmd := d.recovery(t.Context(), "-plan", "-json")
+	raw, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, raw)
+	}
+	var got struct {
+		Ready    bool
+		Checks   []struct{ Name, State, Text string }
+		Snapshot struct{ Name string }
+		Restore  struct{ Indices, Bytes, Documents int64 }
+		Stop     map[string]string
+		Wipe     []struct {
+			Name  string
+			Bytes int64
+		}
+		Steps []struct{ Name string }
+	}
+	if err := json.Unmarshal(raw, &got); err != nil {
+		t.Fatalf("%v:\n%s", err, raw)
+	}
+	if !got.Ready || got.Snapshot.Name == "" || got.Restore.Indices != int64(len(d.seeded.documents)) || got.Restore.Bytes == 0 || len(got.Wipe) != 3 || len(got.Steps) < 10 {
+		t.Errorf("the plan does not say what would be done:\n%s", raw)
+	}
+	for _, v := range got.Wipe {
+		if v.Bytes <= 0 {
+			t.Errorf("the plan does not know the size of volume %s", v.Name)
+		}
+	}
+	want := map[string]string{d.platform.db: "es, zk", d.platform.core: "api, job-distributor, job-executor, ui"}
+	if diff := cmp.Diff(want, got.Stop); diff != "" {
+		t.Errorf("what is stopped (-want +got):\n%s", diff)
+	}
+	d.untouched(t, before)
+}
+
+// anotherStore is a file of a repository that holds no snapshot, in the same bucket.
+func (d *demo) anotherStore(t *testing.T) string {
+	t.Helper()
+	settings := d.settings()
+	settings.S3.BasePath = "empty"
+	raw, err := json.Marshal(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := d.platform.file("empty.json")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// withoutAGoodSnapshot: nothing is stopped or wiped.
+func (d *demo) withoutAGoodSnapshot(t *testing.T) {
+	d.refused("no complete snapshot", "-repository", "of_nobody", "-repository-file", d.anotherStore(t))(t)
+}
+
+// withoutSecrets: the stack is gone, and what its compose file needs is not there.
+func (d *demo) withoutSecrets(t *testing.T) {
+	raw, err := os.ReadFile(d.platform.file("db.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := d.platform.file("db-without-secrets.yml")
+	text := strings.ReplaceAll(string(raw), "name: "+d.platform.secret("secret_key"), "name: of_nobody_"+testenv.OwnerLabelValue())
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := d.volumes(t)
+	out, code := d.runRecovery(t, "-db-compose", path, "-journal", d.platform.file("secrets.json"))
+	if code != cli.ExitRefused || !strings.Contains(out, "no such secret") {
+		t.Errorf("exit code %d, want %d and the secret named:\n%s", code, cli.ExitRefused, out)
+	}
+	if diff := cmp.Diff(before, d.volumes(t)); diff != "" {
+		t.Errorf("volumes and containers (-before +after):\n%s", diff)
+	}
+}

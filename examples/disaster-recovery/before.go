@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/nuvla/nuvlaops/zkjobs"
+)
+
+// before is what was there when the recovery began; nil where nobody could say.
+type before struct {
+	Documents map[string]int64 `json:"documents,omitempty"`
+	Jobs      map[int]int      `json:"jobs,omitempty"`
+}
+
+// documentsNow counts the documents of the meant indices, by index.
+func (r *recovery) documentsNow(ctx context.Context) (map[string]int64, error) {
+	var meant []string
+	for _, pattern := range r.cfg.indices {
+		if !strings.HasPrefix(pattern, "-") {
+			meant = append(meant, pattern)
+		}
+	}
+	counts, err := r.conn.VisibleDocuments(ctx, meant...)
+	out := map[string]int64{}
+	for index, n := range counts {
+		out[index] = n.Documents
+	}
+	return out, err
+}
+
+// jobsNow counts the entries of the queue by priority.
+func (r *recovery) jobsNow(ctx context.Context) (map[int]int, error) {
+	conn, err := zkjobs.Connect(ctx, r.cfg.zkHosts(), nil)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	rebuilder, err := zkjobs.New(noJobs{}, conn, nil)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := rebuilder.Plan(ctx, zkjobs.PlanOptions{Settle: -1})
+	if err != nil {
+		return nil, err
+	}
+	out := map[int]int{}
+	for _, e := range plan.Extra { // no job is wanted, so that each entry is one too many
+		if parts := strings.Split(e.Name, "-"); len(parts) == 3 {
+			if priority, err := strconv.Atoi(parts[1]); err == nil {
+				out[priority]++
+			}
+		}
+	}
+	return out, nil
+}
+
+// noJobs is a source of none.
+type noJobs struct{}
+
+func (noJobs) Jobs(context.Context) iter.Seq2[zkjobs.Job, error] {
+	return func(func(zkjobs.Job, error) bool) {}
+}
+
+// newestDocument is when the newest document was written, by the times that Nuvla's documents carry; zero when none does.
+func (r *recovery) newestDocument(ctx context.Context) (time.Time, error) {
+	yes, none := true, 0
+	var answer struct {
+		Aggregations map[string]struct {
+			Value *float64 `json:"value"`
+		} `json:"aggregations"`
+	}
+	err := r.conn.Read(ctx, func() esapi.Request {
+		return esapi.SearchRequest{Index: r.cfg.indices, Size: &none, IgnoreUnavailable: &yes, AllowNoIndices: &yes,
+			FilterPath: []string{"aggregations"}, Body: strings.NewReader(`{"aggs":{"updated":{"max":{"field":"updated"}},` +
+				`"created":{"max":{"field":"created"}},"timestamp":{"max":{"field":"timestamp"}},"at":{"max":{"field":"@timestamp"}}}}`)}
+	}, &answer)
+	newest := time.Time{}
+	for _, a := range answer.Aggregations {
+		if a.Value == nil {
+			continue
+		}
+		if at := time.UnixMilli(int64(*a.Value)).UTC(); at.After(newest) && at.Before(r.now()) { // a date to come is none of writing
+			newest = at
+		}
+	}
+	return newest, err
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/report"
+)
+
+// finish checks what the flags said. Each error names its flag.
+func (c *config) finish(r raw) error {
+	for _, check := range []func(raw) error{c.checkSnapshot, c.checkStacks, c.checkRun} {
+		if err := check(r); err != nil {
+			return err
+		}
+	}
+	return c.files()
+}
+
+func (c *config) checkSnapshot(r raw) error {
+	if c.snapshot == "latest" {
+		c.snapshot = ""
+	}
+	if r.before != "" {
+		at, err := time.Parse(time.RFC3339, r.before)
+		if err != nil {
+			return cli.Usagef("-before %q is not a time: want 2006-01-02T15:04:05Z", r.before)
+		}
+		if c.snapshot != "" {
+			return cli.Usagef("-before goes with -snapshot latest, not with a name")
+		}
+		c.before = at
+	}
+	if r.replicas < -1 {
+		return cli.Usagef("-replicas %d: want 0 or more", r.replicas)
+	}
+	if r.replicas >= 0 {
+		c.replicas = &r.replicas
+	}
+	for name := range strings.SplitSeq(r.indices, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			c.indices = append(c.indices, name)
+		}
+	}
+	if len(c.indices) == 0 {
+		return cli.Usagef("-indices is empty: want patterns such as nuvla-*")
+	}
+	return nil
+}
+
+func (c *config) checkStacks(raw) error {
+	if c.db == "" || c.core == "" || c.db == c.core {
+		return cli.Usagef("-db %q and -core %q: want the names of two stacks", c.db, c.core)
+	}
+	if u, err := url.Parse(c.api); c.api != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
+		return cli.Usagef("-api %q is not an http URL", c.api)
+	}
+	if c.keepOld != "" {
+		if info, err := os.Stat(c.keepOld); err != nil || !info.IsDir() {
+			return cli.Usagef("-keep-old %s: want a folder that is there", c.keepOld)
+		}
+	}
+	return nil
+}
+
+func (c *config) checkRun(r raw) (err error) {
+	if c.timeout <= 0 {
+		return cli.Usagef("-timeout %s: want more than 0", c.timeout)
+	}
+	if c.json && !c.planOnly {
+		return cli.Usagef("-json goes with -plan; the report as JSON is written with -report")
+	}
+	if c.only != "" && c.only != onlyES && c.only != onlyZK {
+		return cli.Usagef("-only %q: want %s or %s", c.only, onlyES, onlyZK)
+	}
+	for _, name := range c.skip {
+		if err := knownStep("-skip", name); err != nil {
+			return err
+		}
+	}
+	if c.from != "" {
+		if err := knownStep("-from", c.from); err != nil {
+			return err
+		}
+	}
+	if c.metricsFile != "" && !strings.HasSuffix(c.metricsFile, ".prom") {
+		return cli.Usagef("-metrics %s: want a name that ends in .prom, or node_exporter does not read it", c.metricsFile)
+	}
+	if c.budget, err = report.ParseBudget(r.budget, stepNames); err != nil {
+		return cli.Usagef("-budget: %v", err)
+	}
+	if c.journal == "" {
+		c.journal = filepath.Join(os.TempDir(), "nuvla-recovery-"+c.db+".json")
+	}
+	return nil
+}
+
+// files reads what the flags name, so that a mistake shows before anything is touched.
+func (c *config) files() error {
+	if err := c.readRepository(); err != nil {
+		return err
+	}
+	for _, f := range []struct{ flag, path string }{{"-db-compose", c.dbCompose}, {"-core-compose", c.coreCompose}} {
+		if f.path == "" {
+			continue
+		}
+		if _, err := os.Stat(f.path); err != nil {
+			return cli.Usagef("%s: %v", f.flag, err)
+		}
+	}
+	for _, f := range []struct{ flag, path string }{{"-journal", c.journal}, {"-report", c.reportFile}, {"-html", c.htmlFile}, {"-metrics", c.metricsFile}} {
+		if f.path == "" {
+			continue
+		}
+		if info, err := os.Stat(filepath.Dir(f.path)); err != nil || !info.IsDir() {
+			return cli.Usagef("%s %s: there is no folder %s", f.flag, f.path, filepath.Dir(f.path))
+		}
+	}
+	return nil
+}
+
+func (c *config) readRepository() error {
+	if c.repositoryFile == "" && c.only == onlyZK {
+		return nil
+	}
+	if c.repositoryFile == "" {
+		return cli.Usagef("-repository-file is missing: want a JSON file such as {\"type\":\"s3\",\"settings\":{\"bucket\":\"nuvla-es-backup\",\"endpoint\":\"https://...\"}}")
+	}
+	raw, err := os.ReadFile(c.repositoryFile)
+	if err != nil {
+		return cli.Usagef("-repository-file: %v", err)
+	}
+	if err := json.Unmarshal(raw, &c.settings); err != nil {
+		return cli.Usagef("-repository-file %s: %v", c.repositoryFile, err)
+	}
+	if err := c.settings.Validate(); err != nil {
+		return fmt.Errorf("%w: -repository-file %s: %w", cli.ErrUsage, c.repositoryFile, err)
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+// coreIsGone refuses while the core runs: it would write into what is restored, and take from the queue that is filled.
+func (r *recovery) coreIsGone(ctx context.Context) error {
+	now, err := r.stacks.Look(ctx, r.cfg.core)
+	if err != nil {
+		return err
+	}
+	for _, s := range now.Services {
+		if s.Running > 0 || s.Replicas > 0 {
+			return refused(r.cfg.core, "stop it first: do not leave out step stop-core", "service %s of stack %s runs, and would write beside this step", s.Name, r.cfg.core)
+		}
+	}
+	return nil
+}
+
+func (r *recovery) startCore(ctx context.Context) (string, error) {
+	if _, err := r.deploy(ctx, r.cfg.core, r.found.core, coreServices, r.cfg.coreCompose); err != nil {
+		return "", err
+	}
+	now, err := r.stacks.Look(ctx, r.cfg.core)
+	if err != nil {
+		return "", err
+	}
+	options := stack.StartOptions{Groups: groups(now, []string{"api"}, []string{"job-executor", "job-distributor", "ui"}), Progress: r.screen.Progress}
+	if r.cfg.api != "" {
+		options.Probes = map[string]func(context.Context) error{"api": r.apiServes}
+	}
+	if err := r.stacks.Start(ctx, r.cfg.core, options); err != nil {
+		return "", err
+	}
+	tasks := 0
+	for _, s := range now.Services {
+		tasks += max(s.Replicas, s.Remembered)
+	}
+	return fmt.Sprintf("%d services run, %d replicas", len(now.Services), tasks), nil
+}
+
+func (r *recovery) apiServes(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.cfg.api, nil)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Timeout: 5 * time.Second}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return &nuvlaops.Error{Op: "api", Resource: r.cfg.api, Status: res.StatusCode, Reason: "it answers " + res.Status, Err: nuvlaops.ErrUnavailable}
+	}
+	return nil
+}
+
+// groups puts the services that a stack has into the wanted groups, in order, and those in no group behind them.
+func groups(s *stack.Stack, wanted ...[]string) [][]string {
+	var out [][]string
+	placed := map[string]bool{}
+	for _, group := range wanted {
+		var there []string
+		for _, name := range group {
+			placed[name] = true
+			if s.Service(name) != nil {
+				there = append(there, name)
+			}
+		}
+		if len(there) > 0 {
+			out = append(out, there)
+		}
+	}
+	var rest []string
+	for _, service := range s.Services {
+		if !placed[service.Name] {
+			rest = append(rest, service.Name)
+		}
+	}
+	if len(rest) > 0 {
+		out = append(out, rest)
+	}
+	return out
+}

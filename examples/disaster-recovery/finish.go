@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+	"slices"
+
+	"github.com/nuvla/nuvlaops/examples/internal/report"
+	"github.com/nuvla/nuvlaops/internal/runbook"
+	"github.com/nuvla/nuvlaops/restore"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+// finish makes the report of the state and of the steps.
+func (r *recovery) finish(records []runbook.Record, err error) {
+	s := r.remembered()
+	host, _ := os.Hostname()
+	r.report = report.Report{
+		Outcome: "recovered", Mode: report.ModeRecovery, Only: r.cfg.only, Stacks: []string{r.cfg.db, r.cfg.core}, Host: host,
+		Started: s.Started, Ended: r.now().UTC(), Budget: r.cfg.budget, Newest: s.Newest, Jobs: s.Jobs, Warnings: s.Warnings, Versions: r.versions(s),
+	}
+	rep := &r.report
+	if s.Restored != nil {
+		rep.Indices, rep.Verified, rep.NotVerified = indices(s.Restored, s.Before.Documents), s.Restored.Verified, s.Restored.NotVerified
+	}
+	if s.Jobs != nil {
+		s.Jobs.Before = s.Before.Jobs
+		rep.Verified = append(rep.Verified, fmt.Sprintf("each of %d open jobs is on the queue once, at its priority and in its order", s.Jobs.Total))
+	}
+	rep.RTO = rep.Ended.Sub(s.Started).Seconds()
+	r.measureLoss(s)
+	rep.AddSteps(records)
+	for _, step := range rep.Steps {
+		if step.State == string(runbook.LeftOut) && slices.Contains(r.cfg.skip, step.Name) {
+			rep.NotVerified = append(rep.NotVerified, "step "+step.Name+" was left out as asked")
+		}
+	}
+	if err != nil {
+		rep.Outcome, rep.Error = "not recovered", err.Error()
+	}
+}
+
+// measureLoss says how old what came back is.
+func (r *recovery) measureLoss(s state) {
+	rep := &r.report
+	rep.Snapshot.Repository = r.cfg.repository
+	if r.cfg.only == onlyZK {
+		rep.NotVerified = append(rep.NotVerified, "Elasticsearch was taken as it is")
+		return
+	}
+	if s.Snapshot == nil {
+		return
+	}
+	rep.Snapshot = *s.Snapshot
+	as := s.Snapshot.Started
+	if !s.Newest.IsZero() {
+		as = s.Newest
+	}
+	rep.RPO = max(0, s.Started.Sub(as).Seconds())
+	rep.NotVerified = append(rep.NotVerified, "what was written after the snapshot was taken is lost and not listed")
+}
+
+// versions are those of what took part, as far as it is known.
+func (r *recovery) versions(s state) map[string]string {
+	out := map[string]string{}
+	if s.Plan != nil {
+		out["Elasticsearch"], out["Elasticsearch that took the snapshot"] = s.Plan.Cluster.Version, s.Plan.Snapshot.Version
+	}
+	for _, st := range []*stack.Stack{r.found.db, r.found.core} {
+		if st == nil {
+			continue
+		}
+		for _, service := range st.Services {
+			out["image of "+st.Name+"_"+service.Name] = service.Image
+		}
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		out["disaster-recovery"] = info.Main.Version + ", " + info.GoVersion
+	}
+	for name, version := range out {
+		if version == "" {
+			delete(out, name)
+		}
+	}
+	return out
+}
+
+// indices puts the report of the restore into the report of the recovery.
+func indices(rep *restore.Report, before map[string]int64) []report.Index {
+	var out []report.Index
+	for _, i := range rep.Indices {
+		index := report.Index{Index: i.Target, Expected: i.Expected, Primaries: i.Proven}
+		if i.Documents != nil {
+			index.Documents = *i.Documents
+		}
+		if n, known := before[i.Target]; known {
+			index.Before = &n
+		}
+		out = append(out, index)
+	}
+	return out
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/report"
+	"github.com/nuvla/nuvlaops/internal/runbook"
+	"github.com/nuvla/nuvlaops/restore"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+// page says what is about to be done, on one page: String for people, JSON for programs. Times are UTC.
+type page struct {
+	mu sync.Mutex
+
+	At time.Time `json:"at"`
+	// Ready says that nothing that was looked at stands in the way.
+	Ready bool `json:"ready"`
+	// Took up: an earlier call began then, and has done these steps.
+	Began time.Time `json:"began,omitzero"`
+	Done  []string  `json:"done,omitempty"`
+	// Broken steps had begun when the earlier call ended.
+	Broken   []string          `json:"broken_off,omitempty"`
+	Checks   []check           `json:"checks"`
+	Snapshot *report.Snapshot  `json:"snapshot,omitempty"`
+	Restore  *measured         `json:"restore,omitempty"`
+	Stop     map[string]string `json:"stop"` // services by stack
+	Wipe     []stack.Volume    `json:"wipe"`
+	Keep     []stack.Kept      `json:"keep,omitempty"`
+	Archive  string            `json:"archive,omitempty"`
+	Queue    string            `json:"queue"`
+	Steps    []pageStep        `json:"steps"`
+	Budget   report.Budget     `json:"budget,omitzero"`
+}
+
+// check is one thing that was looked at. State is ok, note or refused.
+type check struct {
+	Name  string `json:"name"`
+	State string `json:"state"`
+	Text  string `json:"text"`
+}
+
+// measured is how much would be restored.
+type measured struct {
+	Indices   int   `json:"indices"`
+	Primaries int   `json:"primaries"`
+	Bytes     int64 `json:"bytes"`
+	// Documents in the snapshot's manifest, those of indices that it leaves out not counted.
+	Documents int64 `json:"documents"`
+}
+
+type pageStep struct {
+	Name    string `json:"name"`
+	Title   string `json:"title"`
+	LeftOut string `json:"left_out,omitempty"`
+}
+
+func (p *page) good(name, text string) { p.add(check{name, "ok", text}) }
+func (p *page) note(name, text string) { p.add(check{name, "note", text}) }
+
+// bad notes what stands in the way, and returns it.
+func (p *page) bad(name string, err error) error {
+	p.add(check{name, "refused", err.Error()})
+	return err
+}
+
+func (p *page) add(c check) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Checks = append(p.Checks, c)
+}
+
+func (p *page) measured(plan *restore.Plan) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Restore = &measured{Indices: len(plan.Indices), Primaries: plan.Shards, Bytes: plan.Bytes}
+	for _, i := range plan.Indices {
+		if i.Documents != nil {
+			p.Restore.Documents += *i.Documents
+		}
+	}
+}
+
+// begin says what an earlier call has done.
+func (p *page) begin(r *recovery) {
+	p.At, p.Budget, p.Archive = r.now().UTC(), r.cfg.budget, r.cfg.keepOld
+	for _, rec := range r.journal.Records() {
+		if rec.State == runbook.Done {
+			p.Done = append(p.Done, rec.Step)
+		} else {
+			p.Broken = append(p.Broken, rec.Step)
+		}
+	}
+	if len(p.Done)+len(p.Broken) > 0 {
+		p.Began = r.remembered().Started
+	}
+}
+
+// end says what will be done, from what was found.
+func (p *page) end(r *recovery) {
+	p.Ready = !slices.ContainsFunc(p.Checks, func(c check) bool { return c.State == "refused" })
+	p.Snapshot = r.chosen()
+	meant := r.cfg.dbMeant()
+	p.Stop = map[string]string{r.cfg.core: names(r.found.core, nil), r.cfg.db: names(r.found.db, meant)}
+	if r.found.wipe != nil {
+		p.Wipe, p.Keep = r.found.wipe.Volumes, r.found.wipe.Kept
+	}
+	p.Queue = "the open jobs of the snapshot, counted when it is restored"
+	if r.found.jobsSeen {
+		p.Queue = fmt.Sprintf("%d open jobs", r.found.openJobs)
+	}
+	for _, s := range r.steps() {
+		p.Steps = append(p.Steps, pageStep{s.Name, s.Title, s.LeftOut})
+	}
+}
+
+// MarshalJSON is a page without its lock.
+func (p *page) MarshalJSON() ([]byte, error) {
+	type plain page
+	return json.Marshal((*plain)(p))
+}
+
+// String is the page for people.
+func (p *page) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nPLAN OF THE RECOVERY, %s\n", p.At.Format(time.RFC3339))
+	if !p.Began.IsZero() {
+		fmt.Fprintf(&b, "\n  It began %s. Done: %s. Broken off: %s.\n", p.Began.Format(time.RFC3339), orNone(p.Done), orNone(p.Broken))
+	}
+	fmt.Fprintf(&b, "\n  what is there\n")
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, c := range p.Checks {
+		mark := map[string]string{"ok": "ok", "note": "-", "refused": "NO"}[c.State]
+		fmt.Fprintf(w, "    %s\t%s\t%s\n", mark, c.Name, strings.ReplaceAll(c.Text, "\n", "; "))
+	}
+	_ = w.Flush()
+	p.deeds(&b)
+	fmt.Fprintf(&b, "\n  the steps (side by side where they can)\n")
+	for _, s := range p.Steps {
+		said := s.Title
+		if s.LeftOut != "" {
+			said = "(" + s.LeftOut + ")"
+		}
+		fmt.Fprintf(w, "    %s\t%s\n", s.Name, said)
+	}
+	_ = w.Flush()
+	return b.String()
+}
+
+func (p *page) deeds(b *strings.Builder) {
+	fmt.Fprintf(b, "\n  what will be done\n")
+	for _, name := range sortedKeys(p.Stop) {
+		fmt.Fprintf(b, "    stop      stack %s: %s\n", name, p.Stop[name])
+	}
+	for _, v := range p.Wipe {
+		size := "size not known"
+		if v.Bytes >= 0 {
+			size = cli.Bytes(v.Bytes)
+		}
+		fmt.Fprintf(b, "    remove    volume %s on %s, %s, made %s\n", v.Name, v.Node, size, v.Created.UTC().Format(time.DateTime))
+	}
+	if len(p.Wipe) == 0 {
+		fmt.Fprintf(b, "    remove    no volume: there is none\n")
+	}
+	if p.Archive != "" {
+		fmt.Fprintf(b, "    archive   the volumes to %s, before they are removed\n", p.Archive)
+	}
+	for _, k := range p.Keep {
+		fmt.Fprintf(b, "    keep      %s of service %s: %s\n", k.Target, k.Service, k.Why)
+	}
+	if s := p.Snapshot; s != nil {
+		fmt.Fprintf(b, "    restore   snapshot %s of %s, taken %s (%s ago)\n", s.Name, s.Repository, s.Started.Format(time.RFC3339), p.At.Sub(s.Started).Round(time.Second))
+	}
+	if m := p.Restore; m != nil {
+		fmt.Fprintf(b, "              %d indices, %d primaries, %s, %d documents\n", m.Indices, m.Primaries, cli.Bytes(m.Bytes), m.Documents)
+	}
+	fmt.Fprintf(b, "    queue     %s\n", p.Queue)
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "nothing"
+	}
+	return strings.Join(list, ", ")
+}
+
+// names are the services of a stack, of those that are meant.
+func names(s *stack.Stack, meant []string) string {
+	var all []string
+	for _, service := range s.Services {
+		if len(meant) == 0 || slices.Contains(meant, service.Name) {
+			all = append(all, service.Name)
+		}
+	}
+	slices.Sort(all)
+	if len(all) == 0 {
+		return "nothing: it is not there"
+	}
+	return strings.Join(all, ", ")
+}

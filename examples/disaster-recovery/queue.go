@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops/examples/internal/report"
+	"github.com/nuvla/nuvlaops/zkjobs"
+)
+
+// queue rebuilds the job queue from the restored documents and proves it. The core is stopped, so nobody else writes.
+func (r *recovery) queue(ctx context.Context) (string, error) {
+	if err := r.coreIsGone(ctx); err != nil {
+		return "", err
+	}
+	source, err := zkjobs.NewDocuments(r.client, &zkjobs.DocumentsOptions{AllowNone: true})
+	if err != nil {
+		return "", err
+	}
+	conn, err := zkjobs.Connect(ctx, r.cfg.zkHosts(), nil)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	rebuilder, err := zkjobs.New(source, conn, nil)
+	if err != nil {
+		return "", err
+	}
+	plan, err := r.planQueue(ctx, rebuilder)
+	if err != nil {
+		return "", err
+	}
+	result, err := rebuilder.Apply(ctx, plan, zkjobs.ApplyOptions{Progress: r.screen.Progress})
+	if err != nil {
+		return "", err
+	}
+	jobs := jobsReport(plan, result)
+	if err := r.remember(func(st *state) { st.noteJobs(jobs, plan, result) }); err != nil {
+		return "", err
+	}
+	if jobs.Written == 0 {
+		return fmt.Sprintf("nothing to do: %d jobs are on the queue, each once and in its order", jobs.Total), nil
+	}
+	return fmt.Sprintf("%d jobs on the queue, %d written, each once and in its order", jobs.Total, jobs.Written), nil
+}
+
+// locksWithin is how long the locks of executors that died may outlast them: as long as their sessions, 10 s by kazoo's
+// default, and the time that the servers take to see it.
+const locksWithin = time.Minute
+
+// planQueue waits for the locks of executors that are gone: a queue that was not wiped still has them.
+func (r *recovery) planQueue(ctx context.Context, rebuilder *zkjobs.Rebuilder) (plan *zkjobs.Plan, err error) {
+	deadline := r.now().Add(locksWithin)
+	for {
+		plan, err = rebuilder.Plan(ctx, zkjobs.PlanOptions{Settle: -1, Progress: r.screen.Progress})
+		if err != nil || len(plan.Busy) == 0 || r.now().After(deadline) {
+			return plan, err // Apply refuses one that is busy
+		}
+		r.screen.Printf("%-11s waiting: %s", "queue", strings.Join(plan.Busy, ", "))
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(2 * time.Second):
+		}
+	}
+}
+
+func (st *state) noteJobs(jobs *report.Jobs, plan *zkjobs.Plan, result *zkjobs.Result) {
+	st.Jobs = jobs
+	if old := result.Report.OldestRunning; old != nil {
+		st.warn("%d jobs were running and run again from the start, the oldest created %s (%s %s)",
+			jobs.RunAgain, old.Created.UTC().Format(time.RFC3339), old.Action, old.ID)
+	}
+	if n := plan.Left[zkjobs.LeftInvalid]; n > 0 {
+		st.warn("%d job documents cannot be used and are not on the queue", n)
+	}
+	if n := len(plan.Extra); n > 0 {
+		st.warn("%d entries of the queue have no open job behind them; executors consume them without running anything", n)
+	}
+}
+
+func jobsReport(plan *zkjobs.Plan, result *zkjobs.Result) *report.Jobs {
+	j := &report.Jobs{
+		Total: result.Report.Found, Written: result.Written, ByPriority: result.Report.ByPriority, ByState: result.Report.ByState,
+		LeftOut: map[string]int{}, RunAgain: result.Report.RunAgain, Missing: result.Report.Missing.Count, Doubled: result.Report.Doubled.Count,
+	}
+	for reason, n := range plan.Left {
+		j.LeftOut[string(reason)] = n
+	}
+	return j
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+)
+
+// What -only takes.
+const (
+	onlyES = "elasticsearch"
+	onlyZK = "zookeeper"
+)
+
+// stepNames are the steps in the order in which -from counts them. Some of them run side by side.
+var stepNames = []string{"stop-core", "stop-db", "look", "keep-old", "wipe", "deploy-db", "start-es", "start-zk",
+	"repository", "restore", "queue", "promote", "start-core"}
+
+// notOf are the steps that have nothing to do when the other database alone is recovered.
+var notOf = map[string][]string{
+	onlyZK: {"look", "start-es", "repository", "restore", "promote"},
+	onlyES: {"start-zk"},
+}
+
+func knownStep(flag, name string) error {
+	if slices.Contains(stepNames, name) {
+		return nil
+	}
+	return cli.Usagef("%s %q is no step: want one of %s", flag, name, strings.Join(stepNames, ", "))
+}
+
+// leftOut says why a step is not run, "" when it is. No guard is lifted by it: what a step that is left out would have
+// proven is not proven, and the steps that need it refuse.
+func (c *config) leftOut(step string) string {
+	switch {
+	case slices.Contains(c.skip, step):
+		return "left out, as -skip says"
+	case c.from != "" && slices.Index(stepNames, step) < slices.Index(stepNames, c.from):
+		return "left out, as -from " + c.from + " says"
+	case slices.Contains(notOf[c.only], step):
+		return "nothing to do: only " + c.only + " is recovered"
+	}
+	return ""
+}
+
+// fromOn are the steps from -from on, all of them when there is none.
+func (c *config) fromOn() []string { return stepNames[max(0, slices.Index(stepNames, c.from)):] }
+
+// recovers says whether this database is recovered.
+func (c *config) recovers(database string) bool { return c.only == "" || c.only == database }
+
+// dbMeant are the services of the database stack that are stopped, wiped and started; none means all.
+func (c *config) dbMeant() []string {
+	switch c.only {
+	case onlyES:
+		return []string{"es"}
+	case onlyZK:
+		return []string{"zk"}
+	}
+	return nil
+}

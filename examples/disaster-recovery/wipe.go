@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+// wipe removes the volumes. The guard is asked last: without what replaces them, seen in this run, nothing goes.
+func (r *recovery) wipe(ctx context.Context) (string, error) {
+	plan, err := r.planWipe(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(plan.Volumes) == 0 {
+		return "nothing to do: there is no volume", nil
+	}
+	if err := r.stacks.Wipe(ctx, plan, r.proven); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d volumes removed", len(plan.Volumes)), r.remember(func(st *state) {
+		st.Plan, st.Restored, st.Jobs = nil, nil, nil // what was restored before is gone with them
+	})
+}
+
+func (r *recovery) planWipe(ctx context.Context) (*stack.WipePlan, error) {
+	return r.stacks.PlanWipe(ctx, r.cfg.db, stack.WipeOptions{Services: r.cfg.dbMeant()})
+}
+
+// proven is the guard of the wipe.
+func (r *recovery) proven(context.Context) error {
+	switch {
+	case r.cfg.recovers(onlyES) && !r.sighted():
+		return refused(r.cfg.db, "", "no complete snapshot has been seen")
+	case r.cfg.only == onlyZK && !r.found.jobsSeen:
+		return refused(r.cfg.db, "", "the job documents have not been read")
+	case r.cfg.keepOld != "" && r.remembered().Kept == "":
+		return refused(r.cfg.db, "", "the volumes have not been archived")
+	}
+	return nil
+}
+
+// keepVolumes archives the volumes into a folder of this recovery's own, so that what is there already is this recovery's,
+// whole, and need not be written again.
+func (r *recovery) keepVolumes(ctx context.Context) (string, error) {
+	plan, err := r.planWipe(ctx)
+	if err != nil {
+		return "", err
+	}
+	there, err := r.stacks.Look(ctx, r.cfg.db)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(r.cfg.keepOld, r.cfg.db+"-"+r.remembered().Started.Format("2006-01-02t150405z"))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	for _, v := range plan.Volumes {
+		image := imageFor(there, v)
+		if image == "" {
+			return "", refused(v.Name, "deploy the stack, and call again", "no service of stack %s is there, whose image the volume could be read through", r.cfg.db)
+		}
+		one := *plan
+		one.Volumes = []stack.Volume{v}
+		if err := r.stacks.KeepVolumes(ctx, &one, image, dir); err != nil && !errors.Is(err, nuvlaops.ErrExists) {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%d volumes are in %s", len(plan.Volumes), dir), r.remember(func(st *state) {
+		st.Kept = dir
+		if len(plan.Volumes) > 0 {
+			st.warn("the old volumes are kept in %s; remove them when they are not needed any more: they hold all data of the platform", dir)
+		}
+	})
+}
+
+// imageFor is an image that is on the volume's node: that of a service which mounts it, else of any of the stack.
+func imageFor(s *stack.Stack, v stack.Volume) (image string) {
+	for _, service := range s.Services {
+		if image == "" || slices.Contains(v.Services, service.Name) {
+			image = service.Image
+		}
+	}
+	return image
+}

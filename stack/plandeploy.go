@@ -1,0 +1,51 @@
+package stack
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// DeployPlan is what Deploy would make.
+type DeployPlan struct {
+	Stack string `json:"stack"`
+	// Services that are missing, and external Networks that are missing and that DeployOptions.CreateNetworks lets be made.
+	Services []string `json:"services,omitempty"`
+	Networks []string `json:"networks,omitempty"`
+}
+
+// PlanDeploy reads the compose files and checks all that the missing services need, as Deploy does before it changes
+// anything: networks, secrets, configs and files. It changes nothing.
+//
+// Errors: ErrInvalid (a compose file), ErrNotFound (a secret, config, file or network), ErrRefused (a network that cannot
+// be used).
+func (s *Swarm) PlanDeploy(ctx context.Context, stack string, opts DeployOptions) (*DeployPlan, error) {
+	plan, err := s.planDeploy(ctx, stack, opts)
+	return plan, nuvlaops.Wrap("stack.PlanDeploy", stack, err)
+}
+
+func (s *Swarm) planDeploy(ctx context.Context, stack string, opts DeployOptions) (*DeployPlan, error) {
+	if err := validName("stack", stack); err != nil {
+		return nil, err
+	}
+	if len(opts.Files) == 0 {
+		return nil, &nuvlaops.Error{Resource: "DeployOptions.Files", Reason: "no compose file", Err: nuvlaops.ErrInvalid}
+	}
+	f, err := s.fleet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	file, err := s.load(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.see(ctx, stack, f)
+	if err != nil {
+		return nil, err
+	}
+	plan := &DeployPlan{Stack: stack, Services: w.missing(slices.Sorted(maps.Keys(file.Services)))}
+	plan.Networks, err = s.check(ctx, file.needs(plan.Services), opts)
+	return plan, err
+}
