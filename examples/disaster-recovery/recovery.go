@@ -11,6 +11,7 @@ import (
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/internal/es"
+	"github.com/nuvla/nuvlaops/internal/filelock"
 	"github.com/nuvla/nuvlaops/internal/runbook"
 	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/snapshot"
@@ -84,7 +85,7 @@ func (r *recovery) takeUp(ctx context.Context) (_ context.Context, free func(), 
 		return ctx, nil, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	claim, err := r.stacks.Claim(ctx, r.cfg.db, stack.ClaimOptions{Holder: "disaster-recovery, " + runbook.Self().String(), Place: r.journal.Place(), Lost: cancel})
+	claim, err := r.stacks.Claim(ctx, r.cfg.db, stack.ClaimOptions{Holder: "disaster-recovery, " + filelock.Self().String(), Place: r.journal.Place(), Lost: cancel})
 	if err != nil {
 		cancel(nil)
 		return ctx, nil, err

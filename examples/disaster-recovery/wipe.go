@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/stack"
@@ -53,22 +52,14 @@ func (r *recovery) keepVolumes(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	there, err := r.stacks.Look(ctx, r.cfg.db)
-	if err != nil {
-		return "", err
-	}
 	dir := filepath.Join(r.cfg.keepOld, r.cfg.db+"-"+r.remembered().Started.Format("2006-01-02t150405z"))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
 	for _, v := range plan.Volumes {
-		image := imageFor(there, v)
-		if image == "" {
-			return "", refused(v.Name, "deploy the stack, and call again", "no service of stack %s is there, whose image the volume could be read through", r.cfg.db)
-		}
 		one := *plan
 		one.Volumes = []stack.Volume{v}
-		if err := r.stacks.KeepVolumes(ctx, &one, image, dir); err != nil && !errors.Is(err, nuvlaops.ErrExists) {
+		if err := r.stacks.KeepVolumes(ctx, &one, stack.KeepOptions{Dir: dir}); err != nil && !errors.Is(err, nuvlaops.ErrExists) {
 			return "", err
 		}
 	}
@@ -78,14 +69,4 @@ func (r *recovery) keepVolumes(ctx context.Context) (string, error) {
 			st.warn("the old volumes are kept in %s; remove them when they are not needed any more: they hold all data of the platform", dir)
 		}
 	})
-}
-
-// imageFor is an image that is on the volume's node: that of a service which mounts it, else of any of the stack.
-func imageFor(s *stack.Stack, v stack.Volume) (image string) {
-	for _, service := range s.Services {
-		if image == "" || slices.Contains(v.Services, service.Name) {
-			image = service.Image
-		}
-	}
-	return image
 }

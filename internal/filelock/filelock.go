@@ -3,40 +3,46 @@
 package filelock
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
 )
 
 // Lock is one that is held.
-type Lock struct{ file *os.File }
+type Lock struct {
+	file  *os.File
+	place string
+}
 
-// Take takes the lock at once. The file is made when it is not there, and holds the number of the process. Error: ErrBusy,
-// naming the process, when another one holds it.
+// Take takes the lock at once. The file is made when it is not there, and says who holds it. Error: ErrBusy, naming
+// process, host and since when, when another one holds it.
 func Take(path string) (*Lock, error) {
 	f, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
 	if err := lock(f); err != nil {
-		holder, _ := os.ReadFile(path)
+		was := read(path)
 		_ = f.Close()
 		if !errors.Is(err, errHeld) {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
-		return nil, &nuvlaops.Error{Resource: path, Reason: "process " + strings.TrimSpace(string(holder)) + " holds the lock",
+		return nil, &nuvlaops.Error{Resource: path, Reason: was.Holder.String() + " holds the lock",
 			Hint: "wait for it, or end it", Err: nuvlaops.ErrBusy}
 	}
-	if err := f.Truncate(0); err == nil {
-		_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
-	}
-	return &Lock{f}, nil
+	l := &Lock{file: f, place: cmp.Or(read(path).Place, rand.Text())}
+	_ = write(f, content{l.place, Self()}) // one that another user made cannot be written, and locks all the same
+	return l, nil
 }
+
+// Place names the lock for as long as its file is there: who holds it knows that whoever has held it before is gone.
+func (l *Lock) Place() string { return l.place }
 
 // open opens also what another user made and only that one may write.
 func open(path string) (*os.File, error) {

@@ -10,17 +10,18 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/atomicfile"
+	"github.com/nuvla/nuvlaops/internal/filelock"
 )
 
 // Journal is a file with the records of one run. It holds what the caller puts into its state, so no secrets belong
 // there. A nil *Journal remembers nothing.
 type Journal struct {
-	path  string
-	lock  *os.File
-	place string
-	mu    sync.Mutex
-	file  journalFile
+	path string
+	lock *filelock.Lock
+	mu   sync.Mutex
+	file journalFile
 }
 
 type journalFile struct {
@@ -52,11 +53,11 @@ func (f *journalFile) last() time.Time {
 // as path.old: what was done then says nothing about now. Error: ErrBusy, naming host, process
 // and since when, when another one holds it.
 func OpenJournal(path, key string) (*Journal, error) {
-	lock, place, err := lockFile(path + ".lock")
+	lock, err := filelock.Take(path + ".lock")
 	if err != nil {
-		return nil, err
+		return nil, nuvlaops.Wrap("runbook.OpenJournal", path, err)
 	}
-	j := &Journal{path: path, lock: lock, place: place, file: journalFile{Key: key, Started: time.Now()}}
+	j := &Journal{path: path, lock: lock, file: journalFile{Key: key, Started: time.Now()}}
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return j, nil
@@ -81,7 +82,7 @@ func (j *Journal) Place() string {
 	if j == nil {
 		return ""
 	}
-	return j.place
+	return j.lock.Place()
 }
 
 // Resumed reports whether the journal has steps of an earlier run, and when that began.

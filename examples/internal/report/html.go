@@ -50,6 +50,7 @@ type bar struct {
 	At          float64 // seconds since the recovery began
 	Class       string
 	Note, Over  string
+	Ran         bool
 }
 
 type tick struct {
@@ -92,7 +93,7 @@ func (r *Report) span() float64 { return max(r.Ended.Sub(r.Started).Seconds(), 0
 func (r *Report) bars() (out []bar) {
 	const narrowest = 0.4 // percent: a step of no time is still seen
 	for _, s := range r.ordered() {
-		b := bar{Step: s, At: s.Started.Sub(r.Started).Seconds(), Class: strings.ReplaceAll(s.State, " ", "-"), Note: s.note(), Over: over(s.Seconds, s.Budget)}
+		b := bar{Step: s, At: s.Started.Sub(r.Started).Seconds(), Class: strings.ReplaceAll(s.State, " ", "-"), Ran: s.ran(), Note: s.note(), Over: over(s.Seconds, s.Budget)}
 		b.Left = min(max(100*b.At/r.span(), 0), 100-narrowest)
 		b.Width = min(max(100*s.Seconds/r.span(), narrowest), 100-b.Left)
 		if b.Over != "" {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/nuvla/nuvlaops/internal/atomicfile"
@@ -108,6 +109,21 @@ func (r *Report) AddSteps(records []runbook.Record) {
 			Seconds: rec.Took().Seconds(), Budget: r.Budget.Steps[rec.Step], Detail: rec.Detail, Error: rec.Error})
 	}
 }
+
+// NotReached is the state of a step that was to come after one that failed.
+const NotReached = "not reached"
+
+// AddMissing puts the steps that never began into the report.
+func (r *Report) AddMissing(steps []runbook.Step) {
+	for _, s := range steps {
+		if !slices.ContainsFunc(r.Steps, func(have Step) bool { return have.Name == s.Name }) {
+			r.Steps = append(r.Steps, Step{Name: s.Name, Title: s.Title, State: NotReached, Started: r.Ended, Detail: "not reached"})
+		}
+	}
+}
+
+// ran says whether a step has a place on the time line.
+func (s Step) ran() bool { return s.State != string(runbook.LeftOut) && s.State != NotReached }
 
 // Write writes the report as JSON, whole or not at all.
 func (r *Report) Write(path string) error {

@@ -66,6 +66,10 @@ func (r *Report) steps(b *strings.Builder) {
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	for _, s := range r.ordered() {
 		note := s.note() + against(s.Seconds, s.Budget)
+		if !s.ran() {
+			fmt.Fprintf(w, "    %s\t\t\t%s\n", s.Name, note)
+			continue
+		}
 		if s.State != "done" {
 			note = strings.ToUpper(s.State) + " " + note
 		}
