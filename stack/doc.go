@@ -18,6 +18,9 @@
 //   - Start brings back the remembered replicas, group after group. A service is healthy when its tasks have been running
 //     for a while and its probe has succeeded since.
 //
+// Beside the contract, for a recovery: Swarm.Claim keeps a second one out, RunCopy and CopyStack look and try beside what is
+// there, Forward leads into a container that publishes nothing.
+//
 // Waits follow the engine's events, and look again from time to time in case one is missed or happens on another node.
 //
 // # Errors

@@ -76,6 +76,7 @@ func TestARecoveryBringsEverythingBack(t *testing.T) {
 	t.Run("refused without a complete snapshot, and nothing is touched", d.refused("snapshot.of.another.night", "-snapshot", "snapshot.of.another.night"))
 	t.Run("refused under the wrong name, and nothing is touched", d.refused("nothing was touched", "-yes", "production"))
 	t.Run("planned, and nothing is touched", d.planned)
+	t.Run("drilled beside production", d.drilled)
 	t.Run("refused without a good snapshot in the repository, and nothing is touched", d.withoutAGoodSnapshot)
 	t.Run("killed in the middle of each of its steps, and called again", d.killedAndCalledAgain)
 	t.Run("the queue alone", d.onlyTheQueue)

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -217,4 +219,91 @@ func (d *demo) withoutSecrets(t *testing.T) {
 	if diff := cmp.Diff(before, d.volumes(t)); diff != "" {
 		t.Errorf("volumes and containers (-before +after):\n%s", diff)
 	}
+}
+
+// drilled: the whole is recovered beside production, and production is what it was.
+func (d *demo) drilled(t *testing.T) {
+	network := d.platform.db + "-drillnet"
+	if _, err := docker(t.Context(), "", "network", "create", "--driver", "overlay", "--attachable", "--label", testenv.Label+"="+testenv.OwnerLabelValue(), network); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := docker(t.Context(), "", "network", "connect", network, d.platform.s3.Name()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_, _ = docker(context.Background(), "", "network", "disconnect", "--force", network, d.platform.s3.Name())
+		if _, err := docker(context.Background(), "", "network", "rm", network); err != nil {
+			t.Errorf("the drill's network is still in use: %v", err)
+		}
+	})
+	before, registered := d.production(t), d.registered(t)
+	file, drill := d.platform.file, d.platform.db+"-drill"
+	out, code := d.runRecovery(t, "-drill", "-drill-network", network, "-yes", drill, "-api", "", "-journal", file("drill.json"),
+		"-report", file("drill-report.json"), "-html", file("drill.html"), "-metrics", file("drill.prom"), "-budget", "10m")
+	if code != cli.ExitOK {
+		t.Fatalf("exit code %d:\n%s", code, out)
+	}
+	if diff := cmp.Diff(before, d.production(t)); diff != "" {
+		t.Errorf("production (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff(registered, d.registered(t)); diff != "" {
+		t.Errorf("production's repository (-before +after):\n%s", diff)
+	}
+	for _, kind := range [][]string{{"service", "ls"}, {"volume", "ls"}, {"ps", "--all"}} {
+		if left, err := docker(t.Context(), "", append(kind, "--quiet", "--filter", "name="+drill+"_")...); err != nil || left != "" {
+			t.Errorf("of the drill there is left: %v %q, %v", kind, left, err)
+		}
+	}
+	r, err := report.Read(file("drill-report.json"))
+	if err != nil || r.Mode != report.ModeDrill || r.Jobs == nil {
+		t.Fatalf("report %+v, %v", r, err)
+	}
+	if err := errors.Join(d.checkDocuments(r), d.checkJobs(r)); err != nil {
+		t.Error(err)
+	}
+	told, err := os.ReadFile(file("drill.prom"))
+	if err != nil || !strings.Contains(string(told), `nuvla_recovery_last_success_timestamp_seconds{mode="drill",repository="s3_backup"}`) {
+		t.Errorf("metrics %v:\n%s", err, told)
+	}
+}
+
+// production is all that a drill must leave as it is: services, containers and volumes, each with its version or its time.
+func (d *demo) production(t *testing.T) (all []string) {
+	t.Helper()
+	for _, stack := range []string{d.platform.db, d.platform.core} {
+		filter := "label=com.docker.stack.namespace=" + stack
+		for _, ask := range [][]string{
+			{"service", "ls", "--quiet", "--filter", filter},
+			{"ps", "--all", "--quiet", "--no-trunc", "--filter", filter},
+			{"volume", "ls", "--quiet", "--filter", filter},
+		} {
+			ids, err := docker(t.Context(), "", ask...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for id := range strings.FieldsSeq(ids) {
+				inspect := []string{"inspect", "--format", map[string]string{"service": "{{.Version.Index}} {{.UpdatedAt}}", "ps": "{{.State.StartedAt}}", "volume": "{{.CreatedAt}}"}[ask[0]], id}
+				if ask[0] != "ps" {
+					inspect = append([]string{ask[0]}, inspect...)
+				}
+				told, err := docker(t.Context(), "", inspect...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, id+" "+told)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// registered are production's repositories as they are registered.
+func (d *demo) registered(t *testing.T) string {
+	t.Helper()
+	out, err := docker(t.Context(), "", "exec", d.container(t, "es"), "curl", "-s", "localhost:9200/_snapshot")
+	if err != nil || !strings.Contains(out, repository) {
+		t.Fatalf("repositories: %q, %v", out, err)
+	}
+	return out
 }

@@ -36,7 +36,7 @@ func (r *recovery) documentsNow(ctx context.Context) (map[string]int64, error) {
 
 // jobsNow counts the entries of the queue by priority.
 func (r *recovery) jobsNow(ctx context.Context) (map[int]int, error) {
-	conn, err := zkjobs.Connect(ctx, r.cfg.zkHosts(), nil)
+	conn, err := zkjobs.Connect(ctx, r.zk, nil)
 	if err != nil {
 		return nil, err
 	}

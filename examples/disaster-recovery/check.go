@@ -61,10 +61,31 @@ func (c *config) checkStacks(raw) error {
 	if u, err := url.Parse(c.api); c.api != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
 		return cli.Usagef("-api %q is not an http URL", c.api)
 	}
+	if err := c.checkDrill(); err != nil {
+		return err
+	}
 	if c.keepOld != "" {
 		if info, err := os.Stat(c.keepOld); err != nil || !info.IsDir() {
 			return cli.Usagef("-keep-old %s: want a folder that is there", c.keepOld)
 		}
+	}
+	return nil
+}
+
+// checkDrill gives a drill names of its own.
+func (c *config) checkDrill() error {
+	if !c.drill {
+		if c.network != "" {
+			return cli.Usagef("-drill-network goes with -drill")
+		}
+		return nil
+	}
+	if c.only != "" || c.from != "" || len(c.skip) > 0 || c.keepOld != "" || c.api != "" {
+		return cli.Usagef("-drill recovers the whole of both databases: -only, -from, -skip, -keep-old and -api do not go with it")
+	}
+	c.production, c.db = c.db, c.db+"-drill"
+	if c.network == "" {
+		c.network = c.db + "-net"
 	}
 	return nil
 }

@@ -100,7 +100,9 @@ func (c *config) runFlags(fs *flag.FlagSet, r *raw) {
 		return nil
 	})
 	fs.StringVar(&c.from, "from", "", "leave out the steps before this `step`, and run it and those after it again")
-	fs.StringVar(&c.yes, "yes", "", "`name` of the database stack, instead of typing it")
+	fs.BoolVar(&c.drill, "drill", false, "recover a copy of the database stack, named STACK-drill, and remove it; production is only read")
+	fs.StringVar(&c.network, "drill-network", "", "`network` of the drill's own (default: STACK-drill-net, made and removed); name one that is there when the S3 server is reached by it")
+	fs.StringVar(&c.yes, "yes", "", "`name` of the database stack, of a drill STACK-drill, instead of typing it")
 	fs.BoolVar(&c.planOnly, "plan", false, "show what would be done, and stop")
 	fs.BoolVar(&c.json, "json", false, "with -plan: print the plan as JSON")
 	fs.StringVar(&c.journal, "journal", "", "`file` that a broken-off recovery is taken up from (default: nuvla-recovery-STACK.json in the temporary folder)")

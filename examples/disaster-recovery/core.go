@@ -12,6 +12,9 @@ import (
 
 // coreIsGone refuses while the core runs: it would write into what is restored, and take from the queue that is filled.
 func (r *recovery) coreIsGone(ctx context.Context) error {
+	if r.cfg.drill { // nobody but this program knows the copy
+		return nil
+	}
 	now, err := r.stacks.Look(ctx, r.cfg.core)
 	if err != nil {
 		return err

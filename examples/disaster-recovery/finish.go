@@ -21,8 +21,13 @@ func (r *recovery) finish(records []runbook.Record, err error) {
 		Started: s.Started, Ended: r.now().UTC(), Budget: r.cfg.budget, Newest: s.Newest, Jobs: s.Jobs, Warnings: s.Warnings, Versions: r.versions(s),
 	}
 	rep := &r.report
+	if r.cfg.drill {
+		rep.Mode, rep.Stacks, rep.Outcome = report.ModeDrill, []string{r.cfg.production}, "drill passed"
+		rep.NotVerified = append(rep.NotVerified, "the core: a drill does not start it", "the throw-away Elasticsearch that shows the snapshot when none lives")
+	}
 	if s.Restored != nil {
-		rep.Indices, rep.Verified, rep.NotVerified = indices(s.Restored, s.Before.Documents), s.Restored.Verified, s.Restored.NotVerified
+		rep.Indices, rep.Verified = indices(s.Restored, s.Before.Documents), slices.Clone(s.Restored.Verified)
+		rep.NotVerified = append(rep.NotVerified, s.Restored.NotVerified...)
 	}
 	if s.Jobs != nil {
 		s.Jobs.Before = s.Before.Jobs
@@ -39,6 +44,9 @@ func (r *recovery) finish(records []runbook.Record, err error) {
 	}
 	if err != nil {
 		rep.Outcome, rep.Error = "not recovered", err.Error()
+		if r.cfg.drill {
+			rep.Outcome = "drill failed"
+		}
 	}
 }
 
@@ -59,7 +67,9 @@ func (r *recovery) measureLoss(s state) {
 		as = s.Newest
 	}
 	rep.RPO = max(0, s.Started.Sub(as).Seconds())
-	rep.NotVerified = append(rep.NotVerified, "what was written after the snapshot was taken is lost and not listed")
+	if !r.cfg.drill {
+		rep.NotVerified = append(rep.NotVerified, "what was written after the snapshot was taken is lost and not listed")
+	}
 }
 
 // versions are those of what took part, as far as it is known.

@@ -13,7 +13,8 @@
 //	disaster-recovery -repository-file repo.json -db-compose db.yml -core-compose nuvla.yml -html report.html
 //
 // One database alone is recovered with -only elasticsearch, or with -only zookeeper, which rebuilds the queue from the
-// documents of the Elasticsearch that lives. -skip STEP and -from STEP leave steps out, and never what guards the others.
+// documents of the Elasticsearch that lives. -drill recovers a copy of the database stack beside production, which is only
+// read, and removes it again: it says how long a recovery takes, and whether it works. -skip STEP and -from STEP leave steps out, and never what guards the others.
 //
 // Exit codes: 0 recovered and verified, 1 failed, 2 usage, 3 partial snapshot, 4 time-out, 5 another recovery runs,
 // 10 repository, 11 refused before anything was touched, 12 verification failed, 130 interrupted.
@@ -80,12 +81,19 @@ func (r *recovery) showPlan(ctx context.Context, stdout io.Writer) error {
 // recoverAll runs the steps under the journal and writes the report, whatever the end is.
 func (r *recovery) recoverAll(ctx context.Context) error {
 	records, err := runbook.Run(ctx, r.steps(), r.journal, r.seen)
+	if r.cfg.drill {
+		removed, rerr := r.removeCopy(ctx)
+		records, err = append(records, removed), errors.Join(err, rerr)
+	}
 	if err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	r.finish(records, err)
 	r.screen.Text(r.report.Text())
 	err = errors.Join(err, r.writeReports())
+	if r.cfg.drill { // there is nothing to go on with
+		return errors.Join(err, r.journal.Finish())
+	}
 	if err != nil {
 		r.screen.Text("To go on where this was, call the same command again.\n")
 		return err
@@ -113,7 +121,11 @@ func (r *recovery) writeReports() error {
 func confirm(ctx context.Context, cfg *config, in io.Reader, screen *cli.Screen) error {
 	name := cfg.yes
 	if name == "" {
-		screen.Text(fmt.Sprintf("\nThe volumes of stack %s will be removed. Type its name to go on: ", cfg.db))
+		what := fmt.Sprintf("The volumes of stack %s will be removed. Type its name to go on: ", cfg.db)
+		if cfg.drill {
+			what = fmt.Sprintf("Stack %s will be made, and removed at the end. Type its name to go on: ", cfg.db)
+		}
+		screen.Text("\n" + what)
 		var err error
 		if name, err = cli.ReadLine(ctx, in); err != nil && ctx.Err() != nil {
 			return err // any other failure to read leaves no name, which is refused

@@ -21,6 +21,8 @@ type page struct {
 	mu sync.Mutex
 
 	At time.Time `json:"at"`
+	// Drill is the name of the copy that is made and removed, in a drill.
+	Drill string `json:"drill,omitempty"`
 	// Ready says that nothing that was looked at stands in the way.
 	Ready bool `json:"ready"`
 	// Took up: an earlier call began then, and has done these steps.
@@ -108,6 +110,12 @@ func (p *page) end(r *recovery) {
 	p.Ready = !slices.ContainsFunc(p.Checks, func(c check) bool { return c.State == "refused" })
 	p.Snapshot = r.chosen()
 	meant := r.cfg.dbMeant()
+	if r.cfg.drill {
+		p.Drill = r.cfg.db
+		p.Queue = "the open jobs of the snapshot, in the copy"
+		p.addSteps(r)
+		return
+	}
 	p.Stop = map[string]string{r.cfg.core: names(r.found.core, nil), r.cfg.db: names(r.found.db, meant)}
 	if r.found.wipe != nil {
 		p.Wipe, p.Keep = r.found.wipe.Volumes, r.found.wipe.Kept
@@ -116,6 +124,10 @@ func (p *page) end(r *recovery) {
 	if r.found.jobsSeen {
 		p.Queue = fmt.Sprintf("%d open jobs", r.found.openJobs)
 	}
+	p.addSteps(r)
+}
+
+func (p *page) addSteps(r *recovery) {
 	for _, s := range r.steps() {
 		p.Steps = append(p.Steps, pageStep{s.Name, s.Title, s.LeftOut})
 	}
@@ -130,7 +142,11 @@ func (p *page) MarshalJSON() ([]byte, error) {
 // String is the page for people.
 func (p *page) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nPLAN OF THE RECOVERY, %s\n", p.At.Format(time.RFC3339))
+	title := "RECOVERY"
+	if p.Drill != "" {
+		title = "DRILL"
+	}
+	fmt.Fprintf(&b, "\nPLAN OF THE %s, %s\n", title, p.At.Format(time.RFC3339))
 	if !p.Began.IsZero() {
 		fmt.Fprintf(&b, "\n  It began %s. Done: %s. Broken off: %s.\n", p.Began.Format(time.RFC3339), orNone(p.Done), orNone(p.Broken))
 	}
@@ -156,6 +172,11 @@ func (p *page) String() string {
 
 func (p *page) deeds(b *strings.Builder) {
 	fmt.Fprintf(b, "\n  what will be done\n")
+	if p.Drill != "" {
+		fmt.Fprintf(b, "    copy      the databases, as stack %s on a network of its own; production is only read\n", p.Drill)
+		fmt.Fprintf(b, "    remove    that copy, whatever the end is\n")
+		return
+	}
 	for _, name := range sortedKeys(p.Stop) {
 		fmt.Fprintf(b, "    stop      stack %s: %s\n", name, p.Stop[name])
 	}

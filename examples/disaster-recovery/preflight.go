@@ -39,6 +39,9 @@ const aliveWithin = 5 * time.Second
 // preflight proves the ground, and changes nothing that matters. What it finds goes on the page; the error is the first
 // thing that stands in the way.
 func (r *recovery) preflight(ctx context.Context) error {
+	if r.cfg.drill {
+		return r.lookAtProduction(ctx)
+	}
 	r.page.begin(r)
 	var err error
 	if r.found.db, err = r.stacks.Look(ctx, r.cfg.db); err == nil {
@@ -146,7 +149,7 @@ func (r *recovery) lookAtZooKeeper(ctx context.Context) {
 	defer cancel()
 	jobs, err := r.jobsNow(ctx)
 	if err != nil {
-		r.page.note("ZooKeeper", "no usable answer from "+r.cfg.zk)
+		r.page.note("ZooKeeper", "no usable answer from "+strings.Join(r.zk, ", "))
 		return
 	}
 	total := 0
@@ -194,7 +197,7 @@ func (r *recovery) describeElasticsearch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if plan := r.remembered().Plan; plan != nil && plan.Cluster.UUID != cluster.UUID {
+	if plan := r.remembered().Plan; !r.cfg.drill && plan != nil && plan.Cluster.UUID != cluster.UUID {
 		r.screen.Printf("the Elasticsearch that was restored into is gone: beginning anew")
 		r.beginAnew()
 	}

@@ -19,7 +19,7 @@ func (r *recovery) queue(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	conn, err := zkjobs.Connect(ctx, r.cfg.zkHosts(), nil)
+	conn, err := zkjobs.Connect(ctx, r.zk, nil)
 	if err != nil {
 		return "", err
 	}

@@ -26,6 +26,8 @@ type recovery struct {
 
 	client   snapshot.Client
 	conn     *es.Conn
+	zk       []string
+	forwards []*stack.Forward // into the copy of a drill
 	stacks   *stack.Swarm
 	repo     *snapshot.Repo
 	restorer restore.Restorer
@@ -54,26 +56,33 @@ type state struct {
 }
 
 func newRecovery(cfg *config, screen *cli.Screen) (*recovery, error) {
-	r := &recovery{cfg: cfg, screen: screen, now: time.Now}
+	r := &recovery{cfg: cfg, screen: screen, now: time.Now, zk: cfg.zkHosts()}
 	r.state.Started = r.now().UTC()
-	client, err := cli.Elasticsearch(cfg.es)
+	err := r.talkTo(cfg.es)
+	if err == nil {
+		r.stacks, err = stack.NewSwarm(&stack.Options{Engines: cfg.engines})
+	}
+	return r, err
+}
+
+// talkTo makes the clients of the Elasticsearch at an address.
+func (r *recovery) talkTo(address string) error {
+	client, err := cli.Elasticsearch(address)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.client, r.conn = client, &es.Conn{Client: client}
-	if r.stacks, err = stack.NewSwarm(&stack.Options{Engines: cfg.engines}); err != nil {
-		return nil, err
+	if r.repo, err = snapshot.New(client, r.cfg.repository, nil); err != nil {
+		return err
 	}
-	if r.repo, err = snapshot.New(client, cfg.repository, nil); err != nil {
-		return nil, err
-	}
-	if r.restorer, err = restore.New(client, cfg.repository, nil); err != nil {
-		return nil, err
-	}
-	return r, nil
+	r.restorer, err = restore.New(client, r.cfg.repository, nil)
+	return err
 }
 
 func (r *recovery) close() {
+	for _, f := range r.forwards {
+		_ = f.Close()
+	}
 	_ = r.stacks.Close()
 	_ = r.journal.Close()
 }

@@ -20,6 +20,10 @@ func (r *recovery) steps() []runbook.Step {
 		{Name: "stop-core", Title: "stop stack " + r.cfg.core, Run: r.stopCore},
 		{Name: "stop-db", Title: "stop " + r.dbTitle(), Run: r.stopDB},
 	}
+	if r.cfg.drill {
+		steps = []runbook.Step{steps[0], {Name: "copy", Title: "copy the databases of stack " + r.cfg.production, Run: r.copyStack}, steps[1]}
+		steps[2].After = []string{"copy"}
+	}
 	ground := "stop-db"
 	then := func(s runbook.Step) {
 		s.After = []string{ground}
@@ -65,6 +69,9 @@ func (r *recovery) stopDB(ctx context.Context) (string, error) {
 	if meant := r.cfg.dbMeant(); len(meant) > 0 {
 		all = [][]string{meant}
 	}
+	if r.cfg.drill {
+		return r.stop(ctx, &stack.Stack{Name: r.cfg.db}, all)
+	}
 	return r.stop(ctx, r.found.db, all)
 }
 
@@ -100,7 +107,7 @@ func (r *recovery) startES(ctx context.Context) (string, error) {
 
 func (r *recovery) startZK(ctx context.Context) (string, error) {
 	err := r.stacks.Start(ctx, r.cfg.db, stack.StartOptions{
-		Groups: [][]string{{"zk"}}, Probes: map[string]func(context.Context) error{"zk": cli.ZooKeeperServes(r.cfg.zkHosts()...)}, Progress: r.screen.Progress,
+		Groups: [][]string{{"zk"}}, Probes: map[string]func(context.Context) error{"zk": cli.ZooKeeperServes(r.zk...)}, Progress: r.screen.Progress,
 	})
 	return "it serves", err
 }

@@ -89,9 +89,9 @@ func (r *Report) indices(b *strings.Builder) {
 		if i.Expected != nil {
 			expected = fmt.Sprintf("%d in the manifest", *i.Expected)
 		}
-		before := "not known before"
+		before := "not known " + r.beforeWord()
 		if i.Before != nil {
-			before = fmt.Sprintf("%d before", *i.Before)
+			before = fmt.Sprintf("%d %s", *i.Before, r.beforeWord())
 		}
 		fmt.Fprintf(w, "    %-28s\t%d\t  %s\t  %s\t  %d primaries\t\n", i.Index, i.Documents, expected, before, i.Primaries)
 	}
@@ -107,7 +107,7 @@ func (r *Report) jobs(b *strings.Builder) {
 	for _, p := range r.queue() {
 		before := ""
 		if j.Before != nil {
-			before = fmt.Sprintf("  %d before", p.Before)
+			before = fmt.Sprintf("  %d %s", p.Before, r.beforeWord())
 		}
 		fmt.Fprintf(b, "    %03d  %7d%s\n", p.Priority, p.After, before)
 	}
@@ -134,6 +134,14 @@ func against(took, budget float64) string {
 		return "; OVER: " + over(took, budget)
 	}
 	return "; within its budget of " + seconds(budget)
+}
+
+// beforeWord is where the numbers are from that those of the recovery stand beside.
+func (r *Report) beforeWord() string {
+	if r.Mode == ModeDrill {
+		return "in production"
+	}
+	return "before"
 }
 
 func lines(b *strings.Builder, title string, all []string) {

@@ -1,0 +1,160 @@
+package stack_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/testenv/images"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+// things lists what is there under a stack's name: services, volumes, networks, with the moment in which each was made.
+func (b *bench) things(name string) (out []string) {
+	b.t.Helper()
+	filter := make(client.Filters).Add("label", "com.docker.stack.namespace="+name)
+	services, err := b.api.ServiceList(b.t.Context(), client.ServiceListOptions{Filters: filter})
+	must(b.t, err)
+	for _, v := range services.Items {
+		out = append(out, "service "+v.Spec.Name+" "+v.UpdatedAt.String())
+	}
+	volumes, err := b.api.VolumeList(b.t.Context(), client.VolumeListOptions{Filters: filter})
+	must(b.t, err)
+	for _, v := range volumes.Items {
+		out = append(out, "volume "+v.Name+" "+v.CreatedAt)
+	}
+	networks, err := b.api.NetworkList(b.t.Context(), client.NetworkListOptions{Filters: filter})
+	must(b.t, err)
+	for _, n := range networks.Items {
+		out = append(out, "network "+n.Name+" "+n.Created.String())
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestAStackIsCopiedAndTheCopyRemovedWithoutTouchingIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.secret(b.stack + "_key")
+	b.deploy(copiedStack)
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+	before, marks := b.things(b.stack), b.marks(b.stack+"_data")
+	copied, net := b.stack+"-copy", b.stack+"-copynet"
+	t.Cleanup(func() { _ = b.RemoveStackCopy(context.Background(), b.stack, copied) })
+
+	for range 2 { // the second time it is there
+		must(t, b.CopyStack(t.Context(), b.stack, copied, stack.CopyStackOptions{Network: net}))
+	}
+	if s, err := b.Look(t.Context(), copied); err != nil || len(s.Services) != 1 || !s.Services[0].Stopped || s.Services[0].Networks[0] != net {
+		t.Fatalf("the copy is %+v, %v, want its one service, stopped, on its own network", s, err)
+	}
+	must(t, b.Start(t.Context(), copied, stack.StartOptions{}))
+	b.eventually("the copy runs on a volume of its own", func() bool { return b.marks(copied+"_data") == 1 })
+	b.sameButForNetworks(b.stack+"_db", copied+"_db")
+	if n := b.marks(b.stack + "_data"); n != marks {
+		t.Errorf("the copy wrote to the stack's volume: %d marks became %d", marks, n)
+	}
+
+	for range 2 { // the second time it is gone
+		must(t, b.RemoveStackCopy(t.Context(), b.stack, copied))
+	}
+	if left := b.things(copied); len(left) > 0 {
+		t.Errorf("of the copy there is left: %v", left)
+	}
+	if diff := cmp.Diff(before, b.things(b.stack)); diff != "" {
+		t.Errorf("the stack (-before +after):\n%s", diff)
+	}
+}
+
+// sameButForNetworks compares what makes a container run as the original does.
+func (b *bench) sameButForNetworks(original, copied string) {
+	b.t.Helper()
+	look := func(name string) []any {
+		v, err := b.api.ServiceInspect(b.t.Context(), name, client.ServiceInspectOptions{})
+		must(b.t, err)
+		c := v.Service.Spec.TaskTemplate.ContainerSpec
+		return []any{c.Image, c.Args, c.Env, c.Secrets, v.Service.Spec.TaskTemplate.Networks[0].Aliases}
+	}
+	if diff := cmp.Diff(look(original), look(copied)); diff != "" {
+		b.t.Errorf("image, command, environment, secrets, names (-original +copy):\n%s", diff)
+	}
+}
+
+func TestAStackIsNotCopiedWhereTheCopyWouldTouchIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	dir := t.TempDir()
+	b.deploy(strings.Replace(`
+version: "3.7"
+services:
+  own:
+    image: %IMAGE%
+    command: [run]
+    networks: [default]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+  bound:
+    image: %IMAGE%
+    command: [run]
+    volumes: ["%DIR%:/data"]
+    networks: [default]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+networks:
+  default: {labels: %OWNER%, attachable: true}
+`, "%DIR%", dir, 1))
+	refused := func(to, word string, opts stack.CopyStackOptions) {
+		t.Helper()
+		mustBe(t, b.CopyStack(t.Context(), b.stack, to, opts), nuvlaops.ErrRefused, word)
+		if left := b.things(to); to != b.stack && len(left) > 0 {
+			t.Errorf("a refused copy left: %v", left)
+		}
+	}
+	own := []string{"own"}
+	refused(b.stack+"-a", "at /data", stack.CopyStackOptions{Network: b.stack + "-net"})
+	refused(b.stack+"-a", "is on the network", stack.CopyStackOptions{Services: own, Network: b.stack + "_default"})
+	refused(b.stack, "is no copy", stack.CopyStackOptions{Services: own, Network: b.stack + "-net"})
+	mustBe(t, b.RemoveStackCopy(t.Context(), "another", b.stack), nuvlaops.ErrRefused, "is no copy")
+	mustBe(t, b.CopyStack(t.Context(), b.stack, b.stack+"-a", stack.CopyStackOptions{Services: []string{"none"}, Network: b.stack + "-net"}), nuvlaops.ErrNotFound, "none")
+	if n := len(b.look().Services); n != 2 {
+		t.Errorf("%d services are left of 2", n)
+	}
+}
+
+func TestAForwardLeadsIntoTheContainerAsItRunsNow(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	resolver, err := images.New(nil)
+	must(t, err)
+	image, err := resolver.Resolve(t.Context(), images.Spec{Name: images.ZooKeeper, Version: images.ZooKeeperVersion})
+	must(t, err)
+	b.deploy(strings.ReplaceAll(`
+version: "3.7"
+services:
+  zk:
+    image: %ZK%
+    networks: [default]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+networks:
+  default: {labels: %OWNER%}
+`, "%ZK%", image.Ref))
+	forward, err := b.Forward(b.stack, "zk", 2181)
+	must(t, err)
+	probe := map[string]func(context.Context) error{"zk": stack.ProbeZooKeeper(forward.Addr())}
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{Probes: probe}))
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	gone, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := probe["zk"](gone); err == nil || gone.Err() != nil {
+		t.Errorf("the probe of a stopped service: %v, want a connection that is closed at once", err)
+	}
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{Probes: probe})) // in another container
+	must(t, forward.Close())
+	if err := probe["zk"](t.Context()); err == nil {
+		t.Error("a closed forward forwards")
+	}
+}

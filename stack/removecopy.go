@@ -1,0 +1,129 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/poll"
+	"github.com/nuvla/nuvlaops/internal/retry"
+)
+
+// RemoveStackCopy removes what CopyStack has made of stack from under the name to, also what a killed call has left of it:
+// services, their containers, their volumes and the network. What was there before is not removed. A copy that is gone is no
+// error.
+//
+// Errors: ErrRefused (a service of that name is no copy of the first stack; a volume is on a node that cannot be reached).
+func (s *Swarm) RemoveStackCopy(ctx context.Context, from, to string) error {
+	return nuvlaops.Wrap("stack.RemoveStackCopy", to, s.removeStackCopy(ctx, from, to))
+}
+
+func (s *Swarm) removeStackCopy(ctx context.Context, from, to string) error {
+	if err := errors.Join(validName("stack", from), validName("stack", to)); err != nil {
+		return err
+	}
+	_, w, err := s.pair(ctx, from, to)
+	if err != nil {
+		return err
+	}
+	dark := w.ranInTheDark()
+	for _, v := range w.services {
+		if err := s.removed(ctx, func(ctx context.Context) error {
+			_, err := s.api.ServiceRemove(ctx, v.ID, client.ServiceRemoveOptions{})
+			return err
+		}); err != nil {
+			return explain(v.Spec.Name, err)
+		}
+	}
+	if err := s.waitForNoContainer(ctx, w); err != nil {
+		return err
+	}
+	if err := errors.Join(s.removeCopiedVolumes(ctx, w, from), s.removeCopiedNetworks(ctx, to, from)); err != nil {
+		return err
+	}
+	if len(dark) > 0 {
+		return &nuvlaops.Error{Reason: "the copy ran on nodes that cannot be reached, and left its volumes there: " + strings.Join(dark, ", "),
+			Err: nuvlaops.ErrRefused, Hint: "name their engines, or remove the volumes " + to + "_* there"}
+	}
+	return nil
+}
+
+// ranInTheDark are the nodes without an engine to reach that tasks of the stack are known to have run on.
+func (w *world) ranInTheDark() (names []string) {
+	for _, n := range w.fleet.dark {
+		for _, tasks := range w.tasks {
+			for _, t := range tasks {
+				if t.NodeID == n.ID {
+					names = append(names, n.Description.Hostname)
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// removed calls until what is to be removed is gone; what still uses it leaves a little later.
+func (s *Swarm) removed(ctx context.Context, remove func(context.Context) error) error {
+	deadline := s.now().Add(settle)
+	err := retry.Do(ctx, s.opts.Retry, s.opts.Logger, func(err error) bool {
+		busy := cerrdefs.IsConflict(err) || cerrdefs.IsPermissionDenied(err) || strings.Contains(err.Error(), "has active endpoints")
+		return transient(err) || busy && s.now().Before(deadline)
+	}, remove)
+	if isNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+func (s *Swarm) waitForNoContainer(ctx context.Context, first *world) error {
+	return poll.Until(ctx, poll.Interval{First: soonest}, func(ctx context.Context) (bool, string, error) {
+		w, err := s.see(ctx, first.stack, first.fleet)
+		if err != nil {
+			return false, "", err
+		}
+		return len(w.containers) == 0, "containers of " + strings.Join(w.names(), ", "), nil
+	})
+}
+
+func (s *Swarm) removeCopiedVolumes(ctx context.Context, w *world, from string) error {
+	for _, e := range w.fleet.engines {
+		list, err := read(ctx, s, w.stack, func(ctx context.Context) (client.VolumeListResult, error) {
+			return e.api.VolumeList(ctx, client.VolumeListOptions{
+				Filters: make(client.Filters).Add("label", labelStack+"="+w.stack).Add("label", labelCopyOf+"="+from)})
+		})
+		if err != nil {
+			return err
+		}
+		for _, v := range list.Items {
+			if err := s.removeVolume(ctx, e, v.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Swarm) removeCopiedNetworks(ctx context.Context, to, from string) error {
+	list, err := read(ctx, s, to, func(ctx context.Context) (client.NetworkListResult, error) {
+		return s.api.NetworkList(ctx, client.NetworkListOptions{
+			Filters: make(client.Filters).Add("label", labelStack+"="+to).Add("label", labelCopyOf+"="+from)})
+	})
+	if err != nil {
+		return err
+	}
+	for _, n := range list.Items {
+		if err := s.removed(ctx, func(ctx context.Context) error {
+			_, err := s.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+			return err
+		}); err != nil {
+			return explain(n.Name, err)
+		}
+	}
+	return nil
+}
