@@ -78,6 +78,7 @@ func TestARecoveryBringsEverythingBack(t *testing.T) {
 	t.Run("planned, and nothing is touched", d.planned)
 	t.Run("drilled beside production", d.drilled)
 	t.Run("refused without a good snapshot in the repository, and nothing is touched", d.withoutAGoodSnapshot)
+	t.Run("refused beside a core that is not stopped, and nothing is touched", d.refused("runs, and would write beside", "-skip", "stop-core"))
 	t.Run("killed in the middle of each of its steps, and called again", d.killedAndCalledAgain)
 	t.Run("the queue alone", d.onlyTheQueue)
 	t.Run("the documents alone, and a second call beside it", d.onlyTheDocuments)

@@ -19,9 +19,14 @@ func (r *recovery) coreIsGone(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range now.Services {
+	return idle(now)
+}
+
+// idle refuses when a service of the core runs or is about to.
+func idle(core *stack.Stack) error {
+	for _, s := range core.Services {
 		if s.Running > 0 || s.Replicas > 0 {
-			return refused(r.cfg.core, "stop it first: do not leave out step stop-core", "service %s of stack %s runs, and would write beside this step", s.Name, r.cfg.core)
+			return refused(core.Name, "stop it first: do not leave out step stop-core", "service %s of stack %s runs, and would write beside the recovery", s.Name, core.Name)
 		}
 	}
 	return nil

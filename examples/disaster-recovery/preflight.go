@@ -51,7 +51,7 @@ func (r *recovery) preflight(ctx context.Context) error {
 		return r.page.bad("engine", err)
 	}
 	r.page.good("engine", "it manages a swarm")
-	for _, check := range []func(context.Context) error{r.checkStacks, r.checkVolumes, r.checkDatabases, r.checkRoom} {
+	for _, check := range []func(context.Context) error{r.checkStacks, r.checkCore, r.checkVolumes, r.checkDatabases, r.checkRoom} {
 		if cerr := check(ctx); cerr != nil && err == nil {
 			err = cerr
 		}
@@ -90,6 +90,19 @@ func (r *recovery) checkStacks(ctx context.Context) error {
 		r.page.good(name, describeStack(s.there, missing))
 	}
 	return errors.Join(errs...)
+}
+
+// checkCore refuses to begin beside a core that runs and would not be stopped.
+func (r *recovery) checkCore(context.Context) error {
+	if r.cfg.leftOut("stop-core") == "" {
+		return nil
+	}
+	for _, step := range []string{"stop-db", "wipe", "restore", "queue"} {
+		if err := idle(r.found.core); err != nil && r.cfg.leftOut(step) == "" {
+			return r.page.bad("core", err)
+		}
+	}
+	return nil
 }
 
 // refusal: what is missing stands in the way, and nothing was touched.
