@@ -116,8 +116,14 @@ func (p *page) end(r *recovery) {
 		p.addSteps(r)
 		return
 	}
-	p.Stop = map[string]string{r.cfg.core: names(r.found.core, nil), r.cfg.db: names(r.found.db, meant)}
-	if r.found.wipe != nil {
+	p.Stop = map[string]string{}
+	if r.comes("stop-core") {
+		p.Stop[r.cfg.core] = names(r.found.core, nil)
+	}
+	if r.comes("stop-db") {
+		p.Stop[r.cfg.db] = names(r.found.db, meant)
+	}
+	if r.found.wipe != nil && r.comes("wipe") {
 		p.Wipe, p.Keep = r.found.wipe.Volumes, r.found.wipe.Kept
 	}
 	p.Queue = "the open jobs of the snapshot, counted when it is restored"
@@ -132,6 +138,9 @@ func (p *page) addSteps(r *recovery) {
 		p.Steps = append(p.Steps, pageStep{s.Name, s.Title, s.LeftOut})
 	}
 }
+
+// comes says whether a step is still to be run.
+func (r *recovery) comes(step string) bool { return !r.done(step) && r.cfg.leftOut(step) == "" }
 
 // MarshalJSON is a page without its lock.
 func (p *page) MarshalJSON() ([]byte, error) {
@@ -188,7 +197,7 @@ func (p *page) deeds(b *strings.Builder) {
 		fmt.Fprintf(b, "    remove    volume %s on %s, %s, made %s\n", v.Name, v.Node, size, v.Created.UTC().Format(time.DateTime))
 	}
 	if len(p.Wipe) == 0 {
-		fmt.Fprintf(b, "    remove    no volume: there is none\n")
+		fmt.Fprintf(b, "    remove    no volume\n")
 	}
 	if p.Archive != "" {
 		fmt.Fprintf(b, "    archive   the volumes to %s, before they are removed\n", p.Archive)
