@@ -81,6 +81,7 @@ func TestARecoveryBringsEverythingBack(t *testing.T) {
 	t.Run("refused beside a core that is not stopped, and nothing is touched", d.refused("runs, and would write beside", "-skip", "stop-core"))
 	t.Run("killed in the middle of each of its steps, and called again", d.killedAndCalledAgain)
 	t.Run("the queue alone", d.onlyTheQueue)
+	t.Run("from a step on", d.fromAStepOn)
 	t.Run("the documents alone, and a second call beside it", d.onlyTheDocuments)
 	t.Run("with no Elasticsearch alive, and the stack gone", d.withNothingAlive)
 }

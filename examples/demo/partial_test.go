@@ -93,6 +93,18 @@ func (d *demo) onlyTheDocuments(t *testing.T) {
 	}
 }
 
+// fromAStepOn: what is before it is left out, and what is there stays.
+func (d *demo) fromAStepOn(t *testing.T) {
+	before := d.production(t)
+	out, code := d.runRecovery(t, "-from", "start-core", "-journal", d.platform.file("from.json"))
+	if code != cli.ExitOK || strings.Count(out, "left out, as -from start-core says") < 11 {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+	if diff := cmp.Diff(before, d.production(t)); diff != "" {
+		t.Errorf("services, containers and volumes (-before +after):\n%s", diff)
+	}
+}
+
 // destroyOne empties the volumes of one database under it and kills it.
 func (d *demo) destroyOne(ctx context.Context, service string) error {
 	folders := map[string]string{"es": "/usr/share/elasticsearch/data", "zk": "/data /datalog"}[service]
