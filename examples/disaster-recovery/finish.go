@@ -31,7 +31,11 @@ func (r *recovery) finish(records []runbook.Record, err error) {
 	}
 	if s.Jobs != nil {
 		s.Jobs.Before = s.Before.Jobs
-		rep.Verified = append(rep.Verified, fmt.Sprintf("each of %d open jobs is on the queue once, at its priority and in its order", s.Jobs.Total))
+		if s.Jobs.Misplaced > 0 {
+			rep.Verified = append(rep.Verified, fmt.Sprintf("each of %d open jobs is on the queue once; %d of them stand at another place than theirs", s.Jobs.Total, s.Jobs.Misplaced))
+		} else {
+			rep.Verified = append(rep.Verified, fmt.Sprintf("each of %d open jobs is on the queue once, at its priority and in its order", s.Jobs.Total))
+		}
 	}
 	rep.RTO = rep.Ended.Sub(s.Started).Seconds()
 	r.measureLoss(s)

@@ -37,13 +37,33 @@ func (r *recovery) queue(ctx context.Context) (string, error) {
 		return "", err
 	}
 	jobs := jobsReport(plan, result)
+	said, err := r.order(ctx, rebuilder, plan, jobs)
+	if err != nil {
+		return "", err
+	}
 	if err := r.remember(func(st *state) { st.noteJobs(jobs, plan, result) }); err != nil {
 		return "", err
 	}
 	if jobs.Written == 0 {
-		return fmt.Sprintf("nothing to do: %d jobs are on the queue, each once and in its order", jobs.Total), nil
+		return fmt.Sprintf("nothing to do: %d jobs are on the queue, %s", jobs.Total, said), nil
 	}
-	return fmt.Sprintf("%d jobs on the queue, %d written, each once and in its order", jobs.Total, jobs.Written), nil
+	return fmt.Sprintf("%d jobs on the queue, %d written, %s", jobs.Total, jobs.Written, said), nil
+}
+
+// order says how the queue stands. Where some jobs were there already, in a queue that was not wiped or by a call that was
+// killed, those that were written come after them: whether that is their order is seen by reading all of it once more.
+func (r *recovery) order(ctx context.Context, rebuilder *zkjobs.Rebuilder, plan *zkjobs.Plan, jobs *report.Jobs) (string, error) {
+	if jobs.Written == jobs.Total {
+		return "each once and in its order", nil
+	}
+	rep, err := rebuilder.Verify(ctx, plan)
+	if rep == nil || rep.Missing.Count+rep.Doubled.Count > 0 {
+		return "", err
+	}
+	if jobs.Misplaced = rep.WrongPriority.Count + rep.WrongOrder.Count; jobs.Misplaced > 0 {
+		return fmt.Sprintf("each once; %d stand at another place than theirs, among jobs that were there before", jobs.Misplaced), nil
+	}
+	return "each once and in its order", nil
 }
 
 // locksWithin is how long the locks of executors that died may outlast them: as long as their sessions, 10 s by kazoo's

@@ -70,7 +70,8 @@ func (r *recovery) stopDB(ctx context.Context) (string, error) {
 		all = [][]string{meant}
 	}
 	if r.cfg.drill {
-		return r.stop(ctx, &stack.Stack{Name: r.cfg.db}, all)
+		_, err := r.stop(ctx, &stack.Stack{Name: r.cfg.db}, all)
+		return "nothing to do: the copy has not been started", err
 	}
 	return r.stop(ctx, r.found.db, all)
 }

@@ -100,6 +100,8 @@ type Jobs struct {
 	RunAgain int `json:"run_again"`
 	Missing  int `json:"missing"`
 	Doubled  int `json:"doubled"`
+	// Misplaced entries stand among some that were on the queue before, at another priority or in another order than theirs.
+	Misplaced int `json:"misplaced,omitempty"`
 }
 
 // AddSteps puts the records of a run into the report, against its Budget.
