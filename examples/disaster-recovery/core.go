@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -33,18 +34,14 @@ func idle(core *stack.Stack) error {
 }
 
 func (r *recovery) startCore(ctx context.Context) (string, error) {
-	if _, err := r.deploy(ctx, r.cfg.core, r.found.core, coreServices, r.cfg.coreCompose); err != nil {
+	if _, err := r.deploy(ctx, r.cfg.core, r.found.core, coreServices, r.cfg.coreCompose, false); err != nil {
 		return "", err
 	}
 	now, err := r.stacks.Look(ctx, r.cfg.core)
 	if err != nil {
 		return "", err
 	}
-	options := stack.StartOptions{Groups: groups(now, []string{"api"}, []string{"job-executor", "job-distributor", "ui"}), Progress: r.screen.Progress}
-	if r.cfg.api != "" {
-		options.Probes = map[string]func(context.Context) error{"api": r.apiServes}
-	}
-	if err := r.stacks.Start(ctx, r.cfg.core, options); err != nil {
+	if err := r.startInOrder(ctx, groups(now, []string{"api"}, []string{"job-executor", "job-distributor", "ui"})); err != nil {
 		return "", err
 	}
 	tasks := 0
@@ -52,6 +49,22 @@ func (r *recovery) startCore(ctx context.Context) (string, error) {
 		tasks += max(s.Replicas, s.Remembered)
 	}
 	return fmt.Sprintf("%d services run, %d replicas", len(now.Services), tasks), nil
+}
+
+// startInOrder starts the core. An api that answers is not waited for any longer: that it stays is seen together with the
+// others.
+func (r *recovery) startInOrder(ctx context.Context, order [][]string) error {
+	options := stack.StartOptions{Groups: order, Progress: r.screen.Progress}
+	if r.cfg.api != "" && len(order) > 1 && slices.Contains(order[0], "api") {
+		options.Probes = map[string]func(context.Context) error{"api": r.apiServes}
+		first := options
+		first.Groups, first.Stable = order[:1], time.Millisecond
+		if err := r.stacks.Start(ctx, r.cfg.core, first); err != nil {
+			return err
+		}
+		options.Groups = append([][]string{slices.Concat(order[0], order[1])}, order[2:]...)
+	}
+	return r.stacks.Start(ctx, r.cfg.core, options)
 }
 
 func (r *recovery) apiServes(ctx context.Context) error {

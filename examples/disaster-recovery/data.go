@@ -42,7 +42,7 @@ func (r *recovery) restorePlan(ctx context.Context) (*restore.Plan, error) {
 		return kept, nil
 	}
 	if r.chosen() == nil { // its step was left out
-		if err := r.choose(ctx); err != nil {
+		if err := r.choose(ctx, r.restorer); err != nil {
 			return nil, err
 		}
 	}

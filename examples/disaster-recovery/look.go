@@ -12,13 +12,13 @@ import (
 )
 
 // look sees the snapshot where no Elasticsearch lives: through a copy of the stopped service that has the same image,
-// secrets and networks, answers under the same name, and has no volumes.
+// secrets and networks, answers under the same name, and has no volumes. It boots while the rest of the stacks still ends.
 func (r *recovery) look(ctx context.Context) (_ string, err error) {
-	if r.found.db.Service("es") == nil { // there must be a specification to copy: deploy it, on the old volumes, and stop it
-		if _, err := r.deployDB(ctx); err != nil {
-			return "", err
-		}
-		if err := r.stacks.Stop(ctx, r.cfg.db, stack.StopOptions{Progress: r.screen.Progress}); err != nil {
+	if err := r.stacks.Stop(ctx, r.cfg.db, stack.StopOptions{Groups: [][]string{{"es"}}, Progress: r.screen.Progress}); err != nil {
+		return "", err
+	}
+	if r.found.db.Service("es") == nil { // there must be a specification to copy; it starts nothing on the old volumes
+		if _, err := r.deploy(ctx, r.cfg.db, r.found.db, dbServices, r.cfg.dbCompose, true); err != nil {
 			return "", err
 		}
 	}
@@ -37,10 +37,10 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	if _, err := r.repo.Ensure(ctx, r.readOnly(true)); err != nil {
 		return "", err
 	}
-	if err := r.choose(ctx); err != nil {
+	if err := r.choose(ctx, r.restorer); err != nil {
 		return "", err
 	}
-	if err := r.measure(ctx); err != nil {
+	if err := r.measure(ctx, r.restorer); err != nil {
 		return "", err
 	}
 	s := r.chosen()

@@ -11,9 +11,6 @@ import (
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
-	"github.com/nuvla/nuvlaops/examples/internal/report"
-	"github.com/nuvla/nuvlaops/restore"
-	"github.com/nuvla/nuvlaops/snapshot"
 	"github.com/nuvla/nuvlaops/stack"
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
@@ -245,59 +242,4 @@ func (r *recovery) seeJobs(ctx context.Context) error {
 	r.found.openJobs, r.found.jobsSeen = n, true
 	r.page.good("job documents", fmt.Sprintf("%d open ones, which the queue is rebuilt from", n))
 	return nil
-}
-
-// lookForTheSnapshot sees the snapshot through the Elasticsearch that lives.
-func (r *recovery) lookForTheSnapshot(ctx context.Context) error {
-	if r.sighted() || r.done("wipe") {
-		return nil // the steps choose it again
-	}
-	registered, err := r.repo.Registered(ctx)
-	if errors.Is(err, nuvlaops.ErrNotFound) || (err == nil && !sameStore(registered, r.cfg.settings)) {
-		_, err = r.repo.Ensure(ctx, r.readOnly(true)) // a reader more harms nobody
-	}
-	if err != nil {
-		return r.page.bad("repository "+r.cfg.repository, err)
-	}
-	r.page.good("repository "+r.cfg.repository, "it can be read")
-	err = r.choose(ctx)
-	if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrPartial) {
-		err = refused(r.cfg.repository, "nothing was touched", "no complete snapshot to restore: %v", err)
-	}
-	if err != nil {
-		return r.page.bad("snapshot", err)
-	}
-	return r.measure(ctx)
-}
-
-// choose finds the snapshot and remembers it as seen. A snapshot that was chosen before must still be the same.
-func (r *recovery) choose(ctx context.Context) error {
-	sel := restore.Selector{Name: r.cfg.snapshot, Before: r.cfg.before}
-	old := r.chosen()
-	if old != nil {
-		sel = restore.Selector{Name: old.Name}
-	}
-	s, err := r.restorer.Choose(ctx, sel)
-	if err != nil {
-		return err
-	}
-	if old != nil && old.UUID != s.UUID {
-		return &nuvlaops.Error{Op: "disaster-recovery", Resource: r.cfg.repository + "/" + s.Name, Err: nuvlaops.ErrConflict,
-			Reason: "the snapshot is not the one that was chosen at the start", Hint: "find out who writes to the repository"}
-	}
-	return r.remember(func(st *state) {
-		st.Snapshot = &report.Snapshot{Repository: r.cfg.repository, Name: s.Name, UUID: s.UUID, Started: s.Start.UTC()}
-		st.Seen = r.now().UTC()
-	})
-}
-
-// sameStore reports whether both settings lead to the same snapshots.
-func sameStore(a, b snapshot.Settings) bool {
-	switch {
-	case a.S3 != nil && b.S3 != nil:
-		return a.S3.Bucket == b.S3.Bucket && a.S3.BasePath == b.S3.BasePath && a.S3.Endpoint == b.S3.Endpoint && a.S3.Client == b.S3.Client
-	case a.FS != nil && b.FS != nil:
-		return a.FS.Location == b.FS.Location
-	}
-	return false
 }

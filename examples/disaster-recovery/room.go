@@ -71,9 +71,9 @@ func (r *recovery) checkRoom(context.Context) error {
 }
 
 // measure asks the Elasticsearch that shows the snapshot how much it would restore, and whether its disks have room for it.
-func (r *recovery) measure(ctx context.Context) error {
+func (r *recovery) measure(ctx context.Context, from restore.Restorer) error {
 	name := r.chosen().Name
-	plan, err := r.restorer.Plan(ctx, restore.Request{Snapshot: name, Indices: r.cfg.indices, Replicas: r.cfg.replicas})
+	plan, err := from.Plan(ctx, restore.Request{Snapshot: name, Indices: r.cfg.indices, Replicas: r.cfg.replicas})
 	if err != nil {
 		return err
 	}

@@ -16,21 +16,24 @@ import (
 // queued before the core is gone, and the core is started last.
 func (r *recovery) steps() []runbook.Step {
 	proofs := !r.began("start-core") // what was proven before the core ran is not proven again beside it
+	look := r.mustLook()
+	stopDB := func(ctx context.Context) (string, error) { return r.stopDB(ctx, look) }
 	steps := []runbook.Step{
 		{Name: "stop-core", Title: "stop stack " + r.cfg.core, Run: r.stopCore},
-		{Name: "stop-db", Title: "stop " + r.dbTitle(), Run: r.stopDB},
+		{Name: "stop-db", Title: "stop " + r.dbTitle(), Run: stopDB},
 	}
 	if r.cfg.drill {
 		steps = []runbook.Step{steps[0], {Name: "copy", Title: "copy the databases of stack " + r.cfg.production, Run: r.copyStack}, steps[1]}
 		steps[2].After = []string{"copy"}
 	}
-	ground := "stop-db"
-	then := func(s runbook.Step) {
-		s.After = []string{ground}
-		steps, ground = append(steps, s), s.Name
+	ground := []string{"stop-db"}
+	if look {
+		steps = append(steps, runbook.Step{Name: "look", Title: "look for the snapshot through a throw-away Elasticsearch", Again: true, Run: r.look})
+		ground = append(ground, "look")
 	}
-	if !r.sighted() && !r.done("wipe") && r.cfg.recovers(onlyES) {
-		then(runbook.Step{Name: "look", Title: "look for the snapshot through a throw-away Elasticsearch", Again: true, Run: r.look})
+	then := func(s runbook.Step) {
+		s.After = ground
+		steps, ground = append(steps, s), []string{s.Name}
 	}
 	if r.cfg.keepOld != "" {
 		then(runbook.Step{Name: "keep-old", Title: "archive the volumes to " + r.cfg.keepOld, Run: r.keepVolumes})
@@ -52,6 +55,11 @@ func (r *recovery) steps() []runbook.Step {
 	return steps
 }
 
+// mustLook says whether the snapshot has to be looked for through a throw-away Elasticsearch.
+func (r *recovery) mustLook() bool {
+	return !r.sighted() && !r.done("wipe") && !r.cfg.drill && r.cfg.recovers(onlyES)
+}
+
 // dbTitle names what of the database stack is meant.
 func (r *recovery) dbTitle() string {
 	if meant := r.cfg.dbMeant(); len(meant) > 0 {
@@ -64,7 +72,9 @@ func (r *recovery) stopCore(ctx context.Context) (string, error) {
 	return r.stop(ctx, r.found.core, groups(r.found.core, []string{"job-distributor", "job-executor", "ui"}, []string{"api"}))
 }
 
-func (r *recovery) stopDB(ctx context.Context) (string, error) {
+// stopDB leaves a throw-away Elasticsearch alone that is looked through meanwhile; one that a killed run has left answers
+// under the database's own name.
+func (r *recovery) stopDB(ctx context.Context, look bool) (string, error) {
 	var all [][]string
 	if meant := r.cfg.dbMeant(); len(meant) > 0 {
 		all = [][]string{meant}
@@ -73,7 +83,11 @@ func (r *recovery) stopDB(ctx context.Context) (string, error) {
 		_, err := r.stop(ctx, &stack.Stack{Name: r.cfg.db}, all)
 		return "nothing to do: the copy has not been started", err
 	}
-	return r.stop(ctx, r.found.db, all)
+	said, err := r.stop(ctx, r.found.db, all)
+	if err == nil && !look {
+		err = r.stacks.RemoveCopy(ctx, r.cfg.db, "es")
+	}
+	return said, err
 }
 
 func (r *recovery) stop(ctx context.Context, s *stack.Stack, groups [][]string) (string, error) {
@@ -87,15 +101,15 @@ func (r *recovery) stop(ctx context.Context, s *stack.Stack, groups [][]string) 
 }
 
 func (r *recovery) deployDB(ctx context.Context) (string, error) {
-	return r.deploy(ctx, r.cfg.db, r.found.db, dbServices, r.cfg.dbCompose)
+	return r.deploy(ctx, r.cfg.db, r.found.db, dbServices, r.cfg.dbCompose, false)
 }
 
-func (r *recovery) deploy(ctx context.Context, name string, there *stack.Stack, services []string, compose string) (string, error) {
+func (r *recovery) deploy(ctx context.Context, name string, there *stack.Stack, services []string, compose string, stopped bool) (string, error) {
 	missing := missing(there, services)
 	if len(missing) == 0 {
 		return "nothing to do: its services are there", nil
 	}
-	err := r.stacks.Deploy(ctx, name, stack.DeployOptions{Files: []string{compose}, CreateNetworks: true, Progress: r.screen.Progress})
+	err := r.stacks.Deploy(ctx, name, stack.DeployOptions{Files: []string{compose}, CreateNetworks: true, Stopped: stopped, Progress: r.screen.Progress})
 	return "deployed " + strings.Join(missing, ", "), err
 }
 
@@ -117,7 +131,7 @@ func (r *recovery) repository(ctx context.Context) (string, error) {
 	if _, err := r.repo.Ensure(ctx, r.readOnly(true)); err != nil {
 		return "", err
 	}
-	if err := r.choose(ctx); err != nil {
+	if err := r.choose(ctx, r.restorer); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%s shows %s", r.cfg.repository, r.chosen().Name), nil
