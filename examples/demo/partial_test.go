@@ -64,21 +64,27 @@ func (d *demo) onlyTheQueue(t *testing.T) {
 	}
 }
 
-// onlyTheDocuments: Elasticsearch has lost its data, ZooKeeper lives and is not touched. While it runs, a second call is
-// refused, and names the first.
-func (d *demo) onlyTheDocuments(t *testing.T) {
-	if err := d.destroyOne(t.Context(), "es"); err != nil {
-		t.Fatal(err)
-	}
-	zk := d.standing(t, "zk", "zkdata", "zkdatalog")
-	first := d.recovery(t.Context(), "-only", "elasticsearch", "-journal", d.platform.file("es.json"), "-keep-old", d.platform.folder)
-	out := watched(t, first, regexp.MustCompile(`(?m) start-es .* \.\.\.$`), func() {
+// besideAnother runs the program to its end. While it runs, a second call is refused, and names the first.
+func (d *demo) besideAnother(t *testing.T) (out string, code int) {
+	t.Helper()
+	first := d.recovery(t.Context())
+	out = watched(t, first, regexp.MustCompile(`(?m) start-es .* \.\.\.$`), func() {
 		second, code := d.runRecovery(t, "-journal", d.platform.file("second.json"))
 		if code != cli.ExitBusy || !strings.Contains(second, fmt.Sprintf("process %d on ", first.Process.Pid)) {
 			t.Errorf("a second call at the same time: exit code %d, want %d and the first one named:\n%s", code, cli.ExitBusy, second)
 		}
 	})
-	if code := first.ProcessState.ExitCode(); code != cli.ExitOK {
+	return out, first.ProcessState.ExitCode()
+}
+
+// onlyTheDocuments: Elasticsearch has lost its data, ZooKeeper lives and is not touched.
+func (d *demo) onlyTheDocuments(t *testing.T) {
+	if err := d.destroyOne(t.Context(), "es"); err != nil {
+		t.Fatal(err)
+	}
+	zk := d.standing(t, "zk", "zkdata", "zkdatalog")
+	out, code := d.runRecovery(t, "-only", "elasticsearch", "-journal", d.platform.file("es.json"), "-keep-old", d.platform.folder)
+	if code != cli.ExitOK {
 		t.Fatalf("exit code %d:\n%s", code, out)
 	}
 	if err := d.check(t.Context()); err != nil {
@@ -223,14 +229,24 @@ func (d *demo) withoutSecrets(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	before := d.volumes(t)
+	before := d.volumeNames(t)
 	out, code := d.runRecovery(t, "-db-compose", path, "-journal", d.platform.file("secrets.json"))
 	if code != cli.ExitRefused || !strings.Contains(out, "no such secret") {
 		t.Errorf("exit code %d, want %d and the secret named:\n%s", code, cli.ExitRefused, out)
 	}
-	if diff := cmp.Diff(before, d.volumes(t)); diff != "" {
-		t.Errorf("volumes and containers (-before +after):\n%s", diff)
+	if diff := cmp.Diff(before, d.volumeNames(t)); diff != "" {
+		t.Errorf("volumes (-before +after):\n%s", diff)
 	}
+}
+
+// volumeNames are those of the database stack.
+func (d *demo) volumeNames(t *testing.T) []string {
+	t.Helper()
+	out, err := docker(t.Context(), "", "volume", "ls", "--quiet", "--filter", "name=^"+d.platform.db+"_")
+	if err != nil || out == "" {
+		t.Fatalf("volumes %q, %v", out, err)
+	}
+	return strings.Fields(out)
 }
 
 // drilled: the whole is recovered beside production, and production is what it was.
