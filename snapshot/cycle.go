@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -41,6 +42,11 @@ type CycleReport struct {
 	Steps    []CycleStep `json:"steps"`
 	// Err is what the cycle failed with.
 	Err error `json:"-"`
+}
+
+// Verified reports whether the snapshot was seen complete, whatever failed afterwards: then there is a backup.
+func (r *CycleReport) Verified() bool {
+	return slices.ContainsFunc(r.Steps, func(s CycleStep) bool { return s.Name == "check" && s.Err == nil })
 }
 
 // Cycle is one backup: ensure the repository, take a snapshot, check that it is listed and complete, prune, record. The
@@ -121,6 +127,7 @@ func (c *cycle) check(ctx context.Context) error {
 		return &nuvlaops.Error{Reason: fmt.Sprintf("snapshot %s is %s with %d failed shards", found.Name, found.State, found.Shards.Failed),
 			Hint: "take another one", Err: nuvlaops.ErrVerification}
 	}
+	made.Bytes = found.Bytes
 	return nil
 }
 

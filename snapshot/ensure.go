@@ -214,6 +214,17 @@ func (r *Repo) Registered(ctx context.Context) (Settings, error) {
 	return s, nuvlaops.Wrap("snapshot.Registered", r.name, err)
 }
 
+// Verify has every node write to the repository as it is registered, or read it when it is read-only, and returns the nodes'
+// names. It changes nothing. Errors: ErrNotFound, ErrRepository.
+func (r *Repo) Verify(ctx context.Context) ([]string, error) {
+	want, err := r.Registered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := r.verify(ctx, want)
+	return nodes, nuvlaops.Wrap("snapshot.Verify", r.name, err)
+}
+
 // ReloadSecrets makes every node read its keystore again, so that changed S3 keys are used without a restart, and then
 // verifies the repository with them.
 func (r *Repo) ReloadSecrets(ctx context.Context) error {

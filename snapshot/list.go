@@ -61,7 +61,7 @@ func (r *Repo) get(ctx context.Context, name string) (*Snapshot, error) {
 	if err := ValidateName(name); err != nil {
 		return nil, err
 	}
-	info, err := r.conn.Snapshot(ctx, r.name, name)
+	info, err := r.conn.SnapshotWithDetails(ctx, r.name, name)
 	if err != nil {
 		return nil, r.explain(ctx, err)
 	}

@@ -50,7 +50,10 @@ func Prune(ctx context.Context, repo SnapshotRepo, plan *Plan) ([]string, error)
 	if len(removed) == 0 {
 		return nil, nil
 	}
-	return removed, repo.Delete(ctx, removed...)
+	if err := repo.Delete(ctx, removed...); err != nil {
+		return nil, err // some of them may be gone; plan again to see
+	}
+	return removed, nil
 }
 
 // stillHolds compares the plan with what is there now.

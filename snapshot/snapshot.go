@@ -31,11 +31,14 @@ type Snapshot struct {
 	// End is zero while it runs.
 	End time.Time `json:"end,omitzero"`
 	// Indices by name; nil where they were not asked for (Filter.WithIndices).
-	Indices     []string  `json:"indices,omitempty"`
-	DataStreams []string  `json:"data_streams,omitempty"`
-	GlobalState bool      `json:"global_state"`
-	Shards      Shards    `json:"shards"`
-	Failures    []Failure `json:"failures,omitempty"`
+	Indices     []string `json:"indices,omitempty"`
+	DataStreams []string `json:"data_streams,omitempty"`
+	GlobalState bool     `json:"global_state"`
+	Shards      Shards   `json:"shards"`
+	// Bytes of all its files, those shared with other snapshots included: what a restore reads. 0 where it is not known: a
+	// list does not ask for it.
+	Bytes    int64     `json:"bytes,omitempty"`
+	Failures []Failure `json:"failures,omitempty"`
 	// Reason says why it FAILED.
 	Reason string `json:"reason,omitempty"`
 	// RunID of the run of this SDK that took it; empty when another tool did.
@@ -88,6 +91,9 @@ func fromInfo(i es.SnapshotInfo) *Snapshot {
 		Shards: Shards(i.Shards), Reason: i.Reason, RunID: i.RunID(), Pinned: i.Metadata[metaPinned] == "true"}
 	for _, f := range i.Failures {
 		s.Failures = append(s.Failures, Failure{f.Index, f.Shard, f.Node, f.Reason})
+	}
+	for _, d := range i.Details {
+		s.Bytes += d.Bytes
 	}
 	if m, ok := i.Manifest(); ok {
 		s.Manifest = manifestOf(i, m)

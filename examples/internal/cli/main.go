@@ -25,11 +25,23 @@ func Main(name string, run func(ctx context.Context, args []string, stdout, stde
 	if errors.Is(err, flag.ErrHelp) {
 		os.Exit(ExitOK)
 	}
-	if err != nil {
+	if err != nil && !errors.As(err, new(shown)) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 	}
 	os.Exit(ExitCode(err))
 }
+
+// Shown marks an error that the program has shown in a form of its own: Main does not print it again.
+func Shown(err error) error {
+	if err == nil {
+		return nil
+	}
+	return shown{err}
+}
+
+type shown struct{ error }
+
+func (s shown) Unwrap() error { return s.error }
 
 // Signals returns a context that the first Ctrl-C or SIGTERM ends with ErrInterrupted. From then on signals have their
 // default effect again. stop releases it.
