@@ -77,6 +77,9 @@ func (q CreateRequest) withDefaults() CreateRequest {
 	return q
 }
 
+// Validate returns an error that matches ErrInvalid for what Create would refuse before it sends anything.
+func (q CreateRequest) Validate() error { return q.withDefaults().validate(time.Now()) }
+
 func (q CreateRequest) validate(at time.Time) error {
 	name := q.Name
 	if name == "" {

@@ -17,6 +17,8 @@ type CycleOptions struct {
 	Create CreateRequest
 	// Policy, when not nil, is carried out after the snapshot has been seen complete, and never otherwise.
 	Policy *Policy
+	// Marks, when not empty, is the file of marks that the policy respects; see WithMarks.
+	Marks string
 	// Record, when not nil, is called last, also after a failure: for metrics and time-stamps. Its error is returned
 	// when nothing else failed.
 	Record func(ctx context.Context, report *CycleReport) error
@@ -132,12 +134,16 @@ func (c *cycle) check(ctx context.Context) error {
 }
 
 func (c *cycle) prune(ctx context.Context) error {
-	plan, err := PlanPrune(ctx, c.repo, *c.opts.Policy)
+	repo := c.repo
+	if c.opts.Marks != "" {
+		repo = WithMarks(repo, c.opts.Marks)
+	}
+	plan, err := PlanPrune(ctx, repo, *c.opts.Policy)
 	if err != nil {
 		return err
 	}
 	c.report.Plan = plan
-	c.report.Removed, err = Prune(ctx, c.repo, plan)
+	c.report.Removed, err = Prune(ctx, repo, plan)
 	return err
 }
 

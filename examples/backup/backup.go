@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/internal/filelock"
+	"github.com/nuvla/nuvlaops/snapshot"
+)
+
+type backup struct {
+	*config
+	repo   snapshot.SnapshotRepo
+	host   string
+	out    *output
+	status status
+	now    func() time.Time
+	broken error // the run that the end of the context ended
+}
+
+// identity is the name and the run of a snapshot. The zero identity takes up a run of this host that was killed, or is a new
+// one.
+type identity struct{ name, runID string }
+
+// once is one backup: one line is printed, whatever its end.
+func (b *backup) once(ctx context.Context, id identity) error {
+	if b.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, b.timeout)
+		defer cancel()
+	}
+	began := b.now()
+	b.status.begins(began)
+	b.out.busy = ""
+	report, err := b.locked(ctx, id, began)
+	if report == nil { // nothing was sent, so nothing was recorded
+		b.status.ends(began, b.now(), nil, err)
+	}
+	b.out.result(b.nameOf(report, err, began), report, b.now().Sub(began), err)
+	return cli.Shown(err)
+}
+
+func (b *backup) locked(ctx context.Context, id identity, began time.Time) (*snapshot.CycleReport, error) {
+	lock, err := b.takeLock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = lock.Close() }()
+	b.status.load(b.config) // the run that held the lock may have counted
+	if id == (identity{}) {
+		id = b.unfinished(ctx)
+	}
+	req := b.create
+	req.Name, req.RunID, req.Progress = id.name, id.runID, b.out.progress
+	opts := snapshot.CycleOptions{Settings: b.settings, Create: req, Marks: b.marks,
+		Record: func(ctx context.Context, r *snapshot.CycleReport) error { return b.record(ctx, r, began) }}
+	if b.retains() {
+		opts.Policy = &b.policy
+	}
+	report, err := snapshot.Cycle(ctx, b.repo, opts)
+	if err != nil && report.Verified() {
+		err = fmt.Errorf("the snapshot is complete, but %w", err)
+	}
+	return report, err
+}
+
+// takeLock keeps a second backup of this repository out of this host.
+func (b *backup) takeLock(ctx context.Context) (*filelock.Lock, error) {
+	lock, err := filelock.Take(b.lock)
+	if errors.Is(err, nuvlaops.ErrBusy) && b.create.WhenBusy != snapshot.BusyRefuse {
+		b.out.info("waiting for another backup on this host", "lock", err)
+		bounded, cancel := context.WithTimeoutCause(ctx, b.create.BusyTimeout, errStillBusy)
+		defer cancel()
+		lock, err = filelock.Wait(bounded, b.lock)
+	}
+	switch {
+	case errors.Is(err, nuvlaops.ErrBusy) && ctx.Err() == nil:
+		return nil, fmt.Errorf("another backup runs on this host: %w", err)
+	case errors.Is(err, os.ErrPermission), errors.Is(err, os.ErrNotExist):
+		return nil, &nuvlaops.Error{Op: "lock", Resource: b.lock, Reason: err.Error(), Hint: "name a file that this user may write to with -lock", Err: err}
+	}
+	return lock, err
+}
+
+var errStillBusy = errors.New("waited for as long as -busy-timeout says")
+
+const (
+	slotRun     = "slot " // begins the run identifier of a slot, which is the same on each host
+	takeUpSince = 30 * time.Minute
+)
+
+// hostRun begins the run identifiers of this host. They end in @ and the time, by this host's clock.
+func (b *backup) hostRun() string { return "host " + b.host + " " }
+
+// begun is when a run of this program began, by the clock of its host: the server's may be another.
+func begun(s snapshot.Snapshot) time.Time {
+	_, text, _ := strings.Cut(s.RunID, "@")
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t
+	}
+	return s.Start
+}
+
+// unfinished finds what a killed run of this host has left: the lock is held here, so nobody works on it any more. It is
+// running, or complete and not recorded. Without one the run is new.
+func (b *backup) unfinished(ctx context.Context) identity {
+	now := b.now()
+	for s, err := range b.repo.List(ctx, snapshot.Filter{NewestFirst: true, Ours: true}) {
+		if err != nil || now.Sub(begun(s)) > takeUpSince {
+			break // what is wrong, the cycle will say
+		}
+		ours := strings.HasPrefix(s.RunID, b.hostRun()) || strings.HasPrefix(s.RunID, slotRun+b.repository+"@")
+		if ours && strings.HasPrefix(s.Name, b.create.Prefix) && (s.Running() || s.Complete() && !b.recorded(s)) {
+			b.out.info("taking up a run that was broken off", "snapshot", s.Name)
+			return identity{s.Name, s.RunID}
+		}
+	}
+	return identity{runID: b.hostRun() + rand.Text() + "@" + now.UTC().Format(time.RFC3339)}
+}
+
+// recorded reports whether the timestamp file was touched after the snapshot began.
+func (b *backup) recorded(s snapshot.Snapshot) bool {
+	info, err := os.Stat(b.timestamp)
+	return err == nil && !info.ModTime().Before(begun(s))
+}
+
+// record keeps what a run leaves: the manifest, the timestamp, the metrics.
+func (b *backup) record(ctx context.Context, r *snapshot.CycleReport, began time.Time) error {
+	var errs []error
+	if r.Verified() {
+		if m := r.Snapshot.Manifest; b.manifests != "" && m != nil {
+			errs = append(errs, m.WriteFile(filepath.Join(b.manifests, r.Snapshot.Name+".json")))
+		}
+		errs = append(errs, touch(b.timestamp))
+	}
+	errs = append(errs, b.forget(ctx, r))
+	b.status.count(ctx, b.repo)
+	b.status.ends(began, b.now(), r, errors.Join(append(errs, r.Err)...))
+	errs = append(errs, b.status.write(b.config))
+	return errors.Join(errs...)
+}
+
+// forget removes the manifests and the marks of snapshots that were pruned.
+func (b *backup) forget(ctx context.Context, r *snapshot.CycleReport) error {
+	if len(r.Removed) == 0 {
+		return nil
+	}
+	if b.manifests != "" {
+		for _, name := range r.Removed {
+			if err := os.Remove(filepath.Join(b.manifests, name+".json")); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	marks, err := snapshot.ReadMarks(b.marks)
+	if err != nil || len(marks) == 0 {
+		return err
+	}
+	return snapshot.UpdateMarks(ctx, b.marks, func(m snapshot.Marks) error {
+		for _, d := range r.Plan.Decisions {
+			if !d.Keep {
+				delete(m, d.UUID)
+			}
+		}
+		return nil
+	})
+}
+
+// nameOf is the name of the snapshot that a run was about: the one that was taken, or tried, or would have been taken.
+func (b *backup) nameOf(r *snapshot.CycleReport, err error, began time.Time) string {
+	if r != nil && r.Snapshot != nil {
+		return r.Snapshot.Name
+	}
+	var e *nuvlaops.Error
+	if errors.As(err, &e) && e.Op == "snapshot.Create" {
+		if name, found := strings.CutPrefix(e.Resource, b.repository+"/"); found {
+			return name
+		}
+	}
+	return snapshot.Name(b.create.Prefix, began)
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8"
+	"github.com/robfig/cron/v3"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/snapshot"
+)
+
+// config is what flags, environment and file said, checked.
+type config struct {
+	es             string
+	repository     string
+	repositoryFile string
+	settings       *snapshot.Settings
+	create         snapshot.CreateRequest
+	policy         snapshot.Policy
+	timestamp      string
+	metrics        string
+	marks          string
+	manifests      string
+	lock           string
+	schedule       cron.Schedule
+	jitter         time.Duration
+	listen         string
+	timeout        time.Duration
+	json, progress bool
+
+	conf, scheduleText, whenBusy, log string // as they were given
+}
+
+// parse reads the configuration file, the environment and the arguments, each above the one before.
+func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) (*config, error) {
+	c := &config{}
+	fs := flag.NewFlagSet("backup", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	c.flags(fs)
+	if !helps(args) {
+		path, _ := lookup(key("conf"))
+		if err := preset(fs, confOf(args, path), lookup); err != nil {
+			return nil, err
+		}
+	}
+	if err := cli.Parse(fs, args); err != nil {
+		return nil, err
+	}
+	return c, c.finish()
+}
+
+// confOf finds the flag -conf, which must be known before the others are parsed.
+func confOf(args []string, path string) string {
+	for i, a := range args {
+		name, isFlag := strings.CutPrefix(strings.Replace(a, "--", "-", 1), "-conf")
+		switch {
+		case isFlag && strings.HasPrefix(name, "="):
+			path = name[1:]
+		case isFlag && name == "" && i+1 < len(args):
+			path = args[i+1]
+		}
+	}
+	return path
+}
+
+// helps: whoever asks for help gets it, also when the file is wrong.
+func helps(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool { return slices.Contains([]string{"-h", "--h", "-help", "--help"}, a) })
+}
+
+func (c *config) flags(fs *flag.FlagSet) {
+	text := func(to *string, name, value, usage string) { fs.StringVar(to, name, value, usage+" ["+key(name)+"]") }
+	number := func(to *int, name, usage string) { fs.IntVar(to, name, *to, usage+" ["+key(name)+"]") }
+	period := func(to *time.Duration, name string, value time.Duration, usage string) {
+		fs.DurationVar(to, name, value, usage+" ["+key(name)+"]")
+	}
+	yes := func(to *bool, name, usage string) { fs.BoolVar(to, name, false, usage+" ["+key(name)+"]") }
+	list := func(to *[]string, name, usage string) {
+		fs.Func(name, usage+" ["+key(name)+"]", func(s string) error {
+			*to = strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+			if len(*to) == 0 {
+				return errors.New("it is empty")
+			}
+			return nil
+		})
+	}
+	text(&c.conf, "conf", "", "configuration `file` of KEY=value lines (default "+defaultConf+" if it is there)")
+	text(&c.es, "es", "", "`address` of Elasticsearch (default http://ES_HOST:ES_PORT, localhost:9200)")
+	text(&c.repository, "repository", "s3_backup", "`name` of the snapshot repository")
+	text(&c.repositoryFile, "repository-file", "", "JSON `file` with the repository's type and settings, which is then kept registered so (default: it is registered already)")
+	list(&c.create.Indices, "indices", "`patterns` of indices, with commas (default nuvla-*)")
+	text(&c.create.Prefix, "prefix", snapshot.DefaultPrefix, "what the names of snapshots begin with")
+	yes(&c.create.GlobalState, "global-state", "take templates, policies and persistent settings too")
+	yes(&c.create.Partial, "partial", "take a snapshot also when primary shards are missing, which is a failure all the same")
+	yes(&c.create.Abort, "abort", "delete the snapshot when the time is over or on a signal, instead of leaving it running")
+	text(&c.whenBusy, "when-busy", "wait", "when another backup runs on this host or in the repository: wait, refuse, or go beside the one in the repository")
+	period(&c.create.BusyTimeout, "busy-timeout", 30*time.Minute, "longest `time` to wait for another backup")
+	period(&c.timeout, "timeout", 6*time.Hour, "longest `time` for one backup, 0 for no limit")
+	text(&c.timestamp, "timestamp", "/var/log/nuvla-es-backup-timestamp", "`file` that is touched when a snapshot was seen complete")
+	text(&c.metrics, "metrics", "", "`file` for Prometheus, of node_exporter's textfile collector: it ends in .prom")
+	text(&c.marks, "marks", "", "`file` with pins and verified drills (default: nuvla-es-backup-marks.json beside the timestamp file)")
+	text(&c.manifests, "manifests", "", "`folder` for the whole manifest of each snapshot, as NAME.json")
+	text(&c.lock, "lock", "", "`file` that keeps a second backup of this repository out of this host (default in /run/lock, else in the temporary folder)")
+	text(&c.scheduleText, "schedule", "", "stay, and run by this cron `expression` of five fields, in UTC, such as \"30 * * * *\"")
+	period(&c.jitter, "jitter", 0, "with -schedule: begin up to this `time` later, by chance")
+	text(&c.listen, "listen", "", "with -schedule: `address` for /metrics and /healthz, such as :9115")
+	text(&c.log, "log", "text", "lines as text, or as json")
+	yes(&c.progress, "progress", "show progress on standard error")
+	p := &c.policy
+	number(&p.Last, "keep-last", "keep so `many` of the newest complete snapshots (no -keep flag: nothing is removed)")
+	number(&p.Hourly, "keep-hourly", "keep the newest of so `many` hours that have one")
+	number(&p.Daily, "keep-daily", "keep the newest of so `many` days that have one")
+	number(&p.Weekly, "keep-weekly", "keep the newest of so `many` weeks that have one")
+	number(&p.Monthly, "keep-monthly", "keep the newest of so `many` months that have one")
+	number(&p.Yearly, "keep-yearly", "keep the newest of so `many` years that have one")
+	period(&p.Within, "keep-within", 0, "keep all that began within this `time` before the newest")
+	list(&p.Pins, "keep-names", "`patterns` of names that are kept for good, with commas")
+	number(&p.MinComplete, "keep-min", "least `number` of complete snapshots to keep, whatever the rules say (default 3)")
+	number(&p.MaxDelete, "max-delete", "remove so `many` in one run at most (default 100)")
+	yes(&p.Others, "prune-others", "remove by these rules also what other tools took, when the name begins with the prefix")
+}
+
+// finish checks what was said. Each error names its flag.
+func (c *config) finish() error {
+	switch c.whenBusy {
+	case "wait":
+		c.create.WhenBusy = snapshot.BusyWait
+	case "refuse":
+		c.create.WhenBusy = snapshot.BusyRefuse
+	case "beside":
+		c.create.WhenBusy = snapshot.BusyBeside
+	default:
+		return cli.Usagef("-when-busy %q: want wait, refuse or beside", c.whenBusy)
+	}
+	if c.log != "text" && c.log != "json" {
+		return cli.Usagef("-log %q: want text or json", c.log)
+	}
+	c.json = c.log == "json"
+	switch {
+	case c.timeout < 0:
+		return cli.Usagef("-timeout %s: want 0 or more", c.timeout)
+	case c.create.BusyTimeout <= 0:
+		return cli.Usagef("-busy-timeout %s: want more than 0", c.create.BusyTimeout)
+	case c.timestamp == "":
+		return cli.Usagef("-timestamp is empty: want a file")
+	case c.metrics != "" && !strings.HasSuffix(c.metrics, ".prom"):
+		return cli.Usagef("-metrics %q: the name must end in .prom, or node_exporter does not read it", c.metrics)
+	}
+	if err := c.create.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", cli.ErrUsage, err)
+	}
+	if err := c.finishSchedule(); err != nil {
+		return err
+	}
+	if c.marks == "" {
+		c.marks = filepath.Join(filepath.Dir(c.timestamp), "nuvla-es-backup-marks.json")
+	}
+	c.policy.Prefix = c.create.Prefix
+	if c.retains() {
+		if err := c.policy.Validate(); err != nil {
+			return fmt.Errorf("%w: the -keep flags: %w", cli.ErrUsage, err)
+		}
+	}
+	if c.lock == "" {
+		c.lock = filepath.Join(lockFolder(), "nuvla-es-backup-"+c.repository+".lock")
+	}
+	return c.files()
+}
+
+func (c *config) finishSchedule() error {
+	if c.scheduleText == "" {
+		if c.listen != "" || c.jitter != 0 {
+			return cli.Usagef("-listen and -jitter go with -schedule")
+		}
+		return nil
+	}
+	var err error
+	if c.schedule, err = parseSchedule(c.scheduleText); err != nil {
+		return err
+	}
+	if c.jitter < 0 {
+		return cli.Usagef("-jitter %s: want 0 or more", c.jitter)
+	}
+	if _, _, err := net.SplitHostPort(c.listen); c.listen != "" && err != nil {
+		return cli.Usagef("-listen %q: want HOST:PORT or :PORT", c.listen)
+	}
+	return nil
+}
+
+// retains reports whether anything was said about what to keep: nothing is removed otherwise.
+func (c *config) retains() bool {
+	p := c.policy
+	return p.Last != 0 || p.Hourly != 0 || p.Daily != 0 || p.Weekly != 0 || p.Monthly != 0 || p.Yearly != 0 || p.Within != 0 ||
+		p.MinComplete != 0 || p.MaxDelete != 0 || p.Others || len(p.Pins) > 0
+}
+
+// lockFolder is one that every user may write to.
+func lockFolder() string {
+	const run = "/run/lock"
+	if info, err := os.Stat(run); err == nil && info.IsDir() && info.Mode()&0o002 != 0 {
+		return run
+	}
+	return os.TempDir()
+}
+
+// files reads what the flags name, so that a mistake shows before anything is touched.
+func (c *config) files() error {
+	if c.manifests != "" {
+		if info, err := os.Stat(c.manifests); err != nil || !info.IsDir() {
+			return cli.Usagef("-manifests %s is no folder", c.manifests)
+		}
+	}
+	if c.repositoryFile == "" {
+		return nil
+	}
+	raw, err := os.ReadFile(c.repositoryFile)
+	if err != nil {
+		return cli.Usagef("-repository-file: %v", err)
+	}
+	c.settings = new(snapshot.Settings)
+	if err := json.Unmarshal(raw, c.settings); err != nil {
+		return cli.Usagef("-repository-file %s: %v", c.repositoryFile, err)
+	}
+	if err := c.settings.Validate(); err != nil {
+		return fmt.Errorf("%w: -repository-file %s: %w", cli.ErrUsage, c.repositoryFile, err)
+	}
+	if c.settings.ReadOnly {
+		return cli.Usagef("-repository-file %s: readonly is true, so nothing can be backed up to it", c.repositoryFile)
+	}
+	return nil
+}
+
+func (c *config) client() (*elasticsearch.Client, error) { return cli.Elasticsearch(c.es) }

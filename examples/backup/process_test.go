@@ -1,0 +1,171 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/snapshot"
+)
+
+// slow makes snapshots take some seconds.
+func (r *rig) slow(kilobytes int) {
+	r.Helper()
+	r.repositoryFile("40kb")
+	r.fill("big", kilobytes, 1024)
+}
+
+func (r *rig) start(cmd *exec.Cmd) {
+	r.Helper()
+	if err := cmd.Start(); err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(func() { _ = cmd.Process.Kill() })
+}
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+func TestABackupThatIsKilledWhileItWaitsIsTakenUpByTheNextOne(t *testing.T) {
+	for name, ends := range map[string]bool{"the snapshot still runs": false, "the snapshot has ended": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, "")
+			r.slow(100)
+			cmd, _ := r.command()
+			r.start(cmd)
+			running := r.waitForRunning()
+			if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			if !r.touched().IsZero() {
+				t.Error("the killed run touched the timestamp file")
+			}
+			if ends {
+				r.waitForEnd(running)
+			}
+			out, code := r.run()
+			if code != cli.ExitOK || !strings.Contains(out, "Nuvla ES Backup Successful. "+running+". SUCCESS") {
+				t.Errorf("code %d, %q", code, out)
+			}
+			if got := r.names(); len(got) != 1 || r.touched().IsZero() {
+				t.Errorf("%v are there, the timestamp is of %v", got, r.touched())
+			}
+			r.repositoryFile("") // what is recorded is not taken up once more
+			if _, code := r.run(); code != cli.ExitOK || len(r.names()) != 2 {
+				t.Errorf("code %d, %v", code, r.names())
+			}
+		})
+	}
+}
+
+func (r *rig) waitForEnd(name string) {
+	r.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if s, err := r.repo.Get(r.Context(), name); err == nil && s.Complete() {
+			return
+		}
+	}
+	r.Fatal("the snapshot does not end")
+}
+
+func TestASignalLeavesTheSnapshotRunningAndTheNextRunTakesItUp(t *testing.T) {
+	r := newRig(t, "")
+	r.slow(100)
+	cmd, out := r.command()
+	r.start(cmd)
+	running := r.waitForRunning()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitCode(cmd.Wait()); code != cli.ExitInterrupted || !strings.HasPrefix(out.String(), "FAILURE "+running) || !strings.Contains(out.String(), "goes on in the server") {
+		t.Errorf("code %d, %s", code, out)
+	}
+	if text, code := r.run(); code != cli.ExitOK || !strings.Contains(text, running) || len(r.names()) != 1 {
+		t.Errorf("code %d, %q, %v", code, text, r.names())
+	}
+}
+
+// Two on one host are kept apart by the lock, two on different hosts by what the server shows.
+func TestTwoBackupsAtOnceComeOneAfterTheOther(t *testing.T) {
+	for name, second := range map[string][]string{"on one host": nil, "on two hosts": {"-lock", "other.lock", "-timestamp", "other-timestamp"}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, "")
+			r.slow(60)
+			for i := range second {
+				if i%2 == 1 {
+					second[i] = r.path(second[i])
+				}
+			}
+			a, outA := r.command()
+			r.start(a)
+			first := r.waitForRunning()
+			refused, code := r.run(append([]string{"-when-busy", "refuse"}, second...)...)
+			if code != cli.ExitBusy || !strings.HasPrefix(refused, "FAILURE") {
+				t.Errorf("code %d, %q", code, refused)
+			}
+			out, code := r.run(append(second, "-busy-timeout", "2m")...)
+			if errA := a.Wait(); errA != nil || code != cli.ExitOK || !strings.Contains(out, "waiting for another") {
+				t.Errorf("%v: %s\ncode %d: %s", errA, outA, code, out)
+			}
+			var all []snapshot.Snapshot
+			for s, err := range r.repo.List(t.Context(), snapshot.Filter{}) {
+				if err != nil || !s.Complete() {
+					t.Fatal(s, err)
+				}
+				all = append(all, s)
+			}
+			if len(all) != 2 || all[0].Name != first || all[1].Start.Before(all[0].End.Add(-200*time.Millisecond)) { // a step of the server's clock
+				t.Errorf("%+v", all)
+			}
+		})
+	}
+}
+
+func TestTheCronLineOfTheOperationsPageRunsAsItStands(t *testing.T) {
+	r := newRig(t, "")
+	r.fill("job", 2, 10)
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, r.path("nuvla-backup.sh")); err != nil {
+		t.Fatal(err)
+	}
+	host, port, _ := strings.Cut(strings.TrimPrefix(r.server.URL(), "http://"), ":")
+	conf := "ES_HOST=" + host + "\nES_PORT=" + port + "\nBACKUP_TIMESTAMP=" + r.path("timestamp") + "\n" +
+		"BACKUP_REPOSITORY=" + r.repo.Name() + "\nBACKUP_REPOSITORY_FILE=" + r.path("repo.json") + "\nBACKUP_INDICES='" + r.index("*") + "'\nBACKUP_LOCK=" + r.path("lock") + "\n"
+	line := `(date --utc; nuvla-backup.sh) >> /var/log/nuvla-backup-cron.log 2>&1`
+	line = strings.ReplaceAll(line, "/var/log", r.dir)
+	good := regexp.MustCompile(`UTC \d{4}\nNuvla ES Backup Successful\. snapshot\.\S+\. SUCCESS, 1 of 1 shards, 2 documents, .*\n$`)
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Env = []string{"PATH=" + r.dir + ":/usr/bin:/bin", "HOME=/", "LANG=C", "BACKUP_CONF=" + file(t, "nuvla-es-backup.conf", conf)}
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v: %s", err, out)
+	}
+	log, _ := os.ReadFile(r.path("nuvla-backup-cron.log"))
+	if !good.Match(log) || r.touched().IsZero() {
+		t.Errorf("the log is\n%s", log)
+	}
+	touched := r.touched()
+	r.breakShard("job")
+	cmd = exec.Command("sh", "-c", line)
+	cmd.Env = []string{"PATH=" + r.dir + ":/usr/bin:/bin", "HOME=/", "LANG=C", "BACKUP_CONF=" + file(t, "nuvla-es-backup.conf", conf)}
+	if code := exitCode(cmd.Run()); code != cli.ExitPartial || !r.touched().Equal(touched) {
+		t.Errorf("code %d, touched %v", code, r.touched())
+	}
+	if log, _ = os.ReadFile(r.path("nuvla-backup-cron.log")); !regexp.MustCompile(`UTC \d{4}\nFAILURE snapshot\.\S+: .*PARTIAL.*\n$`).Match(log) {
+		t.Errorf("the log is\n%s", log)
+	}
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/snapshot"
+)
+
+// parseSchedule reads the five fields of cron. The slots are in UTC; a zone of its own would have hours twice and hours
+// never.
+func parseSchedule(text string) (cron.Schedule, error) {
+	const want = "want five fields as in cron, such as \"30 * * * *\", in UTC"
+	if strings.Contains(text, "=") {
+		return nil, cli.Usagef("-schedule %q: a time zone is not taken: %s", text, want)
+	}
+	s, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow).Parse(text)
+	if err != nil {
+		return nil, cli.Usagef("-schedule %q: %v: %s", text, err, want)
+	}
+	if s.Next(time.Now().UTC()).IsZero() {
+		return nil, cli.Usagef("-schedule %q never comes", text)
+	}
+	return s, nil
+}
+
+// slotBefore is the last slot at or before t.
+func slotBefore(s cron.Schedule, t time.Time) time.Time {
+	t = t.UTC()
+	for back := time.Hour; ; back *= 2 {
+		slot := s.Next(t.Add(-back))
+		if slot.IsZero() || slot.After(t) {
+			if back > 10*366*24*time.Hour {
+				return time.Time{} // of an expression for years to come
+			}
+			continue
+		}
+		for next := s.Next(slot); !next.IsZero() && !next.After(t); next = s.Next(slot) {
+			slot = next
+		}
+		return slot
+	}
+}
+
+// scheduled runs at each slot until the context ends. A slot that was missed, since nothing ran here or the run before took
+// too long, is made up for once, at once.
+func (b *backup) scheduled(ctx context.Context) error {
+	stop, err := b.serve()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	last := slotBefore(b.schedule, b.now()) // the slot that was served last
+	furthest := last                        // is ahead of it when the clock has jumped back
+	if !b.served(ctx, last) {
+		b.missed(ctx, last)
+	}
+	for ctx.Err() == nil {
+		if made := slotBefore(b.schedule, b.now()); made.After(last) {
+			last = made
+			b.missed(ctx, made)
+			continue
+		}
+		slot := b.schedule.Next(b.now().UTC())
+		begin := slot.Add(b.delay())
+		b.status.waitsFor(begin)
+		if !b.sleepUntil(ctx, begin, slot) {
+			continue
+		}
+		id := b.identityOf(slot, furthest)
+		if b.now().Sub(begin) > time.Minute { // the machine slept: the slot's name would lie about the time
+			id = identity{}
+		}
+		last = slot
+		if slot.After(furthest) {
+			furthest = slot
+		}
+		b.attempt(ctx, id)
+	}
+	return cli.Shown(b.broken)
+}
+
+func (b *backup) missed(ctx context.Context, slot time.Time) {
+	b.out.info("a slot was missed: backing up now", "slot", slot.Format(time.RFC3339))
+	b.attempt(ctx, identity{})
+}
+
+// attempt is one run that the schedule outlives.
+func (b *backup) attempt(ctx context.Context, id identity) {
+	if err := b.once(ctx, id); ctx.Err() != nil {
+		b.broken = err
+	}
+}
+
+// identityOf is the same wherever this schedule runs: of several hosts one takes the snapshot of a slot, and the others find
+// it. When the clock has jumped back, a slot comes twice, and its second snapshot is one of its own.
+func (b *backup) identityOf(slot, furthest time.Time) identity {
+	if !slot.After(furthest) {
+		return identity{}
+	}
+	return identity{name: snapshot.Name(b.create.Prefix, slot), runID: fmt.Sprintf("%s%s@%s", slotRun, b.repository, slot.Format(time.RFC3339))}
+}
+
+// served reports whether a complete snapshot that is recorded here was begun at the slot or later.
+func (b *backup) served(ctx context.Context, slot time.Time) bool {
+	for s, err := range b.repo.List(ctx, snapshot.Filter{NewestFirst: true, Ours: true}) {
+		if err != nil || begun(s).Before(slot) {
+			return false
+		}
+		if s.Complete() && strings.HasPrefix(s.Name, b.create.Prefix) {
+			return b.recorded(s)
+		}
+	}
+	return false
+}
+
+func (b *backup) delay() time.Duration {
+	if b.jitter == 0 {
+		return 0
+	}
+	return rand.N(b.jitter)
+}
+
+// sleepUntil waits until the wall clock shows t, and reports that it does. It looks at the clock again and again, since that
+// may jump, and a machine may sleep. A clock that jumps back before the slot's predecessor ends the wait: plan again.
+func (b *backup) sleepUntil(ctx context.Context, t, slot time.Time) bool {
+	for {
+		now := b.now()
+		if !now.Before(t) {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(min(t.Sub(now), 10*time.Second)):
+		}
+		if b.schedule.Next(b.now().UTC()).Before(slot) {
+			return false
+		}
+	}
+}

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/snapshot"
+	"github.com/nuvla/nuvlaops/snapshot/snapshottest"
+)
+
+// Each slot of a schedule is compared with a walk through all minutes.
+func TestSlotsAreTheMinutesThatTheFieldsName(t *testing.T) {
+	in := func(values ...int) func(int) bool {
+		return func(v int) bool {
+			for _, x := range values {
+				if x == v {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	for text, is := range map[string]func(time.Time) bool{
+		"30 */1 * * *": func(t time.Time) bool { return t.Minute() == 30 },
+		"*/20 8-10 * * 1-5": func(t time.Time) bool {
+			return t.Minute()%20 == 0 && in(8, 9, 10)(t.Hour()) && in(1, 2, 3, 4, 5)(int(t.Weekday()))
+		},
+		"0 0 31 * *": func(t time.Time) bool { return t.Hour() == 0 && t.Minute() == 0 && t.Day() == 31 },
+		"15 3 1,15 * SUN": func(t time.Time) bool {
+			return t.Hour() == 3 && t.Minute() == 15 && (in(1, 15)(t.Day()) || t.Weekday() == 0)
+		},
+		"0 12 29 2 *":           func(t time.Time) bool { return t.Month() == 2 && t.Day() == 29 && t.Hour() == 12 && t.Minute() == 0 },
+		"5,7 22-23 * jan-mar *": func(t time.Time) bool { return in(5, 7)(t.Minute()) && t.Hour() >= 22 && t.Month() <= 3 },
+	} {
+		s, err := parseSchedule(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := time.Date(2028, 2, 25, 0, 0, 0, 0, time.UTC) // a leap year, over a month's end
+		next, last := s.Next(from.Add(-time.Second)), slotBefore(s, from.Add(-time.Minute))
+		for at := from; at.Before(from.AddDate(0, 0, 40)); at = at.Add(time.Minute) {
+			if is(at) {
+				if !next.Equal(at) {
+					t.Fatalf("%q: slot %v, want %v", text, next, at)
+				}
+				next, last = s.Next(at), at
+			}
+			if at.Minute()%17 == 0 && !slotBefore(s, at).Equal(last) {
+				t.Fatalf("%q: the slot before %v is %v, want %v", text, at, slotBefore(s, at), last)
+			}
+		}
+	}
+}
+
+// clockwork is a scheduled backup on a fake repository, with a clock that can be set, for a test in a bubble.
+type clockwork struct {
+	*backup
+	fake  *snapshottest.Fake
+	out   bytes.Buffer
+	ahead atomic.Int64 // of the bubble's clock, in nanoseconds
+}
+
+func newClockwork(t *testing.T, schedule string, args ...string) *clockwork {
+	t.Helper()
+	dir := t.TempDir()
+	args = append([]string{"-schedule", schedule, "-timestamp", filepath.Join(dir, "timestamp"), "-lock", filepath.Join(dir, "lock")}, args...)
+	cfg, err := parse(args, env(nil), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &clockwork{}
+	now := func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())).UTC() }
+	w.fake = &snapshottest.Fake{Name: "s3_backup", Documents: map[string]int64{"nuvla-job": 3}, Now: now}
+	if _, err := w.fake.Ensure(t.Context(), snapshot.Settings{FS: &snapshot.FS{Location: "/x"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.backup = &backup{config: cfg, repo: w.fake, host: "host-1", out: newOutput(cfg, &w.out, &w.out), now: now}
+	return w
+}
+
+// runFor runs the schedule for so long, and returns when the snapshots began that are there in the end.
+func (w *clockwork) runFor(t *testing.T, d time.Duration, during func()) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	ended := make(chan error)
+	go func() { ended <- w.scheduled(ctx) }()
+	if during != nil {
+		during()
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the schedule ended with %v", err)
+	}
+	var got []string
+	for s := range w.fake.List(context.WithoutCancel(ctx), snapshot.Filter{}) {
+		got = append(got, s.Start.Format("15:04:05 ")+s.Name)
+	}
+	return got
+}
+
+// The bubble's clock begins at midnight of 1 January 2000.
+func TestAScheduleServesEachSlotAndMakesUpForWhatWasMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClockwork(t, "30 * * * *")
+		got := w.runFor(t, 3*time.Hour+time.Minute, nil)
+		want := []string{"00:00:00 snapshot.2000-01-01t000000z", "00:30:00 snapshot.2000-01-01t003000z", "01:30:00 snapshot.2000-01-01t013000z", "02:30:00 snapshot.2000-01-01t023000z"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		if n := strings.Count(w.out.String(), "Nuvla ES Backup Successful. snapshot.2000-01-01t0"); n != 4 {
+			t.Errorf("%d successes in\n%s", n, w.out.String())
+		}
+		// A restart within the hour finds the slot served, one after a night of silence does not.
+		if got := w.runFor(t, 10*time.Minute, nil); len(got) != 4 {
+			t.Errorf("after a restart: %v", got)
+		}
+		time.Sleep(5 * time.Hour)
+		if got := w.runFor(t, time.Minute, nil); len(got) != 5 {
+			t.Errorf("after a night: %v", got)
+		}
+	})
+}
+
+func TestASlotThatPassesDuringABackupIsMadeUpForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClockwork(t, "*/10 * * * *")
+		block := make(chan struct{})
+		w.fake.Block = block
+		got := w.runFor(t, 62*time.Minute, func() { // the first takes 35 minutes, each further one no time
+			time.Sleep(35 * time.Minute)
+			close(block)
+		})
+		want := []string{"00:00:00", "00:35:00", "00:40:00", "00:50:00", "01:00:00"}
+		for i := range got {
+			got[i], _, _ = strings.Cut(got[i], " ")
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestAClockThatJumpsBackTakesNewSnapshotsAndAdoptsNoOldOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClockwork(t, "0 * * * *")
+		w.ahead.Store(int64(12 * time.Hour))
+		got := w.runFor(t, 290*time.Minute, func() {
+			time.Sleep(150 * time.Minute)      // 14:30: the slots of 13 and 14 are served
+			w.ahead.Add(-int64(2 * time.Hour)) // 12:30
+		})
+		// 12 is missed and made up for, 13 and 14 come twice, each with a snapshot of its own.
+		want := []string{"12:00:00", "13:00:00", "13:00:00", "14:00:00", "14:00:00"}
+		seen := map[string]bool{}
+		for i := range got {
+			at, name, _ := strings.Cut(got[i], " ")
+			if got[i] = at; seen[name] {
+				t.Errorf("%s twice", name)
+			}
+			seen[name] = true
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s\n%s", diff, w.out.String())
+		}
+	})
+}
+
+func TestTwoHostsOfOneScheduleTakeOneSnapshotOfASlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newClockwork(t, "30 * * * *", "-jitter", "5m"), newClockwork(t, "30 * * * *", "-jitter", "5m")
+		b.host, b.repo = "host-2", a.fake
+		for range 2 { // both have a snapshot that is recorded, so nothing is missed
+			if err := a.once(t.Context(), identity{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := touch(b.timestamp); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done := make(chan struct{})
+		go func() { defer close(done); b.runFor(t, 40*time.Minute, nil) }()
+		got := a.runFor(t, 40*time.Minute, nil)
+		<-done
+		if len(got) != 3 || !strings.HasSuffix(got[2], "snapshot.2000-01-01t003000z") {
+			t.Errorf("%v", got)
+		}
+		for _, w := range []*clockwork{a, b} {
+			if !strings.Contains(w.out.String(), "Successful. snapshot.2000-01-01t003000z") {
+				t.Errorf("%s", w.out.String())
+			}
+		}
+	})
+}
+
+func TestJitterStaysWithinItsBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClockwork(t, "0 * * * *", "-jitter", "10m")
+		late := map[string]bool{}
+		for _, line := range w.runFor(t, 24*time.Hour, nil)[1:] {
+			at, _, _ := strings.Cut(line, " ")
+			if at[3:5] >= "10" {
+				t.Errorf("%s is more than 10 minutes late", line)
+			}
+			late[at[3:]] = true
+		}
+		if len(late) < 10 {
+			t.Errorf("%d different delays in a day", len(late))
+		}
+	})
+}
+
+func TestASignalEndsTheScheduleAndSaysSoOnlyWithinARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, within := range []bool{false, true} {
+			w := newClockwork(t, "30 * * * *")
+			if within {
+				w.fake.Block = make(chan struct{})
+			}
+			ctx, cancel := context.WithCancelCause(t.Context())
+			ended := make(chan error)
+			go func() { ended <- w.scheduled(ctx) }()
+			time.Sleep(time.Minute)
+			cancel(cli.ErrInterrupted)
+			want := cli.ExitOK
+			if within {
+				want = cli.ExitInterrupted
+			}
+			if err := <-ended; cli.ExitCode(err) != want {
+				t.Errorf("within a run %v: %v", within, err)
+			}
+		}
+	})
+}

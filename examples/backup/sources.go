@@ -1,0 +1,177 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+)
+
+const defaultConf = "/etc/nuvla/nuvla-es-backup.conf"
+
+// key is the name of a flag in the configuration file and in the environment: BACKUP_KEEP_DAILY for -keep-daily.
+func key(flagName string) string {
+	if flagName == "es" {
+		return "ES_URL"
+	}
+	return "BACKUP_" + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
+}
+
+// credentials are what cli.Elasticsearch reads from the environment; the file may hold them too.
+var credentials = []string{"ES_API_KEY", "ES_USERNAME", "ES_PASSWORD"}
+
+// preset gives the flags the values of the configuration file, then those of the environment.
+func preset(fs *flag.FlagSet, path string, lookup func(string) (string, bool)) error {
+	file, err := readConf(path)
+	if err != nil {
+		return err
+	}
+	if err := noUnknownKeys(fs, path, file); err != nil {
+		return err
+	}
+	get := func(name string) (value, source string, found bool) {
+		if v, ok := lookup(name); ok && v != "" {
+			return v, "the environment", true
+		}
+		v, ok := file[name]
+		return v, path, ok && v != ""
+	}
+	for _, name := range credentials {
+		if v, source, ok := get(name); ok && source == path {
+			if err := os.Setenv(name, v); err != nil {
+				return err
+			}
+		}
+	}
+	fs.VisitAll(func(f *flag.Flag) {
+		v, source, ok := get(key(f.Name))
+		if !ok || err != nil || f.Name == "conf" {
+			return
+		}
+		if e := fs.Set(f.Name, v); e != nil {
+			err = cli.Usagef("%s=%s in %s: %v", key(f.Name), v, source, e)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return presetAddress(fs, get)
+}
+
+// presetAddress makes one address of ES_HOST and ES_PORT, as the script of today does. ES_URL stands above both.
+func presetAddress(fs *flag.FlagSet, get func(string) (string, string, bool)) error {
+	if _, _, ok := get("ES_URL"); ok {
+		return nil
+	}
+	host, _, _ := get("ES_HOST")
+	port, _, _ := get("ES_PORT")
+	if host == "" {
+		host = "localhost"
+	}
+	if rest := host[strings.Index(host, "://")+1:]; port != "" && !strings.Contains(strings.TrimPrefix(rest, "//"), ":") {
+		host += ":" + port
+	}
+	return fs.Set("es", host)
+}
+
+// noUnknownKeys: a misspelt key would be swallowed, and nothing pruned, or everything.
+func noUnknownKeys(fs *flag.FlagSet, path string, file map[string]string) error {
+	var known, unknown []string
+	fs.VisitAll(func(f *flag.Flag) { known = append(known, key(f.Name)) })
+	for name := range file {
+		if strings.HasPrefix(name, "BACKUP_") && !slices.Contains(known, name) {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	slices.Sort(unknown)
+	return cli.Usagef("%s: nobody knows %s; -h shows the names", path, strings.Join(unknown, ", "))
+}
+
+// readConf reads lines of KEY=value as a shell does that sources them, but for substitutions, which are an error. The
+// default file need not be there.
+func readConf(path string) (map[string]string, error) {
+	named := path != ""
+	if !named {
+		path = defaultConf
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		if !named && errors.Is(err, os.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, cli.Usagef("configuration file: %v", err)
+	}
+	out := map[string]string{}
+	n := 0
+	for line := range strings.Lines(string(raw)) {
+		n++
+		line = strings.TrimPrefix(strings.TrimSpace(line), "export ")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, rest, found := strings.Cut(line, "=")
+		if !found || !isName(name) {
+			return nil, cli.Usagef("%s, line %d: want KEY=value", path, n)
+		}
+		value, err := unquote(rest)
+		if err != nil {
+			return nil, cli.Usagef("%s, line %d: %s: %v", path, n, name, err) // never the value: it may be a password
+		}
+		out[name] = value
+	}
+	return out, nil
+}
+
+func isName(s string) bool {
+	for i, r := range s {
+		if r != '_' && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// unquote is the value of one word of the shell. A comment may follow it.
+func unquote(s string) (string, error) {
+	var b strings.Builder
+	quote := byte(0)
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case quote != '\'' && (c == '$' || c == '`'):
+			return "", fmt.Errorf("%q is a substitution, which this program does not make: write the value, or put it in '...'", c)
+		case quote != '\'' && c == '\\' && i+1 < len(s):
+			i++
+			if quote == '"' && !strings.ContainsRune("\\\"$`", rune(s[i])) {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(s[i])
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote != 0:
+			b.WriteByte(c)
+		case c == '\'' || c == '"':
+			quote = c
+		case c == ' ' || c == '\t':
+			if rest := strings.TrimSpace(s[i:]); rest != "" && rest[0] != '#' {
+				return "", errors.New("a second word: put a value with spaces in quotes")
+			}
+			return b.String(), nil
+		case strings.IndexByte(";&|<>()", c) >= 0:
+			return "", fmt.Errorf("%q is shell: put the value in quotes", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	if quote != 0 {
+		return "", errors.New("a quote is not closed")
+	}
+	return b.String(), nil
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+)
+
+// file writes a file of the test and returns its name.
+func file(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// env is an environment of its own.
+func env(vars map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
+}
+
+func TestTheFileOfTodayIsReadAsAShellReadsIt(t *testing.T) {
+	path := file(t, "x.conf", `# Nuvla backup
+ES_HOST=es.example.com
+export ES_PORT="9201"   # not the default
+
+BACKUP_TIMESTAMP='/var/log/nuvla es/timestamp'
+BACKUP_KEEP_DAILY=7
+BACKUP_INDICES="nuvla-*,other-\"quoted\""
+SOMETHING_ELSE=1
+`)
+	c, err := parse([]string{"-conf", path}, env(nil), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{c.es, c.timestamp, c.marks, strings.Join(c.create.Indices, "+")}
+	want := []string{"es.example.com:9201", "/var/log/nuvla es/timestamp", "/var/log/nuvla es/nuvla-es-backup-marks.json", `nuvla-*+other-"quoted"`}
+	if diff := cmp.Diff(want, got); diff != "" || c.policy.Daily != 7 || !c.retains() {
+		t.Errorf("%s, daily %d", diff, c.policy.Daily)
+	}
+}
+
+func TestFlagsStandAboveTheEnvironmentAndThatAboveTheFile(t *testing.T) {
+	path := file(t, "x.conf", "ES_HOST=from-file\nBACKUP_REPOSITORY=from_file\nBACKUP_PREFIX=file.\n")
+	vars := map[string]string{"BACKUP_CONF": path, "BACKUP_REPOSITORY": "from_environment", "BACKUP_PREFIX": "environment.", "ES_PORT": "1"}
+	c, err := parse([]string{"-prefix", "flag."}, env(vars), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"from-file:1", "from_environment", "flag."}, []string{c.es, c.repository, c.create.Prefix}); diff != "" {
+		t.Error(diff)
+	}
+	vars["ES_URL"] = "https://es.example.com"
+	if c, err = parse(nil, env(vars), io.Discard); err != nil || c.es != "https://es.example.com" {
+		t.Errorf("%v, %v", c, err)
+	}
+	if c.retains() {
+		t.Error("without a word about retention something would be removed")
+	}
+}
+
+func TestCredentialsMayStandInTheFile(t *testing.T) {
+	t.Setenv("ES_USERNAME", "")
+	t.Setenv("ES_PASSWORD", "")
+	path := file(t, "x.conf", "ES_USERNAME=backup\nES_PASSWORD='p$ss'\n")
+	if _, err := parse([]string{"-conf", path}, os.LookupEnv, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if got := os.Getenv("ES_USERNAME") + os.Getenv("ES_PASSWORD"); got != "backupp$ss" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestBadInputNamesWhatIsWrongAndNeverASecret(t *testing.T) {
+	conf := func(line string) []string { return []string{"-conf", file(t, "x.conf", "ES_HOST=es\n"+line+"\n")} }
+	for name, tc := range map[string]struct {
+		args []string
+		says string
+	}{
+		"a file that is not there":      {[]string{"-conf", "/no/such/file"}, "/no/such/file"},
+		"a line that is no assignment":  {conf("ES_HOST es"), "line 2: want KEY=value"},
+		"a space before the sign":       {conf("ES_HOST =es"), "line 2: want KEY=value"},
+		"a substitution":                {conf("ES_PASSWORD=hunter2$(cat /x)"), "substitution"},
+		"a variable in quotes":          {conf(`ES_PASSWORD="hunter2$X"`), "substitution"},
+		"a quote that stays open":       {conf(`ES_PASSWORD="hunter2`), "not closed"},
+		"two words":                     {conf("ES_PASSWORD=hunter2 x"), "second word"},
+		"two commands":                  {conf("ES_PASSWORD=hunter2; x"), "put the value in quotes"},
+		"a misspelt key":                {conf("BACKUP_KEEP_DALY=7"), "BACKUP_KEEP_DALY"},
+		"a value that is no number":     {conf("BACKUP_KEEP_DAILY=many"), "BACKUP_KEEP_DAILY=many in"},
+		"a lock without a time":         {[]string{"-busy-timeout", "0s"}, "-busy-timeout"},
+		"a negative limit":              {[]string{"-timeout", "-1s"}, "-timeout"},
+		"a choice that is none":         {[]string{"-when-busy", "panic"}, "wait, refuse or beside"},
+		"a log of another kind":         {[]string{"-log", "xml"}, "text or json"},
+		"metrics that nobody reads":     {[]string{"-metrics", "/tmp/backup.txt"}, ".prom"},
+		"a schedule of six fields":      {[]string{"-schedule", "0 30 * * * *"}, "five fields"},
+		"a schedule in a zone":          {[]string{"-schedule", "TZ=Europe/Zurich 30 * * * *"}, "time zone"},
+		"a schedule that never comes":   {[]string{"-schedule", "0 0 31 4 *"}, "never comes"},
+		"an address without a schedule": {[]string{"-listen", ":9115"}, "-schedule"},
+		"an address that is none":       {[]string{"-schedule", "0 * * * *", "-listen", "9115"}, "HOST:PORT"},
+		"a cap without a rule":          {[]string{"-max-delete", "5"}, "say what to keep"},
+		"a rule below zero":             {[]string{"-keep-daily", "-7"}, "negative"},
+		"a prefix in upper case":        {[]string{"-prefix", "Nuvla."}, "lower case"},
+		"a pattern with a space":        {[]string{"-indices", " "}, "empty"},
+		"a folder that is not there":    {[]string{"-manifests", "/no/such"}, "-manifests"},
+		"no repository file":            {[]string{"-repository-file", "/no/such"}, "-repository-file"},
+		"a repository of nothing":       {[]string{"-repository-file", file(t, "r.json", `{"type":"gcs"}`)}, "use s3 or fs"},
+		"a repository to read only":     {[]string{"-repository-file", file(t, "r.json", `{"type":"fs","settings":{"location":"/x","readonly":true}}`)}, "readonly"},
+		"keys in a repository":          {[]string{"-repository-file", file(t, "r.json", `{"type":"s3","settings":{"bucket":"bbb","secret_key":"hunter2"}}`)}, "keystore"},
+		"an argument":                   {[]string{"now"}, "now"},
+	} {
+		_, err := parse(tc.args, env(nil), io.Discard)
+		if cli.ExitCode(err) != cli.ExitUsage || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: got %v, want a usage error that says %q", name, err, tc.says)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: the secret is in the error: %v", name, err)
+		}
+	}
+}

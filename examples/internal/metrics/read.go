@@ -1,0 +1,32 @@
+package metrics
+
+import (
+	"os"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// ReadFile reads the gauges and counters of a file of WriteFile that carry this label and no other, by name: so a program
+// that ends after each run goes on counting from what the run before left.
+func ReadFile(path, label, value string) (map[string]float64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(f)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]float64{}
+	for name, family := range families {
+		for _, m := range family.GetMetric() {
+			if l := m.GetLabel(); len(l) == 1 && l[0].GetName() == label && l[0].GetValue() == value {
+				out[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue() // one of them is nil
+			}
+		}
+	}
+	return out, nil
+}
