@@ -2,14 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/conf"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
 
@@ -39,7 +38,7 @@ type config struct {
 	timeout        time.Duration
 	json, progress bool
 
-	conf, scheduleText, whenBusy, log string // as they were given
+	file, scheduleText, whenBusy, log string // as they were given
 }
 
 // parse reads the configuration file, the environment and the arguments, each above the one before.
@@ -48,11 +47,8 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 	fs := flag.NewFlagSet("backup", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	c.flags(fs)
-	if !helps(args) {
-		path, _ := lookup(key("conf"))
-		if err := preset(fs, confOf(args, path), lookup); err != nil {
-			return nil, err
-		}
+	if err := conf.Preset(fs, args, lookup, true); err != nil {
+		return nil, err
 	}
 	if err := cli.Parse(fs, args); err != nil {
 		return nil, err
@@ -60,46 +56,19 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 	return c, c.finish()
 }
 
-// confOf finds the flag -conf, which must be known before the others are parsed.
-func confOf(args []string, path string) string {
-	for i, a := range args {
-		name, isFlag := strings.CutPrefix(strings.Replace(a, "--", "-", 1), "-conf")
-		switch {
-		case isFlag && strings.HasPrefix(name, "="):
-			path = name[1:]
-		case isFlag && name == "" && i+1 < len(args):
-			path = args[i+1]
-		}
-	}
-	return path
-}
-
-// helps: whoever asks for help gets it, also when the file is wrong.
-func helps(args []string) bool {
-	return slices.ContainsFunc(args, func(a string) bool { return slices.Contains([]string{"-h", "--h", "-help", "--help"}, a) })
-}
-
 func (c *config) flags(fs *flag.FlagSet) {
-	text := func(to *string, name, value, usage string) { fs.StringVar(to, name, value, usage+" ["+key(name)+"]") }
-	number := func(to *int, name, usage string) { fs.IntVar(to, name, *to, usage+" ["+key(name)+"]") }
+	text := func(to *string, name, value, usage string) {
+		fs.StringVar(to, name, value, usage+" ["+conf.Key(name)+"]")
+	}
 	period := func(to *time.Duration, name string, value time.Duration, usage string) {
-		fs.DurationVar(to, name, value, usage+" ["+key(name)+"]")
+		fs.DurationVar(to, name, value, usage+" ["+conf.Key(name)+"]")
 	}
-	yes := func(to *bool, name, usage string) { fs.BoolVar(to, name, false, usage+" ["+key(name)+"]") }
-	list := func(to *[]string, name, usage string) {
-		fs.Func(name, usage+" ["+key(name)+"]", func(s string) error {
-			*to = strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
-			if len(*to) == 0 {
-				return errors.New("it is empty")
-			}
-			return nil
-		})
-	}
-	text(&c.conf, "conf", "", "configuration `file` of KEY=value lines (default "+defaultConf+" if it is there)")
+	yes := func(to *bool, name, usage string) { fs.BoolVar(to, name, false, usage+" ["+conf.Key(name)+"]") }
+	text(&c.file, "conf", "", "configuration `file` of KEY=value lines (default "+conf.DefaultFile+" if it is there)")
 	text(&c.es, "es", "", "`address` of Elasticsearch (default http://ES_HOST:ES_PORT, localhost:9200)")
 	text(&c.repository, "repository", "s3_backup", "`name` of the snapshot repository")
 	text(&c.repositoryFile, "repository-file", "", "JSON `file` with the repository's type and settings, which is then kept registered so (default: it is registered already)")
-	list(&c.create.Indices, "indices", "`patterns` of indices, with commas (default nuvla-*)")
+	fs.Func("indices", "`patterns` of indices, with commas ["+conf.Key("indices")+"] (default nuvla-*)", cli.List(&c.create.Indices))
 	text(&c.create.Prefix, "prefix", snapshot.DefaultPrefix, "what the names of snapshots begin with")
 	yes(&c.create.GlobalState, "global-state", "take templates, policies and persistent settings too")
 	yes(&c.create.Partial, "partial", "take a snapshot also when primary shards are missing, which is a failure all the same")
@@ -107,7 +76,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	text(&c.whenBusy, "when-busy", "wait", "when another backup runs on this host or in the repository: wait, refuse, or go beside the one in the repository")
 	period(&c.create.BusyTimeout, "busy-timeout", 30*time.Minute, "longest `time` to wait for another backup")
 	period(&c.timeout, "timeout", 6*time.Hour, "longest `time` for one backup, 0 for no limit")
-	text(&c.timestamp, "timestamp", "/var/log/nuvla-es-backup-timestamp", "`file` that is touched when a snapshot was seen complete")
+	text(&c.timestamp, "timestamp", conf.DefaultTimestamp, "`file` that is touched when a snapshot was seen complete")
 	text(&c.metrics, "metrics", "", "`file` for Prometheus, of node_exporter's textfile collector: it ends in .prom")
 	text(&c.marks, "marks", "", "`file` with pins and verified drills (default: nuvla-es-backup-marks.json beside the timestamp file)")
 	text(&c.manifests, "manifests", "", "`folder` for the whole manifest of each snapshot, as NAME.json")
@@ -117,18 +86,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	text(&c.listen, "listen", "", "with -schedule: `address` for /metrics and /healthz, such as :9115")
 	text(&c.log, "log", "text", "lines as text, or as json")
 	yes(&c.progress, "progress", "show progress on standard error")
-	p := &c.policy
-	number(&p.Last, "keep-last", "keep so `many` of the newest complete snapshots (no -keep flag: nothing is removed)")
-	number(&p.Hourly, "keep-hourly", "keep the newest of so `many` hours that have one")
-	number(&p.Daily, "keep-daily", "keep the newest of so `many` days that have one")
-	number(&p.Weekly, "keep-weekly", "keep the newest of so `many` weeks that have one")
-	number(&p.Monthly, "keep-monthly", "keep the newest of so `many` months that have one")
-	number(&p.Yearly, "keep-yearly", "keep the newest of so `many` years that have one")
-	period(&p.Within, "keep-within", 0, "keep all that began within this `time` before the newest")
-	list(&p.Pins, "keep-names", "`patterns` of names that are kept for good, with commas")
-	number(&p.MinComplete, "keep-min", "least `number` of complete snapshots to keep, whatever the rules say (default 3)")
-	number(&p.MaxDelete, "max-delete", "remove so `many` in one run at most (default 100)")
-	yes(&p.Others, "prune-others", "remove by these rules also what other tools took, when the name begins with the prefix")
+	cli.RetentionFlags(fs, &c.policy, func(name string) string { return " [" + conf.Key(name) + "]" })
 }
 
 // finish checks what was said. Each error names its flag.
@@ -164,7 +122,7 @@ func (c *config) finish() error {
 		return err
 	}
 	if c.marks == "" {
-		c.marks = filepath.Join(filepath.Dir(c.timestamp), "nuvla-es-backup-marks.json")
+		c.marks = conf.Marks(c.timestamp)
 	}
 	c.policy.Prefix = c.create.Prefix
 	if c.retains() {

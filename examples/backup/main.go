@@ -11,6 +11,8 @@
 // Each flag has a name for the configuration file and the environment, which -h shows: flags win over the environment, that
 // over the file. Credentials come from the environment or the file: ES_API_KEY, or ES_USERNAME and ES_PASSWORD.
 //
+// Without a -keep flag nothing is removed.
+//
 // A run that was killed leaves its snapshot running in Elasticsearch. The next run on the same host finds it, waits for it
 // and records it, if it began within the last half hour; an older one is left as it is, and another is taken.
 //

@@ -1,20 +1,32 @@
-package main
+// Package conf gives the flags of a program values from the operators' configuration file and from the environment: so the
+// programs share one file, /etc/nuvla/nuvla-es-backup.conf, which the script of today sources.
+package conf
 
 import (
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 )
 
-const defaultConf = "/etc/nuvla/nuvla-es-backup.conf"
+// DefaultFile is read when no other is named, and it is there.
+const DefaultFile = "/etc/nuvla/nuvla-es-backup.conf"
 
-// key is the name of a flag in the configuration file and in the environment: BACKUP_KEEP_DAILY for -keep-daily.
-func key(flagName string) string {
+// DefaultTimestamp is the file that a backup touches when its snapshot was seen complete.
+const DefaultTimestamp = "/var/log/nuvla-es-backup-timestamp"
+
+// Marks is the file with pins and verified drills that stands beside a timestamp file, where no other is named.
+func Marks(timestamp string) string {
+	return filepath.Join(filepath.Dir(timestamp), "nuvla-es-backup-marks.json")
+}
+
+// Key is the name of a flag in the file and in the environment: BACKUP_KEEP_DAILY for -keep-daily, ES_URL for -es.
+func Key(flagName string) string {
 	if flagName == "es" {
 		return "ES_URL"
 	}
@@ -24,14 +36,24 @@ func key(flagName string) string {
 // credentials are what cli.Elasticsearch reads from the environment; the file may hold them too.
 var credentials = []string{"ES_API_KEY", "ES_USERNAME", "ES_PASSWORD"}
 
-// preset gives the flags the values of the configuration file, then those of the environment.
-func preset(fs *flag.FlagSet, path string, lookup func(string) (string, bool)) error {
-	file, err := readConf(path)
+// Preset gives the flags the values of the file, then those of the environment, before the arguments are parsed. The file is
+// named by the flag -conf, else by BACKUP_CONF. Of the flag -es, ES_URL stands above ES_HOST and ES_PORT. strict makes a
+// BACKUP_ name in the file an error that no flag has: the program whose file it is swallows no misspelt one. Errors match
+// cli.ErrUsage, and hold no value that may be a password.
+func Preset(fs *flag.FlagSet, args []string, lookup func(string) (string, bool), strict bool) error {
+	if helps(args) {
+		return nil
+	}
+	path, _ := lookup(Key("conf"))
+	path = fileOf(args, path)
+	file, err := read(path)
 	if err != nil {
 		return err
 	}
-	if err := noUnknownKeys(fs, path, file); err != nil {
-		return err
+	if strict {
+		if err := noUnknownKeys(fs, path, file); err != nil {
+			return err
+		}
 	}
 	get := func(name string) (value, source string, found bool) {
 		if v, ok := lookup(name); ok && v != "" {
@@ -48,12 +70,12 @@ func preset(fs *flag.FlagSet, path string, lookup func(string) (string, bool)) e
 		}
 	}
 	fs.VisitAll(func(f *flag.Flag) {
-		v, source, ok := get(key(f.Name))
+		v, source, ok := get(Key(f.Name))
 		if !ok || err != nil || f.Name == "conf" {
 			return
 		}
 		if e := fs.Set(f.Name, v); e != nil {
-			err = cli.Usagef("%s=%s in %s: %v", key(f.Name), v, source, e)
+			err = cli.Usagef("%s=%s in %s: %v", Key(f.Name), v, source, e)
 		}
 	})
 	if err != nil {
@@ -81,7 +103,7 @@ func presetAddress(fs *flag.FlagSet, get func(string) (string, string, bool)) er
 // noUnknownKeys: a misspelt key would be swallowed, and nothing pruned, or everything.
 func noUnknownKeys(fs *flag.FlagSet, path string, file map[string]string) error {
 	var known, unknown []string
-	fs.VisitAll(func(f *flag.Flag) { known = append(known, key(f.Name)) })
+	fs.VisitAll(func(f *flag.Flag) { known = append(known, Key(f.Name)) })
 	for name := range file {
 		if strings.HasPrefix(name, "BACKUP_") && !slices.Contains(known, name) {
 			unknown = append(unknown, name)
@@ -94,12 +116,12 @@ func noUnknownKeys(fs *flag.FlagSet, path string, file map[string]string) error 
 	return cli.Usagef("%s: nobody knows %s; -h shows the names", path, strings.Join(unknown, ", "))
 }
 
-// readConf reads lines of KEY=value as a shell does that sources them, but for substitutions, which are an error. The
+// read reads lines of KEY=value as a shell does that sources them, but for substitutions, which are an error. The
 // default file need not be there.
-func readConf(path string) (map[string]string, error) {
+func read(path string) (map[string]string, error) {
 	named := path != ""
 	if !named {
-		path = defaultConf
+		path = DefaultFile
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -127,6 +149,25 @@ func readConf(path string) (map[string]string, error) {
 		out[name] = value
 	}
 	return out, nil
+}
+
+// helps: whoever asks for help gets it, also when the file is wrong.
+func helps(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool { return slices.Contains([]string{"-h", "--h", "-help", "--help"}, a) })
+}
+
+// fileOf finds the flag -conf, which must be known before the others are parsed.
+func fileOf(args []string, path string) string {
+	for i, a := range args {
+		name, isFlag := strings.CutPrefix(strings.Replace(a, "--", "-", 1), "-conf")
+		switch {
+		case isFlag && strings.HasPrefix(name, "="):
+			path = name[1:]
+		case isFlag && name == "" && i+1 < len(args):
+			path = args[i+1]
+		}
+	}
+	return path
 }
 
 func isName(s string) bool {

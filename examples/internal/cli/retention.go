@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"errors"
+	"flag"
+	"strings"
+
+	"github.com/nuvla/nuvlaops/snapshot"
+)
+
+// RetentionFlags defines the flags that say which snapshots are kept. note adds to each flag's text; nil adds nothing.
+func RetentionFlags(fs *flag.FlagSet, p *snapshot.Policy, note func(flagName string) string) {
+	if note == nil {
+		note = func(string) string { return "" }
+	}
+	number := func(to *int, name, usage string) { fs.IntVar(to, name, 0, usage+note(name)) }
+	number(&p.Last, "keep-last", "keep so `many` of the newest complete snapshots")
+	number(&p.Hourly, "keep-hourly", "keep the newest of so `many` hours that have one")
+	number(&p.Daily, "keep-daily", "keep the newest of so `many` days that have one")
+	number(&p.Weekly, "keep-weekly", "keep the newest of so `many` weeks that have one")
+	number(&p.Monthly, "keep-monthly", "keep the newest of so `many` months that have one")
+	number(&p.Yearly, "keep-yearly", "keep the newest of so `many` years that have one")
+	fs.DurationVar(&p.Within, "keep-within", 0, "keep all that began within this `time` before the newest"+note("keep-within"))
+	fs.Func("keep-names", "`patterns` of names that are kept for good, with commas"+note("keep-names"), List(&p.Pins))
+	number(&p.MinComplete, "keep-min", "least `number` of complete snapshots to keep, whatever the rules say; 0 is 3")
+	number(&p.MaxDelete, "max-delete", "remove so `many` in one run at most; 0 is 100")
+	fs.BoolVar(&p.Others, "prune-others", false, "remove by these rules also what other tools took"+note("prune-others"))
+}
+
+// List is for flag.Func: words divided by commas or spaces.
+func List(into *[]string) func(string) error {
+	return func(s string) error {
+		*into = strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+		if len(*into) == 0 {
+			return errors.New("it is empty")
+		}
+		return nil
+	}
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/snapshot"
+)
+
+// pruned is what prune prints with -json.
+type pruned struct {
+	*snapshot.Plan
+	Removed []string `json:"removed"` // what is gone; nothing with -dry-run
+}
+
+func (p *program) prune(ctx context.Context) error {
+	plan, err := snapshot.PlanPrune(ctx, p.repo, p.policy)
+	if err != nil {
+		return err
+	}
+	out := pruned{Plan: plan, Removed: []string{}}
+	if !p.json {
+		if err := p.table(plan); err != nil {
+			return err
+		}
+	}
+	if !p.dryRun && len(plan.Removed()) > 0 {
+		if err := p.confirm(ctx, fmt.Sprintf("%d snapshots will be removed.", len(plan.Removed()))); err != nil {
+			return err
+		}
+		if out.Removed, err = snapshot.Prune(ctx, p.repo, plan); err != nil {
+			return err
+		}
+		var uuids []string
+		for _, d := range plan.Decisions {
+			if !d.Keep {
+				uuids = append(uuids, d.UUID)
+			}
+		}
+		if err := p.forget(ctx, uuids); err != nil {
+			return err
+		}
+	}
+	if p.json {
+		return p.print(out)
+	}
+	_, err = fmt.Fprintf(p.stdout, "%d kept, %d to remove, %d removed\n", len(plan.Decisions)-len(plan.Removed()), len(plan.Removed()), len(out.Removed))
+	return err
+}
+
+func (p *program) table(plan *snapshot.Plan) error {
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tSTATE\tSTARTED\t\tWHY")
+	for _, d := range plan.Decisions {
+		what := "remove"
+		if d.Keep {
+			what = "keep"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", d.Name, d.State, d.Start.UTC().Format(time.RFC3339), what, strings.Join(d.Reasons, ", "))
+	}
+	return w.Flush()
+}
+
+// forget removes the marks of what is gone.
+func (p *program) forget(ctx context.Context, uuids []string) error {
+	marks, err := snapshot.ReadMarks(p.marks)
+	if err != nil || len(marks) == 0 {
+		return err
+	}
+	return snapshot.UpdateMarks(ctx, p.marks, func(m snapshot.Marks) error {
+		for _, uuid := range uuids {
+			delete(m, uuid)
+		}
+		return nil
+	})
+}
+
+func (p *program) pin(ctx context.Context) error {
+	s, err := p.repo.Get(ctx, p.names[0])
+	if err != nil {
+		return err
+	}
+	err = snapshot.UpdateMarks(ctx, p.marks, func(m snapshot.Marks) error {
+		m.Pin(s.Repository, s.Name, s.UUID, snapshot.Pin{At: time.Now().UTC().Truncate(time.Second), Reason: p.reason})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return p.said(ctx, s.Name, "pinned")
+}
+
+func (p *program) unpin(ctx context.Context) error {
+	s, err := p.repo.Get(ctx, p.names[0])
+	if err != nil {
+		return err
+	}
+	if err := snapshot.UpdateMarks(ctx, p.marks, func(m snapshot.Marks) error { m.Unpin(s.UUID); return nil }); err != nil {
+		return err
+	}
+	return p.said(ctx, s.Name, "unpinned")
+}
+
+// said prints what the snapshot is now, read again. One that was taken as pinned cannot be unpinned.
+func (p *program) said(ctx context.Context, name, what string) error {
+	s, err := p.repo.Get(ctx, name)
+	switch {
+	case err != nil:
+		return err
+	case s.Pinned != (what == "pinned"):
+		return &nuvlaops.Error{Op: p.command, Resource: p.repository + "/" + name, Reason: "it was taken to be kept for good, which cannot be changed",
+			Hint: "delete it with snapshots delete -pinned, if it must go", Err: nuvlaops.ErrRefused}
+	case p.json:
+		return p.print(s)
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s is %s\n", name, what)
+	return err
+}
+
+// delete removes what is named, when all of it is there or gone already, and none of it is pinned or running.
+func (p *program) delete(ctx context.Context) error {
+	for _, name := range p.names { // a pattern would delete what nobody has looked at
+		if err := snapshot.ValidateName(name); err != nil {
+			return cli.Usagef("%w", err)
+		}
+	}
+	var uuids []string
+	for s, err := range p.repo.List(ctx, snapshot.Filter{Names: p.names}) {
+		refuse := func(reason, hint string) error {
+			return &nuvlaops.Error{Op: "delete", Resource: p.repository + "/" + s.Name, Reason: reason, Hint: hint, Err: nuvlaops.ErrRefused}
+		}
+		switch {
+		case err != nil:
+			return err
+		case s.Pinned && !p.pinned:
+			return refuse("it is pinned", "unpin it, or say -pinned")
+		case s.Running():
+			return refuse("it is running", "wait for its end")
+		}
+		uuids = append(uuids, s.UUID)
+	}
+	if len(uuids) > 0 {
+		if err := p.confirm(ctx, fmt.Sprintf("%d snapshots will be removed.", len(uuids))); err != nil {
+			return err
+		}
+	}
+	if err := p.bare.Delete(ctx, p.names...); err != nil {
+		return err
+	}
+	if err := p.forget(ctx, uuids); err != nil {
+		return err
+	}
+	if p.json {
+		return p.print(map[string]any{"removed": p.names})
+	}
+	_, err := fmt.Fprintf(p.stdout, "gone: %s\n", strings.Join(p.names, ", "))
+	return err
+}
+
+// confirm asks for the name of the repository, unless -yes gave it.
+func (p *program) confirm(ctx context.Context, what string) error {
+	name := p.yes
+	if name == "" {
+		p.screen.Text(what + " Type the name of the repository to go on: ")
+		var err error
+		if name, err = cli.ReadLine(ctx, p.stdin); err != nil {
+			return err
+		}
+	}
+	if name != p.repository {
+		return &nuvlaops.Error{Op: p.command, Resource: p.repository, Reason: fmt.Sprintf("%q is not the name of the repository", name),
+			Hint: "nothing was removed; give the name " + p.repository, Err: nuvlaops.ErrRefused}
+	}
+	return nil
+}

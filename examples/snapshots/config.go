@@ -1,0 +1,151 @@
+package main
+
+import (
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/conf"
+	"github.com/nuvla/nuvlaops/snapshot"
+)
+
+type config struct {
+	command    string
+	names      []string
+	es         string
+	repository string
+	marks      string
+	timestamp  string
+	file       string
+	timeout    time.Duration
+	json       bool
+	filter     snapshot.Filter
+	policy     snapshot.Policy
+	dryRun     bool
+	pinned     bool
+	reason     string
+	yes        string
+}
+
+const commands = "list, show, verify, prune, pin, unpin or delete"
+
+// parse reads COMMAND [NAME...] [flags]; names may stand before or between the flags.
+func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) (*config, error) {
+	c := &config{}
+	fs := flag.NewFlagSet("snapshots COMMAND", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		c.command, args = args[0], args[1:]
+	}
+	if err := c.flags(fs); err != nil {
+		return nil, err
+	}
+	if err := conf.Preset(fs, args, lookup, false); err != nil {
+		return nil, err
+	}
+	for len(args) > 0 {
+		if !strings.HasPrefix(args[0], "-") {
+			c.names, args = append(c.names, args[0]), args[1:]
+			continue
+		}
+		if err := fs.Parse(args); err != nil {
+			return nil, cli.Parse(fs, args) // says it in the form of all programs
+		}
+		args = fs.Args()
+	}
+	return c, c.finish()
+}
+
+func (c *config) flags(fs *flag.FlagSet) error {
+	fs.StringVar(&c.file, "conf", "", "configuration `file` of the backup program, whose names are in brackets [BACKUP_CONF] (default "+conf.DefaultFile+" if it is there)")
+	fs.StringVar(&c.es, "es", "", "`address` of Elasticsearch [ES_URL, ES_HOST, ES_PORT] (default http://localhost:9200)")
+	fs.StringVar(&c.repository, "repository", "s3_backup", "`name` of the snapshot repository [BACKUP_REPOSITORY]")
+	fs.StringVar(&c.timestamp, "timestamp", conf.DefaultTimestamp, "the backup's timestamp `file`, beside which the marks are [BACKUP_TIMESTAMP]")
+	fs.StringVar(&c.marks, "marks", "", "`file` with pins and verified drills [BACKUP_MARKS] (default: nuvla-es-backup-marks.json beside the timestamp file)")
+	fs.DurationVar(&c.timeout, "timeout", 10*time.Minute, "give up after this `time`, 0 for no limit")
+	fs.BoolVar(&c.json, "json", false, "print one JSON value")
+	switch c.command {
+	case "list":
+		fs.BoolVar(&c.filter.Complete, "complete", false, "only those that can be restored whole")
+		fs.BoolVar(&c.filter.Ours, "ours", false, "only those that this SDK took")
+		fs.Func("state", "only these `states`, with commas: SUCCESS, PARTIAL, FAILED, IN_PROGRESS, INCOMPATIBLE", cli.List(&c.filter.States))
+		fs.Func("name", "only names that match these `patterns`, with commas", cli.List(&c.filter.Names))
+		fs.Func("since", "only those that began at or after this `time`: 2006-01-02T15:04:05Z, or 24h for so long ago", moment(&c.filter.Since))
+		fs.Func("until", "only those that began at or before this `time`, in the same forms", moment(&c.filter.Until))
+		fs.BoolVar(&c.filter.NewestFirst, "newest-first", false, "turn the order round")
+	case "prune":
+		cli.RetentionFlags(fs, &c.policy, nil)
+		fs.StringVar(&c.policy.Prefix, "prefix", snapshot.DefaultPrefix, "what the names of the snapshots begin with that the rules are about")
+		fs.BoolVar(&c.dryRun, "dry-run", false, "print what would be kept and removed, and remove nothing")
+		fs.StringVar(&c.yes, "yes", "", "`name` of the repository, instead of typing it")
+	case "pin":
+		fs.StringVar(&c.reason, "reason", "", "`text` that says why")
+	case "delete":
+		fs.BoolVar(&c.pinned, "pinned", false, "delete also what is pinned")
+		fs.StringVar(&c.yes, "yes", "", "`name` of the repository, instead of typing it")
+	case "show", "verify", "unpin", "":
+	default:
+		return cli.Usagef("unknown command %q: want %s", c.command, commands)
+	}
+	return nil
+}
+
+// moment is for flag.Func: a time, or how long ago it was.
+func moment(into *time.Time) func(string) error {
+	return func(s string) error {
+		if ago, err := time.ParseDuration(s); err == nil {
+			*into = time.Now().Add(-ago)
+			return nil
+		}
+		at, err := time.Parse(time.RFC3339, s)
+		*into = at
+		return err
+	}
+}
+
+// finish checks what was said. Each error names its flag.
+func (c *config) finish() error {
+	want := map[string]string{"list": "none", "prune": "none", "show": "one", "pin": "one", "unpin": "one", "delete": "some"}[c.command]
+	switch {
+	case c.command == "":
+		return cli.Usagef("no command: want %s", commands)
+	case want == "none" && len(c.names) > 0:
+		return cli.Usagef("unexpected argument %q: flags only, see snapshots %s -h", c.names[0], c.command)
+	case want == "one" && len(c.names) != 1:
+		return cli.Usagef("want snapshots %s NAME", c.command)
+	case want == "some" && len(c.names) == 0:
+		return cli.Usagef("want snapshots %s NAME...", c.command)
+	case c.timeout < 0:
+		return cli.Usagef("-timeout %s: want 0 or more", c.timeout)
+	}
+	if c.marks == "" {
+		c.marks = conf.Marks(c.timestamp)
+	}
+	for _, state := range c.filter.States {
+		if !slices.Contains([]string{snapshot.Success, snapshot.Partial, snapshot.Failed, snapshot.InProgress, snapshot.Incompatible}, state) {
+			return cli.Usagef("-state %q: want SUCCESS, PARTIAL, FAILED, IN_PROGRESS or INCOMPATIBLE", state)
+		}
+	}
+	if c.command == "prune" {
+		if err := c.policy.Validate(); err != nil {
+			return cli.Usagef("the -keep flags: %w", err)
+		}
+	}
+	if c.command == "pin" || c.command == "unpin" {
+		return c.marksWritable()
+	}
+	return nil
+}
+
+// marksWritable: a mistake in the flag must not look like a pin.
+func (c *config) marksWritable() error {
+	if info, err := os.Stat(filepath.Dir(c.marks)); err != nil || !info.IsDir() {
+		return cli.Usagef("-marks %s: the folder is not there", c.marks)
+	}
+	return nil
+}

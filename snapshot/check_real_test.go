@@ -1,0 +1,48 @@
+package snapshot_test
+
+import (
+	"testing"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/snapshot"
+)
+
+func TestACheckReadsTheListsOfFilesOfEachShardAndMissesWhatIsLost(t *testing.T) {
+	for _, p := range places[1:] {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			b := p.bench(t)
+			b.register()
+			b.fill(b.index("job"), 30)
+			s, err := b.repo.Create(t.Context(), snapshot.CreateRequest{Name: "s", Indices: []string{b.index("*")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if nodes, err := b.repo.Verify(t.Context()); err != nil || len(nodes) != 1 {
+				t.Errorf("%v, %v", nodes, err)
+			}
+			c, err := b.repo.Check(t.Context(), "s")
+			if err != nil || c.Shards != 3 || c.Files < 3 || c.Bytes == 0 || c.Bytes != c.Snapshot.Bytes || c.Snapshot.UUID != s.UUID {
+				t.Fatalf("%+v, %v", c, err)
+			}
+			lists := b.settings().FS.Location + "/indices/*/1/snap-*.dat"
+			if out, err := b.server.Exec(t.Context(), "sh", "-c", "ls "+lists+" && rm "+lists); err != nil {
+				t.Fatal(out, err)
+			}
+			if _, err := b.repo.Check(t.Context(), "s"); err == nil {
+				t.Error("a list of files is gone, and the check finds nothing")
+			} else {
+				t.Log(err)
+			}
+			if _, err := b.repo.Check(t.Context(), "nobody"); err == nil {
+				t.Error("no such snapshot, and no error")
+			}
+		})
+	}
+	b := places[1].bench(t)
+	if _, err := b.repo.Verify(t.Context()); err == nil {
+		t.Error("verified a repository that is not registered")
+	} else {
+		mustSay(t, err, nuvlaops.ErrNotFound, "not registered")
+	}
+}
