@@ -35,6 +35,7 @@ func TestEachKindOfFailureHasItsExitCode(t *testing.T) {
 		"partial":                     {wrapped(nuvlaops.ErrPartial), 3},
 		"time-out":                    {wrapped(context.DeadlineExceeded), 4},
 		"busy":                        {wrapped(nuvlaops.ErrBusy), 5},
+		"shown already":               {cli.Shown(wrapped(nuvlaops.ErrBusy)), 5},
 		"repository":                  {wrapped(nuvlaops.ErrRepository), 10},
 		"refused":                     {wrapped(nuvlaops.ErrRefused), 11},
 		"verification":                {wrapped(nuvlaops.ErrVerification), 12},
