@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8"
 	"github.com/robfig/cron/v3"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
@@ -199,4 +198,4 @@ func (c *config) files() error {
 	return nil
 }
 
-func (c *config) client() (*elasticsearch.Client, error) { return cli.Elasticsearch(c.es) }
+func (c *config) client() (snapshot.Client, error) { return cli.Elasticsearch(c.es) }
