@@ -56,7 +56,10 @@ func (b *backup) locked(ctx context.Context, id identity, began time.Time) (*sna
 	defer func() { _ = lock.Close() }()
 	b.status.load(b.config) // the run that held the lock may have counted
 	if id == (identity{}) {
-		id = b.unfinished(ctx)
+		if id, err = b.unfinished(ctx); err != nil {
+			report := &snapshot.CycleReport{Err: err}
+			return report, errors.Join(err, b.record(ctx, report, began))
+		}
 	}
 	req := b.create
 	req.Name, req.RunID, req.Progress = id.name, id.runID, b.out.progress
@@ -111,19 +114,25 @@ func begun(s snapshot.Snapshot) time.Time {
 
 // unfinished finds what a killed run of this host has left: the lock is held here, so nobody works on it any more. It is
 // running, or complete and not recorded. Without one the run is new.
-func (b *backup) unfinished(ctx context.Context) identity {
+func (b *backup) unfinished(ctx context.Context) (identity, error) {
 	now := b.now()
 	for s, err := range b.repo.List(ctx, snapshot.Filter{NewestFirst: true, Ours: true}) {
-		if err != nil || now.Sub(begun(s)) > takeUpSince {
-			break // what is wrong, the cycle will say
+		if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrRepository) {
+			break // it may be registered or mended right away
+		}
+		if err != nil {
+			return identity{}, err
+		}
+		if now.Sub(begun(s)) > takeUpSince {
+			break
 		}
 		ours := strings.HasPrefix(s.RunID, b.hostRun()) || strings.HasPrefix(s.RunID, slotRun+b.repository+"@")
 		if ours && strings.HasPrefix(s.Name, b.create.Prefix) && (s.Running() || s.Complete() && !b.recorded(s)) {
 			b.out.info("taking up a run that was broken off", "snapshot", s.Name)
-			return identity{s.Name, s.RunID}
+			return identity{s.Name, s.RunID}, nil
 		}
 	}
-	return identity{runID: b.hostRun() + rand.Text() + "@" + now.UTC().Format(time.RFC3339)}
+	return identity{runID: b.hostRun() + rand.Text() + "@" + now.UTC().Format(time.RFC3339)}, nil
 }
 
 // recorded reports whether the timestamp file was touched after the snapshot began.
@@ -142,10 +151,22 @@ func (b *backup) record(ctx context.Context, r *snapshot.CycleReport, began time
 		errs = append(errs, touch(b.timestamp))
 	}
 	errs = append(errs, b.forget(ctx, r))
-	b.status.count(ctx, b.repo)
+	if answers(r.Err) {
+		b.status.count(ctx, b.repo)
+	}
 	b.status.ends(began, b.now(), r, errors.Join(append(errs, r.Err)...))
 	errs = append(errs, b.status.write(b.config))
 	return errors.Join(errs...)
+}
+
+// answers reports whether the server is worth asking once more after a run that ended so.
+func answers(err error) bool {
+	for _, end := range []error{nuvlaops.ErrUnavailable, context.DeadlineExceeded, context.Canceled, cli.ErrInterrupted} {
+		if errors.Is(err, end) {
+			return false
+		}
+	}
+	return true
 }
 
 // forget removes the manifests and the marks of snapshots that were pruned.

@@ -128,6 +128,24 @@ func (r *rig) run(more ...string) (string, int) {
 	return stdout.String(), cli.ExitCode(err)
 }
 
+// runOn is run on another host, which has files of its own.
+func (r *rig) runOn(host string, more ...string) (string, int) {
+	r.Helper()
+	var out bytes.Buffer
+	cfg, err := parse(r.args(append(more, "-lock", r.path(host+".lock"), "-timestamp", r.path(host+"-timestamp"))...), env(nil), &out)
+	if err != nil {
+		r.Fatal(err)
+	}
+	b, err := newBackup(cfg, &out, &out)
+	if err != nil {
+		r.Fatal(err)
+	}
+	b.host = host
+	err = b.once(r.Context(), identity{})
+	r.Logf("%s %v: %d\n%s", host, more, cli.ExitCode(err), out.String())
+	return out.String(), cli.ExitCode(err)
+}
+
 // command is the program as a process of its own.
 func (r *rig) command(more ...string) (*exec.Cmd, *bytes.Buffer) {
 	r.Helper()

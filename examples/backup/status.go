@@ -95,7 +95,7 @@ func (s *status) ends(began, ended time.Time, r *snapshot.CycleReport, err error
 // count counts the snapshots by state. When they cannot be listed, the numbers of the run before stand: the newest good one
 // only gets older.
 func (s *status) count(ctx context.Context, repo snapshot.SnapshotRepo) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	states := map[string]float64{snapshot.InProgress: 0, snapshot.Success: 0, snapshot.Partial: 0, snapshot.Failed: 0, snapshot.Incompatible: 0}
 	var newest time.Time
