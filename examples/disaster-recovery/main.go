@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/internal/atomicfile"
 	"github.com/nuvla/nuvlaops/internal/runbook"
 )
 
@@ -110,6 +111,7 @@ func (r *recovery) writeReports() error {
 		if f.path == "" {
 			continue
 		}
+		_ = atomicfile.RemoveParts(f.path) // of a run that was killed while it wrote
 		if err := f.write(f.path); err != nil {
 			errs = append(errs, fmt.Errorf("write report: %w", err))
 		}

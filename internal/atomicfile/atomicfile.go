@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Write writes a file that its owner alone may read, to a temporary name in the same folder, fsyncs and renames it. After
@@ -37,4 +38,19 @@ func WriteMode(path string, mode os.FileMode, write func(io.Writer) error) (err 
 		err = os.Rename(f.Name(), path)
 	}
 	return err
+}
+
+// RemoveParts removes what writers of path have left that were killed while they wrote. Only a process that nobody writes
+// path beside may call it.
+func RemoveParts(path string) error {
+	parts, err := filepath.Glob(filepath.Join(escape(filepath.Dir(path)), escape(filepath.Base(path))+".*.part"))
+	for _, part := range parts {
+		err = errors.Join(err, os.Remove(part))
+	}
+	return err
+}
+
+// escape makes a name stand for itself in a pattern.
+func escape(name string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
 }

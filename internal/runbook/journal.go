@@ -58,6 +58,7 @@ func OpenJournal(path, key string) (*Journal, error) {
 		return nil, nuvlaops.Wrap("runbook.OpenJournal", path, err)
 	}
 	j := &Journal{path: path, lock: lock, file: journalFile{Key: key, Started: time.Now()}}
+	_ = atomicfile.RemoveParts(path) // of a run that was killed; the lock is ours
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return j, nil

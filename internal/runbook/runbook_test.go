@@ -262,3 +262,23 @@ func TestStepsThatCanNeverRunAreRefused(t *testing.T) {
 		t.Errorf("ran %v", l.ran)
 	}
 }
+
+func TestWhatAKilledRunWasWritingIsRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal[1].json")
+	for _, name := range []string{path + ".1.part", path + "x.1.part"} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j, err := runbook.OpenJournal(path, "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if _, err := os.Stat(path + ".1.part"); err == nil {
+		t.Error("the part of a killed run is left")
+	}
+	if _, err := os.Stat(path + "x.1.part"); err != nil {
+		t.Errorf("the part of another file: %v", err)
+	}
+}
