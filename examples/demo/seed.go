@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8"
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -55,8 +56,9 @@ func seed(ctx context.Context, client *elasticsearch.BaseClient, q *queue, p *po
 	}
 	all["nuvla-event"] = append(all["nuvla-event"], p.docs("nuvla-event", rest)...)
 
-	if err := enqueue(ctx, q, jobs, func(n int) {
-		progress(nuvlaops.Progress{Op: "seed", Phase: "queueing jobs", Done: int64(n), Total: int64(open), Unit: "jobs"})
+	begun := time.Now()
+	if err := enqueue(ctx, q, jobs, func(phase string, n int) {
+		progress(nuvlaops.Progress{Op: "seed", Phase: phase, Done: int64(n), Total: int64(open), Unit: "jobs", Elapsed: time.Since(begun)}.WithRemaining())
 	}); err != nil {
 		return s, err
 	}
@@ -67,6 +69,7 @@ func seed(ctx context.Context, client *elasticsearch.BaseClient, q *queue, p *po
 		}
 	}
 	done := 0
+	begun = time.Now()
 	for index, docs := range all {
 		s.documents[index] = int64(len(docs))
 		if err := createIndex(ctx, client, index); err != nil {
@@ -77,14 +80,15 @@ func seed(ctx context.Context, client *elasticsearch.BaseClient, q *queue, p *po
 				return s, fmt.Errorf("write documents of %s: %w", index, err)
 			}
 			done += len(batch)
-			progress(nuvlaops.Progress{Op: "seed", Phase: "writing documents", Done: int64(done), Total: int64(total), Unit: "documents"})
+			progress(nuvlaops.Progress{Op: "seed", Phase: "writing", Resource: index, Done: int64(done), Total: int64(total), Unit: "documents",
+				Elapsed: time.Since(begun)}.WithRemaining())
 		}
 	}
 	return s, es.Send(ctx, client, esapi.IndicesRefreshRequest{Index: []string{"nuvla-*"}}, nil)
 }
 
 // enqueue puts the open jobs on the queue in order of their creation, and their paths there into the documents.
-func enqueue(ctx context.Context, q *queue, jobs []job, progress func(int)) error {
+func enqueue(ctx context.Context, q *queue, jobs []job, progress func(phase string, done int)) error {
 	var open []*job
 	for i := range jobs {
 		if jobs[i].open {
@@ -103,9 +107,10 @@ func enqueue(ctx context.Context, q *queue, jobs []job, progress func(int)) erro
 				return err
 			}
 			done += len(ids)
-			progress(done)
+			progress("queueing", done)
 		}
 	}
+	progress("reading where on the queue they are", done)
 	paths, err := q.paths(ctx, open)
 	if err != nil {
 		return err

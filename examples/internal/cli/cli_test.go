@@ -100,12 +100,26 @@ func TestAProgressLineSaysWhatIsKnown(t *testing.T) {
 	}{
 		{nuvlaops.Progress{Phase: "waiting"}, "waiting"},
 		{nuvlaops.Progress{Phase: "reading", Done: 7, Unit: "jobs"}, "reading, 7 jobs"},
-		{nuvlaops.Progress{Phase: "restoring", Done: 9, Total: 18, Unit: "shards", Bytes: 1 << 20, TotalBytes: 4 << 20, Remaining: 3 * time.Second, Message: "x"},
-			"[#####...............]  25% restoring, 9 of 18 shards, 1.0 MiB of 4.0 MiB, 3s left: x"},
+		{nuvlaops.Progress{Phase: "restoring", Resource: "s3_backup/one", Done: 9, Total: 18, Unit: "shards", Bytes: 1 << 20, TotalBytes: 4 << 20, Remaining: 3 * time.Second, Message: "x"},
+			"[#####...............]  25% restoring s3_backup/one, 9 of 18 shards, 1.0 MiB of 4.0 MiB, 3s left: x"},
 	}
 	for _, tt := range tests {
 		if diff := cmp.Diff(tt.want, cli.Line(tt.p)); diff != "" {
 			t.Errorf("line (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestALineThatIsRewrittenFitsTheTerminal(t *testing.T) {
+	for _, tt := range []struct {
+		line    string
+		columns int
+		want    string
+	}{
+		{"waiting", 80, "waiting"}, {"waiting", 8, "waiting"}, {"waiting for es", 10, "waitin..."}, {"Zürich, Genève", 10, "Zürich..."}, {"waiting", 2, "waiting"},
+	} {
+		if got := cli.Cut(tt.line, tt.columns); got != tt.want {
+			t.Errorf("%q in %d columns: %q, want %q", tt.line, tt.columns, got, tt.want)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nuvla/nuvlaops"
 )
 
@@ -16,8 +18,8 @@ import (
 type Screen struct {
 	mu       sync.Mutex
 	out      io.Writer
-	terminal bool
-	open     bool // a progress line stands unfinished on the terminal
+	terminal *os.File // nil when out is none
+	open     bool     // a progress line stands unfinished on the terminal
 	last     time.Time
 	every    time.Duration
 	start    time.Time
@@ -28,7 +30,7 @@ func NewScreen(out io.Writer) *Screen {
 	s := &Screen{out: out, every: 3 * time.Second, start: time.Now()}
 	if f, ok := out.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb" {
-			s.terminal, s.every = true, 100*time.Millisecond
+			s.terminal, s.every = f, 100*time.Millisecond
 		}
 	}
 	return s
@@ -60,12 +62,30 @@ func (s *Screen) Progress(p nuvlaops.Progress) {
 	}
 	s.last = time.Now()
 	line := fmt.Sprintf("%7s    %s", clock(time.Since(s.start)), Line(p))
-	if s.terminal {
-		fmt.Fprintf(s.out, "\r\x1b[K%s", line)
+	if s.terminal != nil {
+		fmt.Fprintf(s.out, "\r\x1b[K%s", Cut(line, width(s.terminal)))
 		s.open = true
 		return
 	}
 	fmt.Fprintln(s.out, line)
+}
+
+// width is the number of columns of a terminal, 80 where it does not say.
+func width(terminal *os.File) int {
+	size, err := unix.IoctlGetWinsize(int(terminal.Fd()), unix.TIOCGWINSZ)
+	if err != nil || size.Col == 0 {
+		return 80
+	}
+	return int(size.Col)
+}
+
+// Cut shortens a line so that it fits into columns: one that wraps cannot be rewritten.
+func Cut(line string, columns int) string {
+	runes := []rune(line)
+	if len(runes) < columns || columns < 4 {
+		return line
+	}
+	return string(runes[:columns-4]) + "..."
 }
 
 func (s *Screen) closeLine() {
@@ -75,7 +95,8 @@ func (s *Screen) closeLine() {
 	}
 }
 
-// Line is a progress report in one line: a bar where the fraction is known, counts, bytes, the time left.
+// Line is a progress report in one line: a bar where the fraction is known, what is done to what, counts, bytes, the time
+// left.
 func Line(p nuvlaops.Progress) string {
 	var b strings.Builder
 	if f, ok := p.Fraction(); ok {
@@ -84,6 +105,9 @@ func Line(p nuvlaops.Progress) string {
 		fmt.Fprintf(&b, "[%s%s] %3.0f%% ", strings.Repeat("#", n), strings.Repeat(".", width-n), f*100)
 	}
 	b.WriteString(p.Phase)
+	if p.Resource != "" {
+		b.WriteString(" " + p.Resource)
+	}
 	if p.Total > 0 {
 		fmt.Fprintf(&b, ", %d of %d %s", p.Done, p.Total, p.Unit)
 	} else if p.Done > 0 {
