@@ -137,7 +137,7 @@ func (a *application) takeUp(ctx context.Context) (world, error) {
 	if old != nil {
 		a.journal.Limit, a.journal.ILM = old.Limit, old.ILM // what a killed call has left to put back is now ours to put back
 		if old.Plan == a.plan.ID {
-			a.journal.Indices, a.journal.Started, a.journal.Global = old.Indices, old.Started, old.Global
+			a.journal.Indices, a.journal.Started, a.journal.Global, a.journal.Swapping = old.Indices, old.Started, old.Global, old.Swapping
 		}
 	}
 	return a.inspect(ctx, a.plan, a.journal)

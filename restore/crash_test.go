@@ -3,6 +3,7 @@ package restore_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/elastic/go-elasticsearch/v8"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/restore"
 )
@@ -126,6 +128,12 @@ func TestRestoreKilledAtAnyOfItsRequestsIsFinishedByTheNextCall(t *testing.T) {
 				at := fmt.Sprintf("killed at request %d", n)
 				if req.Replace {
 					b.nothingLost(at)
+					if kills%2 == 1 {
+						if _, err := b.repo.Abandon(t.Context(), "snap"); err != nil && !errors.Is(err, nuvlaops.ErrRefused) && !errors.Is(err, nuvlaops.ErrNotFound) {
+							t.Errorf("%s: abandoned: %v", at, err)
+						}
+						b.nothingLost(at + " and abandoned")
+					}
 				}
 				report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
 				if err != nil || !report.OK() || report.Documents != 60 || len(b.state()) != 2 {

@@ -15,8 +15,9 @@
 //     index what it replaces and clones the replacement to its name, by hard links. A shard that fails leaves every original
 //     as it was.
 //   - The global state, when it is asked for, is restored before the indices, by a request of its own.
-//   - Attach follows a restore that was left, by its snapshot; Abandon deletes what it has left half done and puts back the
-//     rest. Both find the plan in the journal, and read it again from the repository.
+//   - Attach follows a restore that was left, by its snapshot: it finds the request in the journal and plans it again. Abandon
+//     deletes what a restore has left half done and puts back the rest; it asks the cluster alone, since a repository that
+//     cannot be read any more is a reason to abandon.
 //   - Verify proves the primaries and compares documents with what the snapshot's metadata say was there.
 //
 // A primary that a server found on its own disk after a restart no longer says that it came from a snapshot. It is proven

@@ -92,9 +92,13 @@ func TestShardThatNoNodeMayHoldFailsWithTheReasonOfTheAllocation(t *testing.T) {
 	if !errors.Is(err, nuvlaops.ErrVerification) || !strings.Contains(err.Error(), b.index("a")+"[0]") || !strings.Contains(err.Error(), `box:"hot"`) {
 		t.Fatalf("got %v, want ErrVerification with the filter that does not match\n%s", err, report)
 	}
+	b.do("DELETE", "/_snapshot/"+b.repository(), "") // as good as a repository that cannot be read any more
+	if report, err := b.repo.Abandon(t.Context(), "snap"); err != nil || len(b.state()) != 0 {
+		t.Errorf("abandoned: %v\n%s\n%v", err, report, b.state())
+	}
+	b.register("")
 	req := b.request()
 	req.Settings = map[string]string{"index.routing.allocation.require.box": ""}
-	b.wipe()
 	if report, err := b.repo.Apply(t.Context(), b.plan(req), restore.ApplyOptions{}); err != nil {
 		t.Errorf("with the filter taken back: %v\n%s", err, report)
 	}

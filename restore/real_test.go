@@ -167,11 +167,12 @@ func serverKilled(t *testing.T, b *bench, mode string) {
 	}
 	b.slow()
 	plan := b.plan(req)
+	client := &ilm{Client: b.client, mode: "RUNNING"}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	looks := 0
 	killed := make(chan error, 1)
-	report, err := b.repo.Apply(ctx, plan, restore.ApplyOptions{Progress: func(p nuvlaops.Progress) {
+	report, err := b.open(client, nil).Apply(ctx, plan, restore.ApplyOptions{Progress: func(p nuvlaops.Progress) {
 		if looks++; looks != 2 {
 			return
 		}
@@ -195,13 +196,13 @@ func serverKilled(t *testing.T, b *bench, mode string) {
 			t.Errorf("%v documents in an original, want 31", n)
 		}
 		b.register("")
-		report, err = b.open(b.server.Client(), nil).Apply(t.Context(), plan, restore.ApplyOptions{})
+		report, err = b.open(client, nil).Apply(t.Context(), plan, restore.ApplyOptions{})
 	}
 	if err != nil || !report.OK() || report.Documents != 3030 || len(b.state()) != 2 {
 		t.Errorf("%v\n%s", err, report)
 	}
-	if got := b.limit(); got != "" {
-		t.Errorf("limit is %q, want none as before", got)
+	if got := b.limit(); got != "" || client.mode != "RUNNING" {
+		t.Errorf("limit is %q and ILM %s, want none and RUNNING as before", got, client.mode)
 	}
 }
 

@@ -24,6 +24,8 @@ import (
 // besidePrefix begins the names of indices that are restored beside what they will replace.
 const besidePrefix = "restoring-"
 
+const markPrefix = "restored-"
+
 // beside reports whether the plan restores this index under another name first.
 func (p *Plan) beside(x PlannedIndex) bool { return p.Request.Replace && x.Stream == "" }
 
@@ -37,7 +39,7 @@ func (p *Plan) working(x PlannedIndex) string {
 
 // mark is an alias that a clone bears from its first moment until the journal knows its UUID: so a call after a crash
 // knows it from an index that somebody else made.
-func (p *Plan) mark(x PlannedIndex) string { return "restored-" + p.ID + "-" + x.Target }
+func (p *Plan) mark(x PlannedIndex) string { return markPrefix + p.ID + "-" + x.Target }
 
 // renames are the patterns of the restore's request.
 func (p *Plan) renames() (pattern, replacement string) {
@@ -154,6 +156,12 @@ func (a *application) swapAll(ctx context.Context, w world) (world, error) {
 	}
 	if err := a.untouched(w); err != nil {
 		return nil, err
+	}
+	if !a.journal.Swapping && w.count(beside) > 0 {
+		a.journal.Swapping = true
+		if err := a.writeJournal(ctx, a.known(), nil); err != nil {
+			return nil, err
+		}
 	}
 	for _, x := range w {
 		if x.standing != beside {

@@ -126,8 +126,12 @@ func TestReplaceOfASnapshotWithACorruptBlobLeavesEveryOriginalAsItWas(t *testing
 		t.Fatal(err)
 	}
 	before := b.state()
+	client := &ilm{Client: b.client, mode: "RUNNING"}
 	plan := b.plan(b.replacing())
-	report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+	report, err := b.open(client, nil).Apply(t.Context(), plan, restore.ApplyOptions{})
+	if client.mode != "RUNNING" || b.limit() != "" {
+		t.Errorf("after the failure ILM is %s and the limit %q, want RUNNING and none as before", client.mode, b.limit())
+	}
 	if want := b.index("big") + "[" + shard + "]"; !errors.Is(err, nuvlaops.ErrVerification) || !strings.Contains(err.Error(), want) {
 		t.Fatalf("got %v, want ErrVerification that names %s\n%s", err, want, report)
 	}

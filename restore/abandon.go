@@ -1,0 +1,116 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
+)
+
+// Abandon ends what an Apply of this snapshot has begun and not finished, whoever began it: what is half restored is
+// deleted, and ILM and limits are put back. Indices that are proven stay. An index that was to be replaced is as it was.
+// The report says what is left. Errors: ErrNotFound when the journal knows no such restore, ErrRefused when replacements
+// are being put into their places (Attach finishes that).
+func (r *Repo) Abandon(ctx context.Context, snapshot string) (*Report, error) {
+	a := &application{Repo: r, started: r.now()}
+	err := a.abandon(ctx, snapshot)
+	return a.report, nuvlaops.Wrap("restore.Abandon", r.resource(snapshot), err)
+}
+
+func (a *application) abandon(ctx context.Context, snapshot string) (err error) {
+	j, err := a.readJournal(ctx)
+	if err != nil {
+		return err
+	}
+	if j == nil || j.Request == nil || j.Repository != a.name || j.Snapshot != snapshot {
+		return &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: "the journal of the last restore is of another"}
+	}
+	known := *j
+	if a.plan, known.Indices, err = a.remains(ctx, j); err != nil {
+		return err
+	}
+	w, err := a.inspect(ctx, a.plan, &known)
+	if err != nil {
+		return err
+	}
+	a.journal = j
+	if j.Swapping && w.leftovers() { // what it replaced may be gone already
+		return &nuvlaops.Error{Err: nuvlaops.ErrRefused, Reason: "replacements are proven and are being put into their places", Hint: "attach to finish that"}
+	}
+	for i, x := range w {
+		if x.standing == underway || x.standing == beside || (x.standing == foreign && x.leftover && !x.cloned) {
+			w[i].standing = broken
+		}
+	}
+	if err := a.deleteBroken(ctx, w.wholeStreams()); err != nil {
+		return err
+	}
+	if err := a.putBack(ctx, true); err != nil {
+		return err
+	}
+	if w, err = a.inspect(ctx, a.plan, &known); err != nil {
+		return err
+	}
+	a.report = a.plan.report(a.started)
+	a.report.fill(w)
+	return nil
+}
+
+// remains is a plan of what a restore has left in the cluster, with the journal's UUIDs in its order. It asks the cluster
+// alone: a repository that cannot be read any more is a reason to abandon a restore.
+func (r *Repo) remains(ctx context.Context, j *journal) (p *Plan, uuids string, err error) {
+	states, restores, err := r.conn.IndexStates(ctx, []string{"*"})
+	if err != nil {
+		return nil, "", fmt.Errorf("read indices: %w", err)
+	}
+	cluster, err := r.conn.Cluster(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	p = &Plan{Cluster: Cluster{Name: cluster.Name, UUID: cluster.UUID}, ID: j.Plan, Repository: r.name, Snapshot: Snapshot{Name: j.Snapshot, UUID: j.SnapshotUUID}, Request: *j.Request}
+	var made journal
+	var known []string
+	for _, name := range sortedKeys(states) {
+		if uuid := states[name].UUID; r.left(name, states[name], restores, j) {
+			p.Indices, known = append(p.Indices, p.remnant(name, states[name].Shards)), append(known, j.holds(uuid))
+		}
+	}
+	made.remember(known)
+	return p, made.Indices, nil
+}
+
+// left reports whether the restore of the journal has made an index: the journal knows its UUID, the server is restoring it,
+// or it has its name from the plan.
+func (r *Repo) left(name string, s es.IndexState, restores []es.RunningRestore, j *journal) bool {
+	if j.holds(s.UUID) != "" || strings.HasPrefix(name, besidePrefix+j.Plan+"-") {
+		return true
+	}
+	for shard := range runningShards(restores, r.name, j.Snapshot) {
+		if shard.uuid == s.UUID {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.Aliases, func(alias string) bool { return strings.HasPrefix(alias, markPrefix+j.Plan+"-") })
+}
+
+// remnant describes an index by its name in the cluster.
+func (p *Plan) remnant(name string, shards int) PlannedIndex {
+	x := PlannedIndex{Name: name, Target: strings.TrimPrefix(name, besidePrefix+p.ID+"-"), Shards: shards}
+	if m := backingForm.FindStringSubmatch(name); m != nil && !p.Request.PlainStreams {
+		x.Stream = strings.TrimPrefix(m[1], p.Request.RenamePrefix)
+	}
+	return x
+}
+
+// holds is the beginning of a UUID that the journal knows, "" when it does not.
+func (j *journal) holds(uuid string) string {
+	for i := range len(j.Indices) / uuidLength {
+		if known := j.uuid(i); known != "" && strings.HasPrefix(uuid, known) {
+			return known
+		}
+	}
+	return ""
+}
