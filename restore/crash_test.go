@@ -106,9 +106,10 @@ func TestRestoreKilledAtAnyOfItsRequestsIsFinishedByTheNextCall(t *testing.T) {
 		name    string
 		request func(*bench) restore.Request
 		place   place
+		step    int
 	}{
-		{"fresh", (*bench).request, places[1]},
-		{"replace", (*bench).replacing, places[2]},
+		{"fresh", (*bench).request, places[1], scaled(4, 1)},
+		{"replace", (*bench).replacing, places[2], scaled(7, 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := c.place.bench(t)
@@ -117,7 +118,7 @@ func TestRestoreKilledAtAnyOfItsRequestsIsFinishedByTheNextCall(t *testing.T) {
 			b.fill(b.index("b"), 1, 20, 200)
 			b.snapshot("snap")
 			kills := 0
-			for n := 1; ; n += scaled(4, 1) {
+			for n := 1; ; n += c.step {
 				b.wipe()
 				req := c.request(b)
 				if req.Replace {

@@ -51,7 +51,7 @@ func TestFollowingCostsTwoRequestsASecondWhateverTheNumberOfShards(t *testing.T)
 
 func TestDetachedRestoreIsFinishedByAttach(t *testing.T) {
 	b := places[2].bench(t)
-	b.fill(b.index("big"), 3, 1200, 2000)
+	b.fill(b.index("big"), 3, 600, 2000)
 	b.snapshot("snap")
 	b.wipe()
 	b.slow()
@@ -61,20 +61,20 @@ func TestDetachedRestoreIsFinishedByAttach(t *testing.T) {
 		t.Fatalf("detached: %v\n%s", err, report)
 	}
 	report, err = b.open(b.client, nil).Attach(t.Context(), "snap", restore.ApplyOptions{})
-	if err != nil || report.Documents != 1200 || report.Proven != 3 || b.limit() != "21mb" {
+	if err != nil || report.Documents != 600 || report.Proven != 3 || b.limit() != "21mb" {
 		t.Errorf("attached: %v, limit %s\n%s", err, b.limit(), report)
 	}
 }
 
 func TestRestoreOfAnotherToolIsFollowedAndProven(t *testing.T) {
 	b := places[1].bench(t)
-	b.fill(b.index("big"), 3, 1200, 2000)
+	b.fill(b.index("big"), 3, 600, 2000)
 	b.snapshot("snap")
 	b.wipe()
 	b.slow()
 	b.do("POST", "/_snapshot/"+b.repository()+"/snap/_restore", `{"indices":"`+b.index("*")+`","feature_states":["none"]}`)
 	report, err := b.repo.Attach(t.Context(), "snap", restore.ApplyOptions{})
-	if err != nil || report.Documents != 1200 || report.Proven != 3 {
+	if err != nil || report.Documents != 600 || report.Proven != 3 {
 		t.Errorf("attached: %v\n%s", err, report)
 	}
 	if _, err := b.repo.Abandon(t.Context(), "snap"); !errors.Is(err, nuvlaops.ErrNotFound) {

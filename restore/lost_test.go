@@ -21,7 +21,7 @@ func TestReplyLostAtAnyRequestLeavesOneProvenRestore(t *testing.T) {
 		step    int
 	}{
 		{"fresh", places[0], (*bench).request, 1},
-		{"replace", places[2], (*bench).replacing, scaled(5, 1)},
+		{"replace", places[2], (*bench).replacing, scaled(9, 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := c.place.bench(t)

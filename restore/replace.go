@@ -163,6 +163,9 @@ func (a *application) swapAll(ctx context.Context, w world) (world, error) {
 			return nil, err
 		}
 	}
+	if err := a.blockWrites(ctx, w); err != nil {
+		return nil, err
+	}
 	for _, x := range w {
 		if x.standing != beside {
 			continue
@@ -176,12 +179,29 @@ func (a *application) swapAll(ctx context.Context, w world) (world, error) {
 	if err == nil {
 		err = a.remember(ctx, w)
 	}
-	for i := range w {
-		if err == nil {
-			err = a.release(ctx, &w[i])
-		}
+	if err == nil {
+		err = a.release(ctx, w)
 	}
 	return w, err
+}
+
+// blockWrites: only an index that cannot be written to is cloned.
+func (a *application) blockWrites(ctx context.Context, w world) error {
+	var names []string
+	for _, x := range w {
+		if x.standing == beside {
+			names = append(names, a.plan.working(x.planned))
+		}
+	}
+	for chunk := range es.NameChunks(names) {
+		err := a.conn.WriteIdempotent(ctx, func() esapi.Request {
+			return esapi.IndicesPutSettingsRequest{Index: chunk, Body: strings.NewReader(`{"index.blocks.write":true}`)}
+		}, nil)
+		if err != nil {
+			return fmt.Errorf("block writes to what was restored beside: %w", err)
+		}
+	}
+	return nil
 }
 
 // swap deletes one index and clones its replacement to its name. The aliases move to the replacement in the same moment in
@@ -189,12 +209,6 @@ func (a *application) swapAll(ctx context.Context, w world) (world, error) {
 func (a *application) swap(ctx context.Context, x inspected) error {
 	next := a.plan.working(x.planned)
 	a.log.InfoContext(ctx, "replacing", "index", x.planned.Target, "by", next)
-	err := a.conn.WriteIdempotent(ctx, func() esapi.Request {
-		return esapi.IndicesPutSettingsRequest{Index: []string{next}, Body: strings.NewReader(`{"index.blocks.write":true}`)}
-	}, nil)
-	if err != nil {
-		return fmt.Errorf("block writes to %s: %w", next, err)
-	}
 	if x.occupant != "" {
 		if err := a.takeAway(ctx, x, next); err != nil {
 			return err
@@ -218,10 +232,11 @@ func (a *application) swap(ctx context.Context, x inspected) error {
 func (a *application) takeAway(ctx context.Context, x inspected, next string) error {
 	actions := []any{map[string]any{"remove_index": map[string]any{"index": x.planned.Target}}}
 	if !a.plan.Request.WithoutAliases {
-		aliases, err := a.conn.Aliases(ctx, x.planned.Target)
+		all, err := a.conn.Aliases(ctx, []string{x.planned.Target})
 		if err != nil {
 			return err
 		}
+		aliases := all[x.planned.Target]
 		delete(aliases, a.plan.mark(x.planned)) // of a clone that was lost
 		for _, name := range sortedKeys(aliases) {
 			actions = append(actions, aliasAction("add", next, name, aliases[name]))
@@ -258,33 +273,39 @@ func (a *application) waitForClones(ctx context.Context) (w world, err error) {
 	return w, err
 }
 
-// release moves the aliases from what was restored beside to its clone and deletes it: the clone is complete, and known to
-// the journal.
-func (a *application) release(ctx context.Context, x *inspected) error {
-	if x.standing != complete || !x.cloned || !(x.leftover || x.marked) {
-		return nil
+// release moves the aliases from what was restored beside to its clones, in one moment, and deletes it: the clones are
+// complete, and known to the journal.
+func (a *application) release(ctx context.Context, w world) error {
+	var beside []string
+	for _, x := range w {
+		if x.standing == complete && x.leftover {
+			beside = append(beside, a.plan.working(x.planned))
+		}
 	}
-	next := a.plan.working(x.planned)
+	aliases, err := a.conn.Aliases(ctx, beside)
+	if err != nil {
+		return err
+	}
 	var actions []any
-	if x.leftover {
-		aliases, err := a.conn.Aliases(ctx, next)
-		if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {
-			return err
+	for i, x := range w {
+		if x.standing != complete || !(x.leftover || x.marked) {
+			continue
 		}
-		for _, name := range sortedKeys(aliases) {
-			actions = append(actions, aliasAction("remove", next, name, nil), aliasAction("add", x.planned.Target, name, aliases[name]))
+		next := a.plan.working(x.planned)
+		for _, name := range sortedKeys(aliases[next]) {
+			actions = append(actions, aliasAction("remove", next, name, nil), aliasAction("add", x.planned.Target, name, aliases[next][name]))
 		}
-	}
-	if x.marked {
-		actions = append(actions, aliasAction("remove", x.planned.Target, a.plan.mark(x.planned), nil))
+		if x.marked {
+			actions = append(actions, aliasAction("remove", x.planned.Target, a.plan.mark(x.planned), nil))
+		}
+		w[i].leftover, w[i].marked = false, false
 	}
 	if len(actions) > 0 {
-		if err := a.conn.UpdateAliases(ctx, actions); err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {
-			return fmt.Errorf("move aliases to %s: %w", x.planned.Target, err)
+		if err := a.conn.UpdateAliases(ctx, actions); err != nil && !errors.Is(err, nuvlaops.ErrNotFound) { // done by our own request, whose answer was lost
+			return fmt.Errorf("move aliases: %w", err)
 		}
 	}
-	x.leftover, x.marked = false, false
-	return a.deleteAll(ctx, []string{next}, deleteIndices)
+	return a.deleteAll(ctx, beside, deleteIndices)
 }
 
 func aliasAction(action, index, alias string, properties map[string]any) map[string]any {

@@ -180,19 +180,26 @@ func (c *Conn) IndexSettings(ctx context.Context, names []string, settings ...st
 	return out, nil
 }
 
-// Aliases are the aliases of one index with their properties (filter, routing, is_write_index), as an add action takes
-// them. Error: ErrNotFound when the index is not there.
-func (c *Conn) Aliases(ctx context.Context, index string) (map[string]map[string]any, error) {
-	var answer map[string]struct {
-		Aliases map[string]map[string]any `json:"aliases"`
+// Aliases are the aliases of these indices by index, with their properties (filter, routing, is_write_index) as an add
+// action takes them. An index that is not there is left out.
+func (c *Conn) Aliases(ctx context.Context, names []string) (map[string]map[string]map[string]any, error) {
+	yes := true
+	out := map[string]map[string]map[string]any{}
+	for chunk := range NameChunks(names) {
+		var answer map[string]struct {
+			Aliases map[string]map[string]any `json:"aliases"`
+		}
+		err := c.Read(ctx, func() esapi.Request {
+			return esapi.IndicesGetAliasRequest{Index: chunk, ExpandWildcards: "all", IgnoreUnavailable: &yes}
+		}, &answer)
+		if err != nil {
+			return nil, fmt.Errorf("read aliases: %w", err)
+		}
+		for name, i := range answer {
+			out[name] = i.Aliases
+		}
 	}
-	err := c.Read(ctx, func() esapi.Request {
-		return esapi.IndicesGetAliasRequest{Index: []string{index}, ExpandWildcards: "all"}
-	}, &answer)
-	if err != nil {
-		return nil, fmt.Errorf("read aliases of %s: %w", index, err)
-	}
-	return answer[index].Aliases, nil
+	return out, nil
 }
 
 // UpdateAliases carries out all of the actions or none, in one moment.
