@@ -92,10 +92,8 @@ func programs(t *testing.T) []string {
 func TestEachProgramRunsInTheImageWithoutRightsToWrite(t *testing.T) {
 	run := []string{"run", "--rm", "--read-only", "--network", "none", "--cap-drop", "ALL", image(t)}
 	for _, program := range programs(t) {
-		for _, help := range []string{"-h", "--help"} {
-			if _, said, code := docker(t, append(run, program, help)...); code != 0 || !strings.Contains(said, program) {
-				t.Errorf("%s %s: exit code %d: %s", program, help, code, said)
-			}
+		if _, said, code := docker(t, append(run, program, "--help")...); code != 0 || !strings.Contains(said, program) {
+			t.Errorf("%s --help: exit code %d: %s", program, code, said)
 		}
 		if _, said, code := docker(t, append(run, program, "-no-such-flag")...); code != 2 {
 			t.Errorf("%s with a flag that it does not know: exit code %d, want 2: %s", program, code, said)

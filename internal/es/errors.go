@@ -69,7 +69,7 @@ func decodeError(status int, body io.Reader) error {
 	}
 	s := &ServerError{Chain: chain}
 	s.Kind = kindOf(status, s)
-	return &nuvlaops.Error{Status: status, Type: chain[0].Type, Reason: s.Innermost().Reason, Err: s}
+	return &nuvlaops.Error{Status: status, Type: chain[0].Type, Reason: s.Innermost().Reason, Hint: hintOf(status, s), Err: s}
 }
 
 // FromCause makes an *nuvlaops.Error of a cause that Elasticsearch put into an answer of 200, such as a shard's failure.

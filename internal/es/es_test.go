@@ -2,6 +2,7 @@ package es_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -93,6 +94,27 @@ func TestTheS3CodeIsFoundInTheChain(t *testing.T) {
 	var s *es.ServerError
 	if !errors.As(err, &s) || s.S3Code() != "NoSuchBucket" {
 		t.Errorf("got %v, want the S3 code NoSuchBucket", err)
+	}
+}
+
+// As 8.11.3 answers with security on.
+func TestAServerThatDeniesSaysWhatToDo(t *testing.T) {
+	for _, tt := range []struct {
+		status       int
+		reason, hint string
+	}{
+		{401, "unable to authenticate user [nuvla-backup] for REST request [/_cluster/health]", "user name and password"},
+		{403, "action [cluster:admin/snapshot/delete] is unauthorized for user [nuvla-backup] with effective roles [nuvla-backup], this action is granted by the cluster privileges [manage,all]", "manage"},
+	} {
+		body, err := json.Marshal(map[string]any{"error": map[string]any{"type": "security_exception", "reason": tt.reason}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = es.Send(t.Context(), answers(tt.status, string(body)), health(), nil)
+		var got *nuvlaops.Error
+		if !errors.As(err, &got) || !errors.Is(err, nuvlaops.ErrDenied) || got.Reason != tt.reason || !strings.Contains(got.Hint, tt.hint) {
+			t.Errorf("%d: got %v, want ErrDenied with a hint on %q", tt.status, err, tt.hint)
+		}
 	}
 }
 

@@ -32,6 +32,17 @@ func kindOf(status int, s *ServerError) error {
 	return nil
 }
 
+// hintOf is what an operator can do about a kind of failure, where that is the same for every call.
+func hintOf(status int, s *ServerError) string {
+	switch {
+	case s.Kind != nuvlaops.ErrDenied || !s.Has("security_exception"):
+		return ""
+	case status == http.StatusUnauthorized:
+		return "give the user name and password, or the API key, of a user of this cluster"
+	}
+	return "give this user a role with the privilege: one to back up needs create_snapshot and monitor, one to restore manage"
+}
+
 type rule struct {
 	kind error
 	typ  string // a cause of the chain has this type; empty means any
@@ -44,6 +55,7 @@ func (r rule) matches(s *ServerError) bool {
 
 // rules are tried in order; each was seen on 8.11.3.
 var rules = []rule{
+	{kind: nuvlaops.ErrDenied, typ: "security_exception"},
 	{kind: nuvlaops.ErrUnsupported, text: "no handler found for uri"},
 	{kind: nuvlaops.ErrNotFound, typ: "repository_missing_exception"},
 	{kind: nuvlaops.ErrNotFound, typ: "snapshot_missing_exception"},
