@@ -34,7 +34,7 @@ func idle(core *stack.Stack) error {
 }
 
 func (r *recovery) startCore(ctx context.Context) (string, error) {
-	if _, err := r.deploy(ctx, r.cfg.core, r.found.core, coreServices, r.cfg.coreCompose, false); err != nil {
+	if _, err := r.deploy(ctx, r.cfg.core, r.found.core, coreServices, r.cfg.coreCompose, true); err != nil {
 		return "", err
 	}
 	now, err := r.stacks.Look(ctx, r.cfg.core)

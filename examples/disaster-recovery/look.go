@@ -40,7 +40,7 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	if err := r.choose(ctx, r.restorer); err != nil {
 		return "", err
 	}
-	if err := r.measure(ctx, r.restorer); err != nil {
+	if err := errors.Join(r.measure(ctx, r.restorer), r.checkDisks()); err != nil {
 		return "", err
 	}
 	s := r.chosen()

@@ -49,6 +49,16 @@ type check struct {
 	Text  string `json:"text"`
 }
 
+// rank orders the checks, which come side by side.
+func (c check) rank() int {
+	kind, _, _ := strings.Cut(c.Name, " ")
+	order := []string{"engine", "stack", "network", "core", "volumes", "-keep-old", "ZooKeeper", "Elasticsearch", "job", "repository", "snapshot"}
+	if i := slices.Index(order, kind); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
 // measured is how much would be restored.
 type measured struct {
 	Indices   int   `json:"indices"`
@@ -107,6 +117,7 @@ func (p *page) begin(r *recovery) {
 
 // end says what will be done, from what was found.
 func (p *page) end(r *recovery) {
+	slices.SortStableFunc(p.Checks, func(a, b check) int { return a.rank() - b.rank() })
 	p.Ready = !slices.ContainsFunc(p.Checks, func(c check) bool { return c.State == "refused" })
 	p.Snapshot = r.chosen()
 	meant := r.cfg.dbMeant()

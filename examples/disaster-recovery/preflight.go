@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,8 @@ type found struct {
 	db, core *stack.Stack
 	wipe     *stack.WipePlan
 	alive    bool // some Elasticsearch answers
-	openJobs int  // in the documents, with -only zookeeper
+	disks    *disks
+	openJobs int // in the documents, with -only zookeeper
 	jobsSeen bool
 }
 
@@ -40,7 +42,24 @@ func (r *recovery) preflight(ctx context.Context) error {
 		return r.lookAtProduction(ctx)
 	}
 	r.page.begin(r)
-	var err error
+	var databases error
+	var wait sync.WaitGroup
+	wait.Go(func() { databases = r.checkDatabases(ctx) })
+	err := r.checkEngine(ctx)
+	wait.Wait()
+	err = cmp.Or(err, databases, r.checkDisks())
+	if r.found.db == nil || r.found.core == nil {
+		return err
+	}
+	r.page.end(r)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// checkEngine looks at all that the engine shows, and returns the first thing that stands in the way.
+func (r *recovery) checkEngine(ctx context.Context) (err error) {
 	if r.found.db, err = r.stacks.Look(ctx, r.cfg.db); err == nil {
 		r.found.core, err = r.stacks.Look(ctx, r.cfg.core)
 	}
@@ -48,14 +67,8 @@ func (r *recovery) preflight(ctx context.Context) error {
 		return r.page.bad("engine", err)
 	}
 	r.page.good("engine", "it manages a swarm")
-	for _, check := range []func(context.Context) error{r.checkStacks, r.checkCore, r.checkVolumes, r.checkDatabases, r.checkRoom} {
-		if cerr := check(ctx); cerr != nil && err == nil {
-			err = cerr
-		}
-	}
-	r.page.end(r)
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	for _, check := range []func(context.Context) error{r.checkStacks, r.checkCore, r.checkVolumes, r.checkRoom} {
+		err = cmp.Or(err, check(ctx))
 	}
 	return err
 }

@@ -120,6 +120,8 @@ func (r *recovery) takeUp(ctx context.Context) (_ context.Context, free func(), 
 // beginAnew forgets what an earlier call did, but not when it began.
 func (r *recovery) beginAnew() {
 	r.journal.Forget(stepNames...)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.state = state{Started: r.state.Started, From: r.state.From, Before: r.state.Before, Warnings: r.state.Warnings, Kept: r.state.Kept}
 }
 

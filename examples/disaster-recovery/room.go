@@ -70,7 +70,10 @@ func (r *recovery) checkRoom(context.Context) error {
 	return nil
 }
 
-// measure asks the Elasticsearch that shows the snapshot how much it would restore, and whether its disks have room for it.
+// disks is how many bytes would be restored, and how many are free for them.
+type disks struct{ restored, free int64 }
+
+// measure asks the Elasticsearch that shows the snapshot how much it would restore, and how much room its disks have.
 func (r *recovery) measure(ctx context.Context, from restore.Restorer) error {
 	name := r.chosen().Name
 	plan, err := from.Plan(ctx, restore.Request{Snapshot: name, Indices: r.cfg.indices, Replicas: r.cfg.replicas})
@@ -81,20 +84,28 @@ func (r *recovery) measure(ctx context.Context, from restore.Restorer) error {
 		return refused(r.cfg.repository+"/"+name, "give other -indices; nothing was removed", "the snapshot has no index that matches %v", r.cfg.indices)
 	}
 	r.page.measured(plan)
-	disks, err := r.conn.Disks(ctx)
-	if err != nil || len(disks) == 0 {
+	all, err := r.conn.Disks(ctx)
+	if err != nil || len(all) == 0 {
 		return nil // the restore itself looks again
 	}
-	free := int64(0)
-	for _, d := range disks {
-		free += d.Available
+	r.found.disks = &disks{restored: plan.Bytes}
+	for _, d := range all {
+		r.found.disks.free += d.Available
 	}
-	freed := int64(0)
+	return nil
+}
+
+// checkDisks refuses when what was measured does not find room.
+func (r *recovery) checkDisks() error {
+	if r.found.disks == nil {
+		return nil
+	}
+	restored, free, freed := r.found.disks.restored, r.found.disks.free, int64(0)
 	if r.found.alive && r.found.wipe != nil { // what lives fills the room that it will leave
 		freed, _ = r.wiped()
 	}
-	text := fmt.Sprintf("%s are restored, %s are free for Elasticsearch", cli.Bytes(plan.Bytes), cli.Bytes(free))
-	if plan.Bytes > free+freed {
+	text := fmt.Sprintf("%s are restored, %s are free for Elasticsearch", cli.Bytes(restored), cli.Bytes(free))
+	if restored > free+freed {
 		return r.page.bad("room", refused("disk of Elasticsearch", "make room; nothing was removed", "%s", text))
 	}
 	r.page.good("room", text)

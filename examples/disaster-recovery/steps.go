@@ -16,18 +16,16 @@ import (
 // queued before the core is gone, and the core is started last.
 func (r *recovery) steps() []runbook.Step {
 	proofs := !r.began("start-core") // what was proven before the core ran is not proven again beside it
-	look := r.mustLook()
-	stopDB := func(ctx context.Context) (string, error) { return r.stopDB(ctx, look) }
 	steps := []runbook.Step{
 		{Name: "stop-core", Title: "stop stack " + r.cfg.core, Run: r.stopCore},
-		{Name: "stop-db", Title: "stop " + r.dbTitle(), Run: stopDB},
+		{Name: "stop-db", Title: "stop " + r.dbTitle(), Run: r.stopDB},
 	}
 	if r.cfg.drill {
 		steps = []runbook.Step{steps[0], {Name: "copy", Title: "copy the databases of stack " + r.cfg.production, Run: r.copyStack}, steps[1]}
 		steps[2].After = []string{"copy"}
 	}
 	ground := []string{"stop-db"}
-	if look {
+	if r.mustLook() {
 		steps = append(steps, runbook.Step{Name: "look", Title: "look for the snapshot through a throw-away Elasticsearch", Again: true, Run: r.look})
 		ground = append(ground, "look")
 	}
@@ -72,9 +70,7 @@ func (r *recovery) stopCore(ctx context.Context) (string, error) {
 	return r.stop(ctx, r.found.core, groups(r.found.core, []string{"job-distributor", "job-executor", "ui"}, []string{"api"}))
 }
 
-// stopDB leaves a throw-away Elasticsearch alone that is looked through meanwhile; one that a killed run has left answers
-// under the database's own name.
-func (r *recovery) stopDB(ctx context.Context, look bool) (string, error) {
+func (r *recovery) stopDB(ctx context.Context) (string, error) {
 	var all [][]string
 	if meant := r.cfg.dbMeant(); len(meant) > 0 {
 		all = [][]string{meant}
@@ -83,11 +79,7 @@ func (r *recovery) stopDB(ctx context.Context, look bool) (string, error) {
 		_, err := r.stop(ctx, &stack.Stack{Name: r.cfg.db}, all)
 		return "nothing to do: the copy has not been started", err
 	}
-	said, err := r.stop(ctx, r.found.db, all)
-	if err == nil && !look {
-		err = r.stacks.RemoveCopy(ctx, r.cfg.db, "es")
-	}
-	return said, err
+	return r.stop(ctx, r.found.db, all)
 }
 
 func (r *recovery) stop(ctx context.Context, s *stack.Stack, groups [][]string) (string, error) {
@@ -114,6 +106,10 @@ func (r *recovery) deploy(ctx context.Context, name string, there *stack.Stack, 
 }
 
 func (r *recovery) startES(ctx context.Context) (string, error) {
+	// A run that was killed while it looked for the snapshot has left its throw-away one, under the same name.
+	if err := r.stacks.RemoveCopy(ctx, r.cfg.db, "es"); err != nil {
+		return "", err
+	}
 	err := r.stacks.Start(ctx, r.cfg.db, stack.StartOptions{
 		Groups: [][]string{{"es"}}, Probes: map[string]func(context.Context) error{"es": cli.ElasticsearchServes(r.client)}, Progress: r.screen.Progress,
 	})
