@@ -101,12 +101,9 @@ func (d *demo) openJobs(ctx context.Context) (int, error) {
 // destroy empties the volumes of both databases under them and kills them, as a broken disk does.
 func (d *demo) destroy(ctx context.Context) error {
 	for service, folders := range map[string]string{"es": "/usr/share/elasticsearch/data", "zk": "/data /datalog"} {
-		id, err := docker(ctx, "", "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
+		id, err := d.containerOf(ctx, service)
 		if err != nil {
 			return err
-		}
-		if id == "" || strings.Contains(id, "\n") {
-			return fmt.Errorf("want one container of service %s, found %q", service, id)
 		}
 		if _, err := docker(ctx, "", "exec", "--user", "0", id, "sh", "-c", "find "+folders+" -mindepth 1 -delete; true"); err != nil {
 			return err
@@ -117,6 +114,15 @@ func (d *demo) destroy(ctx context.Context) error {
 		d.screen.Printf("%s_%s: data deleted, server killed", d.platform.db, service)
 	}
 	return d.waitForTheEmptyOne(ctx)
+}
+
+// containerOf is the id of the one container of a database that runs.
+func (d *demo) containerOf(ctx context.Context, service string) (string, error) {
+	id, err := docker(ctx, "", "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
+	if err == nil && (id == "" || strings.Contains(id, "\n")) {
+		err = fmt.Errorf("want one container of service %s, found %q", service, id)
+	}
+	return id, err
 }
 
 // waitFor waits until a probe succeeds.

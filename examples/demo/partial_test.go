@@ -161,7 +161,7 @@ func (d *demo) container(t *testing.T, service string) string {
 
 // planned: the plan says what would be done, as JSON too, and touches nothing.
 func (d *demo) planned(t *testing.T) {
-	before := d.volumes(t)
+	before := d.volumes(t) + d.registered(t)
 	cmd := d.recovery(t.Context(), "-plan", "-json")
 	raw, err := cmd.Output()
 	if err != nil {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/elastic/go-elasticsearch/v8"
 
@@ -23,6 +25,8 @@ import (
 const (
 	repository = "s3_backup"
 	bucket     = "nuvla-es-backup"
+
+	folderPattern = "nuvlaops-platform-*" // in the temporary folder
 )
 
 //go:embed stacks
@@ -32,6 +36,7 @@ var stacks embed.FS
 type platform struct {
 	db, core, network string // names of the stacks and their network
 	folder            string // with the compose files and the file of the repository
+	lock              *os.File
 	images            map[images.Name]string
 	swarm             *testenv.Swarm
 	s3                *testenv.S3
@@ -164,7 +169,7 @@ func (p *platform) secret(key string) string { return p.db + "_s3_" + key }
 // writeFiles writes what an operator has: the compose files and the file of the repository.
 func (d *demo) writeFiles() (err error) {
 	p := &d.platform
-	if p.folder, err = os.MkdirTemp("", "nuvlaops-demo-"); err != nil {
+	if err := p.makeFolder(); err != nil {
 		return err
 	}
 	values := map[string]string{
@@ -190,6 +195,41 @@ func (d *demo) writeFiles() (err error) {
 		return err
 	}
 	return os.WriteFile(p.file("repo.json"), append(settings, '\n'), 0o644)
+}
+
+// makeFolder makes the folder, locked while this process lives, and removes those of demos that were killed, or left up and
+// removed since.
+func (p *platform) makeFolder() (err error) {
+	old, err := filepath.Glob(filepath.Join(os.TempDir(), folderPattern))
+	if err != nil {
+		return err
+	}
+	for _, folder := range old {
+		if lock, err := lockFolder(folder); err == nil {
+			err = errors.Join(os.RemoveAll(folder), lock.Close())
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if p.folder, err = os.MkdirTemp("", folderPattern); err != nil {
+		return err
+	}
+	p.lock, err = lockFolder(p.folder)
+	return err
+}
+
+// lockFolder takes a lock that ends with the process, or fails when another one holds it.
+func lockFolder(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 func (d *demo) settings() snapshot.Settings {

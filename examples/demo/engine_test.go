@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nuvla/nuvlaops/internal/testenv/images"
+)
+
+// ownEngineVar is the folder of the engine on which the test runs, set for the child of the test below.
+const ownEngineVar = "NUVLAOPS_DEMO_ENGINE"
+
+// TestTheEngineRestartsInEachStep runs the demo's platform on an engine of its own, in a network namespace, and restarts that
+// engine while a step runs. The machine's engine is not touched. It takes a quarter of an hour.
+func TestTheEngineRestartsInEachStep(t *testing.T) {
+	if dir := os.Getenv(ownEngineVar); dir != "" {
+		restartInEachStep(t, dir)
+		return
+	}
+	if !full() {
+		t.Skip("NUVLAOPS_FULL=1 runs it")
+	}
+	if _, err := exec.LookPath("dockerd"); err != nil || os.Geteuid() != 0 {
+		t.Skip("an engine of our own needs root and the program dockerd on this machine")
+	}
+	e := startOwnEngine(t)
+	child := exec.CommandContext(t.Context(), "nsenter", "--net=/run/netns/"+e.name, os.Args[0],
+		"-test.run", "^TestTheEngineRestartsInEachStep$", "-test.v", "-test.timeout", "50m")
+	child.Env = append(os.Environ(), "DOCKER_HOST="+e.host(), ownEngineVar+"="+e.dir)
+	child.Stdout, child.Stderr = t.Output(), t.Output()
+	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
+	if err := child.Run(); err != nil {
+		t.Errorf("on an engine of its own: %v; the engine's last lines:\n%s", err, tail(e.log.String(), 30))
+	}
+}
+
+func restartInEachStep(t *testing.T, dir string) {
+	d := newDemo(t, options{documents: 5000, jobs: 1000})
+	restart := fault{"the engine is restarted", func(d *demo, ctx context.Context) error { return d.restartEngine(ctx, dir) }}
+	for _, step := range []string{"stop-core", "stop-db", "wipe", "start-es", "start-zk", "repository", "restore", "queue", "start-core"} {
+		t.Run(step, func(t *testing.T) { d.struck(t, step, restart) })
+	}
+}
+
+// restartEngine ends the engine in order, as an upgrade does; the parent starts it again. What is no service of the Swarm
+// does not come back by itself: the S3 server and the ways in.
+func (d *demo) restartEngine(ctx context.Context, dir string) error {
+	raw, err := os.ReadFile(filepath.Join(dir, "pid"))
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		return err
+	}
+	for syscall.Kill(pid, 0) == nil {
+		time.Sleep(100 * time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	for {
+		ids, err := docker(ctx, "", "ps", "--all", "--quiet", "--filter", "status=exited", "--filter", "name=^nuvlaops-(s3|gateway)-")
+		if err == nil && ids != "" {
+			_, err = docker(ctx, "", append([]string{"start"}, strings.Fields(ids)...)...) // its overlay may not be back yet
+		}
+		if err == nil && len(strings.Fields(ids)) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("start what the restart has ended: %w", err)
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// ownEngine is a second engine on this machine, started again whenever it ends.
+type ownEngine struct {
+	name, dir string
+	log       bytes.Buffer
+}
+
+func (e *ownEngine) host() string { return "unix://" + filepath.Join(e.dir, "s") }
+
+func startOwnEngine(t *testing.T) *ownEngine {
+	t.Helper()
+	name := fmt.Sprintf("nvd%d", os.Getpid())
+	dir, err := os.MkdirTemp("", name) // short: the path of a socket has 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &ownEngine{name: name, dir: dir}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+		// What an engine that was killed leaves: its shims with their containers, and mounts below its folder.
+		cleanup := exec.Command("sh", "-c", `for p in $(ip netns pids "$NAME"); do kill -9 $p; done 2>/dev/null
+			for p in $(grep -ls -- "$DIR" /proc/[0-9]*/cmdline | cut -d/ -f3); do kill -9 $p; done 2>/dev/null
+			sleep 0.5
+			grep -o " $DIR/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l
+			ip netns del "$NAME"; rm -rf "$DIR"`)
+		cleanup.Env = append(os.Environ(), "NAME="+name, "DIR="+dir) // not among the arguments, or it kills itself
+		if out, err := cleanup.CombinedOutput(); err != nil {
+			t.Logf("clean up of engine %s: %v: %s", name, err, out)
+		}
+	})
+	shell(t, "ip netns add "+name+" && ip -n "+name+" link set lo up")
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			_ = os.Remove(filepath.Join(dir, "pid"))
+			cmd := exec.CommandContext(ctx, "nsenter", "--net=/run/netns/"+name, "unshare", "--uts", "sh", "-c", "hostname "+name+` && exec dockerd "$@"`,
+				"dockerd", "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "x"), "--pidfile", filepath.Join(dir, "pid"),
+				"-H", e.host(), "--bridge", "none")
+			cmd.Stdout, cmd.Stderr = &e.log, &e.log
+			_ = cmd.Run()
+		}
+	}()
+	for _, spec := range images.Defaults() {
+		resolver, err := images.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		image, err := resolver.Resolve(t.Context(), spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shell(t, fmt.Sprintf("for i in $(seq 60); do docker -H %[1]s version >/dev/null 2>&1 && break; sleep 0.5; done; docker save %[2]s | docker -H %[1]s load", e.host(), image.Ref))
+	}
+	return e
+}
+
+func shell(t *testing.T, command string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+}
+
+func tail(text string, lines int) string {
+	all := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
