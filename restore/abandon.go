@@ -38,7 +38,7 @@ func (a *application) abandon(ctx context.Context, snapshot string) (err error) 
 	}
 	a.journal = j
 	if j.Swapping && w.leftovers() { // what it replaced may be gone already
-		return &nuvlaops.Error{Err: nuvlaops.ErrRefused, Reason: "replacements are proven and are being put into their places", Hint: "attach to finish that"}
+		return &nuvlaops.Error{Err: nuvlaops.ErrRefused, Reason: "replacements are proven and are being put into their places", Hint: "attach to finish that; if it cannot be finished, look at the indices " + besidePrefix + "*, and delete them first"}
 	}
 	for i, x := range w {
 		if x.standing == underway || x.standing == beside || (x.standing == foreign && x.leftover && !x.cloned) {
@@ -47,6 +47,12 @@ func (a *application) abandon(ctx context.Context, snapshot string) (err error) 
 	}
 	if err := a.deleteBroken(ctx, w.wholeStreams()); err != nil {
 		return err
+	}
+	if j.Swapping {
+		j.Swapping = false
+		if err := a.writeJournal(ctx, j, nil); err != nil {
+			return err
+		}
 	}
 	if err := a.putBack(ctx, true); err != nil {
 		return err

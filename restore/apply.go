@@ -74,7 +74,7 @@ func (a *application) carryOut(ctx context.Context) error {
 	}
 	a.report = a.plan.report(a.started)
 	a.report.AlreadyThere = w.count(complete)
-	if w.count(complete) == len(w) && !w.leftovers() && (a.journal.Global || !a.plan.Request.GlobalState) {
+	if w.count(complete) == len(w) && !w.leftovers() && !a.journal.Swapping && (a.journal.Global || !a.plan.Request.GlobalState) {
 		return errors.Join(a.conclude(ctx, a.plan, w, a.report, a.verify), a.putBack(ctx, true))
 	}
 	err = a.prepare(ctx)
@@ -134,6 +134,9 @@ func (a *application) takeUp(ctx context.Context) (world, error) {
 	}
 	a.journal = &journal{Plan: a.plan.ID, Repository: a.name, Snapshot: a.plan.Snapshot.Name, SnapshotUUID: a.plan.Snapshot.UUID,
 		Request: &a.plan.Request, Started: a.started.UTC()}
+	if old != nil && old.Swapping && old.Plan != a.plan.ID {
+		return nil, conflict("a restore of "+old.Repository+"/"+old.Snapshot+" is putting replacements into their places", "attach to it first")
+	}
 	if old != nil {
 		a.journal.Limit, a.journal.ILM = old.Limit, old.ILM // what a killed call has left to put back is now ours to put back
 		if old.Plan == a.plan.ID {

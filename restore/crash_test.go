@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,7 +131,11 @@ func TestRestoreKilledAtAnyOfItsRequestsIsFinishedByTheNextCall(t *testing.T) {
 				if req.Replace {
 					b.nothingLost(at)
 					if kills%2 == 1 {
-						if _, err := b.repo.Abandon(t.Context(), "snap"); err != nil && !errors.Is(err, nuvlaops.ErrRefused) && !errors.Is(err, nuvlaops.ErrNotFound) {
+						_, err := b.repo.Abandon(t.Context(), "snap")
+						if errors.Is(err, nuvlaops.ErrRefused) {
+							b.otherRefused(at)
+						}
+						if err != nil && !errors.Is(err, nuvlaops.ErrRefused) && !errors.Is(err, nuvlaops.ErrNotFound) {
 							t.Errorf("%s: abandoned: %v", at, err)
 						}
 						b.nothingLost(at + " and abandoned")
@@ -153,6 +158,17 @@ func TestRestoreKilledAtAnyOfItsRequestsIsFinishedByTheNextCall(t *testing.T) {
 			}
 			t.Logf("%d kills", kills)
 		})
+	}
+}
+
+// otherRefused: while replacements are being put into their places, no other restore may begin.
+func (b *bench) otherRefused(at string) {
+	b.t.Helper()
+	req := b.request()
+	req.RenamePrefix = "copy-"
+	plan := b.plan(req)
+	if got := codes(plan, restore.SeverityError); !slices.Contains(got, restore.CodeInterrupted) {
+		b.t.Errorf("%s: another plan has errors %v, want %s", at, got, restore.CodeInterrupted)
 	}
 }
 

@@ -262,7 +262,10 @@ func (r *Repo) findJournal(ctx context.Context, p *Plan) error {
 			p.add(SeverityWarning, CodeLeftover, name, "attach to that restore to finish it, abandon it, or delete the index", "another restore has left it beside what it was to replace")
 		}
 	}
-	if j != nil && j.pending() {
+	if j != nil && j.Swapping && j.Plan != p.ID {
+		p.add(SeverityError, CodeInterrupted, j.Repository+"/"+j.Snapshot, "attach to it, so that it is finished", "a restore that began %s is putting replacements into their places",
+			j.Started.Format("2006-01-02 15:04:05Z07:00"))
+	} else if j != nil && j.pending() {
 		p.add(SeverityWarning, CodeInterrupted, j.Repository+"/"+j.Snapshot, "apply its own plan again, or go on: Apply puts back what it left",
 			"a restore that began %s has not put back everything it changed", j.Started.Format("2006-01-02 15:04:05Z07:00"))
 	}

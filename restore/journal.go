@@ -33,7 +33,8 @@ type journal struct {
 	ILM bool `json:"ilm,omitempty"`
 	// Global says that the global state was restored, where the plan asks for it.
 	Global bool `json:"global,omitempty"`
-	// Swapping says that all is proven, and that what it replaces is being deleted.
+	// Swapping says that all is proven, and that what it replaces is being deleted. No other restore may begin meanwhile: it
+	// would write over this journal.
 	Swapping bool `json:"swapping,omitempty"`
 	// Indices holds the beginnings of the UUIDs that the restore gave the plan's indices, in the plan's order.
 	Indices string `json:"indices,omitempty"`

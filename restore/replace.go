@@ -88,7 +88,7 @@ func (p *Plan) findReplaced() {
 		case x.ReplacesShards != x.Shards:
 			p.add(SeverityWarning, CodeReplaced, x.Target, "", "the index that is there, of %s, is deleted when its replacement, of %d, is proven", plural(x.ReplacesShards, "primary shard"), x.Shards)
 		default:
-			p.add(SeverityWarning, CodeReplaced, x.Target, "", "the index that is there is deleted when its replacement is proven; its aliases are kept")
+			p.add(SeverityWarning, CodeReplaced, x.Target, "", "the index that is there is deleted when its replacement is proven; its aliases are kept, those of the snapshot are not restored")
 		}
 	}
 }
@@ -181,6 +181,10 @@ func (a *application) swapAll(ctx context.Context, w world) (world, error) {
 	}
 	if err == nil {
 		err = a.release(ctx, w)
+	}
+	if err == nil && a.journal.Swapping {
+		a.journal.Swapping = false
+		err = a.writeJournal(ctx, a.known(), nil)
 	}
 	return w, err
 }
