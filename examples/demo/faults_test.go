@@ -117,7 +117,7 @@ func (d *demo) everyFaultInEveryStep(t *testing.T) {
 	}
 }
 
-var errStillAlive = errors.New("Elasticsearch lives on a volume that it cannot use")
+var errStillAlive = errors.New("an Elasticsearch lives on a volume that it cannot use")
 
 // destroyForGood leaves a volume on which Elasticsearch does not start: Swarm starts it again and again, and nobody shows
 // the snapshot.
