@@ -84,7 +84,7 @@ func (d *demo) benchOurs(b *testing.B) (took, lost time.Duration) {
 	}
 	work := append(watching.end(), d.restored(b))
 	gaps := idle(begun, ended, work)
-	b.Logf("%.1f s by disaster-recovery; without a server at work:\n%s", ended.Sub(begun).Seconds(), bySteps(gaps, got.Steps))
+	b.Logf("%.1f s by disaster-recovery, of which no server was at work for %s", ended.Sub(begun).Seconds(), bySteps(gaps, got.Steps))
 	if err := d.check(b.Context()); err != nil {
 		b.Fatal(err)
 	}
