@@ -173,6 +173,33 @@ func TestNothingIsWipedWithoutItsProof(t *testing.T) {
 	}
 }
 
+func TestADrillHasNamesOfItsOwnAndTakesNoPart(t *testing.T) {
+	good := []string{"-repository-file", file(t, goodRepository), "-drill"}
+	cfg, err := parse(good, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"db", "db-drill", "db-drill-net"}
+	if diff := cmp.Diff(want, []string{cfg.production, cfg.db, cfg.network}); diff != "" {
+		t.Errorf("production, copy, network (-want +got):\n%s", diff)
+	}
+	for _, more := range [][]string{{"-only", "zookeeper"}, {"-skip", "wipe"}, {"-from", "queue"}, {"-keep-old", t.TempDir()}, {"-api", "http://localhost"}} {
+		if _, err := parse(append(good, more...), io.Discard); cli.ExitCode(err) != cli.ExitUsage || !strings.Contains(err.Error(), "-drill") {
+			t.Errorf("-drill with %v: %v, want a usage error", more, err)
+		}
+	}
+}
+
+func TestTheRemovalOfADrillIsNoneOfItsTime(t *testing.T) {
+	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	records := []runbook.Record{{Step: "queue", Started: began, Ended: began.Add(20 * time.Second)}, {Step: removeStep, Started: began.Add(20 * time.Second), Ended: began.Add(28 * time.Second)}}
+	r := &recovery{cfg: &config{drill: true, db: "db-drill"}, state: state{Started: began}, now: func() time.Time { return began.Add(28 * time.Second) }}
+	r.finish(records, nil)
+	if r.report.RTO != 20 || r.report.Outcome != "drill passed" || r.report.Mode != report.ModeDrill {
+		t.Errorf("RTO %v, outcome %q, mode %q; want 20, a drill that passed", r.report.RTO, r.report.Outcome, r.report.Mode)
+	}
+}
+
 func TestTheNameIsAskedFor(t *testing.T) {
 	cfg := &config{db: "db"}
 	screen := cli.NewScreen(io.Discard)

@@ -17,6 +17,9 @@ import (
 // removeWithin bounds the removal of the copy, also after the end of the run's own context.
 const removeWithin = 3 * time.Minute
 
+// removeStep is the name of the removal in the report.
+const removeStep = "remove-copy"
+
 // notInDrills are the steps that a drill leaves out.
 var notInDrills = map[string]string{
 	"stop-core":  "not in a drill: the core is production's",
@@ -41,7 +44,7 @@ func (r *recovery) copyStack(ctx context.Context) (string, error) {
 func (r *recovery) removeCopy(ctx context.Context) (runbook.Record, error) {
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeWithin)
 	defer cancel()
-	rec := runbook.Record{Step: "remove-copy", Title: "remove stack " + r.cfg.db, State: runbook.Running, Started: r.now()}
+	rec := runbook.Record{Step: removeStep, Title: "remove stack " + r.cfg.db, State: runbook.Running, Started: r.now()}
 	r.seen(rec)
 	err := r.stacks.RemoveStackCopy(clean, r.cfg.production, r.cfg.db)
 	rec.Ended, rec.State, rec.Detail = r.now(), runbook.Done, "nothing of it is left"

@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/internal/runbook"
@@ -37,7 +38,7 @@ func (r *recovery) finish(records []runbook.Record, err error) {
 			rep.Verified = append(rep.Verified, fmt.Sprintf("each of %d open jobs is on the queue once, at its priority and in its order", s.Jobs.Total))
 		}
 	}
-	rep.RTO = rep.Ended.Sub(s.Started).Seconds()
+	rep.RTO = recoveredAt(records, rep.Ended).Sub(s.Started).Seconds()
 	r.measureLoss(s)
 	rep.AddSteps(records)
 	rep.AddMissing(r.steps())
@@ -52,6 +53,16 @@ func (r *recovery) finish(records []runbook.Record, err error) {
 			rep.Outcome = "drill failed"
 		}
 	}
+}
+
+// recoveredAt is when the recovery ended: the removal of a drill's copy is none of it.
+func recoveredAt(records []runbook.Record, ended time.Time) time.Time {
+	for _, rec := range records {
+		if rec.Step == removeStep {
+			return rec.Started
+		}
+	}
+	return ended
 }
 
 // measureLoss says how old what came back is.
