@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/report"
+	"github.com/nuvla/nuvlaops/internal/runbook"
+	"github.com/nuvla/nuvlaops/restore"
+)
+
+// takenUp is a recovery whose journal knows these steps as done.
+func takenUp(t *testing.T, done ...string) *recovery {
+	t.Helper()
+	journal, err := runbook.OpenJournal(filepath.Join(t.TempDir(), "journal"), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = journal.Close() })
+	var steps []runbook.Step
+	for _, name := range done {
+		steps = append(steps, runbook.Step{Name: name, Run: func(context.Context) (string, error) { return "", nil }})
+	}
+	if _, err := runbook.Run(t.Context(), steps, journal, nil); err != nil {
+		t.Fatal(err)
+	}
+	return &recovery{cfg: &config{db: "db", core: "nuvla"}, screen: cli.NewScreen(io.Discard), now: time.Now, journal: journal}
+}
+
+func TestARecoveryWhoseElasticsearchIsGoneBeginsAnewAndKeepsItsClock(t *testing.T) {
+	r := takenUp(t, "stop-core", "stop-db", "wipe", "restore")
+	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	r.state = state{Started: began, Snapshot: &report.Snapshot{Name: "s", UUID: "u"}, Seen: time.Now(), Plan: &restore.Plan{}, Restored: &restore.Report{}, Kept: "/old"}
+	r.beginAnew()
+	if r.done("wipe") || r.done("restore") || r.remembered().Plan != nil || r.remembered().Restored != nil || r.sighted() {
+		t.Errorf("it still knows %+v and %+v", r.journal.Records(), r.remembered())
+	}
+	if st := r.remembered(); !st.Started.Equal(began) || st.Kept != "/old" {
+		t.Errorf("began %s, old volumes in %q; want what they were", st.Started, st.Kept)
+	}
+}
+
+func TestWhatIsLookedForAndProvenAgainDependsOnWhatIsDone(t *testing.T) {
+	tests := []struct {
+		name        string
+		done        []string
+		seen        time.Duration // ago; negative: never
+		look, again bool
+	}{
+		{"at the beginning", nil, -1, true, true},
+		{"seen by the one that lives", nil, time.Minute, false, true},
+		{"taken up long after", []string{"stop-core", "stop-db"}, time.Hour, true, true},
+		{"wiped already", []string{"stop-core", "stop-db", "wipe"}, time.Hour, false, true},
+		{"the core starts", []string{"stop-core", "stop-db", "wipe", "restore", "queue", "start-core"}, time.Hour, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := takenUp(t, tt.done...)
+			if tt.seen >= 0 {
+				r.state = state{Snapshot: &report.Snapshot{Name: "s", UUID: "u"}, Seen: time.Now().Add(-tt.seen)}
+			}
+			look, again := false, false
+			for _, s := range r.steps() {
+				look = look || s.Name == "look"
+				again = again || s.Name == "restore" && s.Again
+			}
+			if look != tt.look || again != tt.again {
+				t.Errorf("looked for: %t, restore proven again: %t; want %t, %t", look, again, tt.look, tt.again)
+			}
+		})
+	}
+}
