@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/elastic/go-elasticsearch/v8"
@@ -37,6 +38,11 @@ type ElasticsearchOptions struct {
 	// Settings of the node by their dotted names, over those that a test server always has: a single node, security and disk
 	// watermarks off, ElasticsearchSharedPath. An empty value takes a setting away.
 	Settings map[string]string
+	// Password of the user elastic, which turns security on: without credentials nothing is answered. Default: security off.
+	Password string
+	// Config holds more files of the server's config folder, content by name: roles.yml, users and users_roles, say. Roles
+	// and users cannot be made by requests in an assembled server, which lacks what their index needs.
+	Config map[string]string
 	// Heap of the JVM, as -Xmx takes it. Default "512m".
 	Heap string
 	// S3 holds the keys that are put at /run/secrets/s3_access_key and s3_secret_key and into the keystore, for the
@@ -58,6 +64,7 @@ type ElasticsearchOptions struct {
 type Elasticsearch struct {
 	*Container
 	official bool
+	password string
 }
 
 // StartElasticsearch starts a server and returns when its cluster state is recovered and it takes requests (12 s on two
@@ -74,7 +81,7 @@ func StartElasticsearch(ctx context.Context, opts ElasticsearchOptions) (*Elasti
 	if err != nil {
 		return nil, op("StartElasticsearch", opts.Version, err)
 	}
-	return &Elasticsearch{Container: c, official: image.Official}, nil
+	return &Elasticsearch{Container: c, official: image.Official, password: opts.Password}, nil
 }
 
 func elasticsearchSpec(image string, opts ElasticsearchOptions) spec {
@@ -83,7 +90,10 @@ func elasticsearchSpec(image string, opts ElasticsearchOptions) spec {
 		heap = "512m"
 	}
 	s := spec{
-		kind: "es", image: image, network: opts.Network, port: images.ElasticsearchPort, publish: opts.Port, serving: elasticsearchServes,
+		kind: "es", image: image, network: opts.Network, port: images.ElasticsearchPort, publish: opts.Port,
+		serving: func(ctx context.Context, addr string) error {
+			return elasticsearchServes(ctx, base(addr, opts.Password))
+		},
 		env: map[string]string{
 			"discovery.type":         "single-node",
 			"xpack.security.enabled": "false",
@@ -95,7 +105,14 @@ func elasticsearchSpec(image string, opts ElasticsearchOptions) spec {
 		volumes: map[string]string{},
 		tmpfs:   map[string]string{},
 	}
+	if opts.Password != "" {
+		s.env["xpack.security.enabled"] = "true"
+		s.env["ELASTIC_PASSWORD"] = opts.Password
+	}
 	maps.Copy(s.env, opts.Settings)
+	for name, content := range opts.Config {
+		s.files[images.ElasticsearchConfig+"/"+name] = content
+	}
 	if opts.S3 != (S3Keys{}) {
 		s.files[secretsPath+accessFile] = opts.S3.Access
 		s.files[secretsPath+secretFile] = opts.S3.Secret
@@ -110,15 +127,24 @@ func elasticsearchSpec(image string, opts ElasticsearchOptions) spec {
 }
 
 // elasticsearchServes: health answers before the state is recovered, so the blocks are asked for as well.
-func elasticsearchServes(ctx context.Context, addr string) error {
-	if _, err := get(ctx, "http://"+addr+"/_cluster/health?timeout=1s&master_timeout=1s"); err != nil {
+func elasticsearchServes(ctx context.Context, base string) error {
+	if _, err := get(ctx, base+"/_cluster/health?timeout=1s&master_timeout=1s"); err != nil {
 		return err
 	}
-	body, err := get(ctx, "http://"+addr+"/_cluster/state/blocks?filter_path=blocks.global&master_timeout=1s")
+	body, err := get(ctx, base+"/_cluster/state/blocks?filter_path=blocks.global&master_timeout=1s")
 	if err == nil && strings.Contains(body, "state not recovered") {
 		err = fmt.Errorf("the cluster state is not recovered yet")
 	}
 	return err
+}
+
+// base is the server's URL, with the credentials that it wants.
+func base(addr, password string) string {
+	u := url.URL{Scheme: "http", Host: addr}
+	if password != "" {
+		u.User = url.UserPassword("elastic", password)
+	}
+	return u.String()
 }
 
 // get asks a test server for something small and takes 200 only.
@@ -151,9 +177,13 @@ func (e *Elasticsearch) URL() string { return "http://" + e.addr }
 // in an assembled one.
 func (e *Elasticsearch) Official() bool { return e.official }
 
-// Client returns a client whose own retries are off. Each call makes a new one.
+// Client returns a client whose own retries are off, of the user elastic where security is on. Each call makes a new one.
 func (e *Elasticsearch) Client() *elasticsearch.Client {
-	c, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{e.URL()}, DisableRetry: true})
+	cfg := elasticsearch.Config{Addresses: []string{e.URL()}, DisableRetry: true}
+	if e.password != "" {
+		cfg.Username, cfg.Password = "elastic", e.password
+	}
+	c, err := elasticsearch.NewClient(cfg)
 	if err != nil {
 		panic("testenv: elasticsearch.NewClient: " + err.Error()) // only for an address that is no URL
 	}
@@ -172,7 +202,7 @@ func (e *Elasticsearch) WriteSecret(ctx context.Context, name, value string) err
 
 // ReloadSecrets makes the server read its keystore again.
 func (e *Elasticsearch) ReloadSecrets(ctx context.Context) error {
-	body, err := request(ctx, http.MethodPost, e.URL()+"/_nodes/reload_secure_settings")
+	body, err := request(ctx, http.MethodPost, base(e.addr, e.password)+"/_nodes/reload_secure_settings")
 	if err == nil && strings.Contains(body, "reload_exception") {
 		err = fmt.Errorf("reload secure settings: %.300s", body)
 	}

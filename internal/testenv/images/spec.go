@@ -38,6 +38,7 @@ const (
 const (
 	ElasticsearchData   = "/usr/share/elasticsearch/data"
 	ElasticsearchShared = "/usr/share/elasticsearch/shared"
+	ElasticsearchConfig = "/usr/share/elasticsearch/config"
 	ElasticsearchPort   = 9200
 	ZooKeeperData       = "/data"
 	ZooKeeperLog        = "/datalog"
