@@ -18,7 +18,10 @@
 //   - Attach follows a restore that was left, by its snapshot: it finds the request in the journal and plans it again. Abandon
 //     deletes what a restore has left half done and puts back the rest; it asks the cluster alone, since a repository that
 //     cannot be read any more is a reason to abandon.
-//   - Verify proves the primaries and compares documents with what the snapshot's metadata say was there.
+//   - Verify proves the primaries, compares documents with what the snapshot's metadata or a whole manifest say was there,
+//     and asks the caller's queries. Its report says what was verified, and what was not.
+//   - Drill tries a snapshot in a cluster that works: it restores into hidden scratch indices, verifies, measures and
+//     removes them. What a killed drill has left proves by name and by a setting to be scratch, and the next one removes it.
 //
 // A primary that a server found on its own disk after a restart no longer says that it came from a snapshot. It is proven
 // by the journal: its index has the UUID that the restore gave it, and Elasticsearch never starts a half restored primary.

@@ -277,8 +277,8 @@ func plural(n int, noun string) string {
 	switch {
 	case n == 1:
 		return "1 " + noun
-	case noun == "index":
-		return fmt.Sprintf("%d indices", n)
+	case strings.HasSuffix(noun, "index"):
+		return fmt.Sprintf("%d %sindices", n, strings.TrimSuffix(noun, "index"))
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
