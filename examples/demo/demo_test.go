@@ -124,7 +124,7 @@ func (d *demo) nothingToRestore(t *testing.T) {
 	t.Run("refused without its secrets", d.withoutSecrets)
 	before, made := d.volumeContents(t), d.volumesMade(t)
 	out, code := d.runRecovery(t, "-repository", "of_nobody", "-repository-file", d.anotherStore(t))
-	if code == cli.ExitOK || !strings.Contains(out, "no complete snapshot") {
+	if code != cli.ExitRefused || !strings.Contains(out, "no complete snapshot") {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 	if diff := cmp.Diff([]any{before, made}, []any{d.volumeContents(t), d.volumesMade(t)}); diff != "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/poll"
 	"github.com/nuvla/nuvlaops/stack"
@@ -37,7 +38,11 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	if _, err := r.repo.Ensure(ctx, r.readOnly(true)); err != nil {
 		return "", err
 	}
-	if err := r.choose(ctx, r.restorer); err != nil {
+	err = r.choose(ctx, r.restorer)
+	if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrPartial) {
+		err = refused(r.cfg.repository, "no volume was touched; name another snapshot or repository and call again, or start the stacks", "no complete snapshot to restore: %v", err)
+	}
+	if err != nil {
 		return "", err
 	}
 	if err := errors.Join(r.measure(ctx, r.restorer), r.checkDisks()); err != nil {
