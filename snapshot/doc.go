@@ -2,6 +2,7 @@
 //
 // A [Repo] stands for one repository. Ensure registers and verifies it, Create takes a snapshot, List, Get and Delete
 // work on what is there; what is to be kept is decided by a [Policy] and carried out by [Prune]. [Cycle] is one whole backup.
+// [Marks] in a file say what became known later: that a snapshot is pinned, or that a drill has restored it.
 //
 // Create counts the documents by index, writes them and an identifier of the run into the snapshot's metadata, begins
 // the snapshot with the blocking call and watches it beside that. The state is what a GET of the snapshot says

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -129,6 +130,38 @@ func TestTwoBackupsAtOnceComeOneAfterTheOther(t *testing.T) {
 				t.Errorf("%+v", all)
 			}
 		})
+	}
+}
+
+// A slot that comes twice, since the clock has jumped back, has two snapshots; neither is taken for the other.
+func TestAClockThatJumpsBackDoesNotPassAnOldSnapshotForANewOne(t *testing.T) {
+	r := newRig(t, "")
+	r.fill("job", 3, 10)
+	var out bytes.Buffer
+	cfg, err := parse(r.args("-schedule", "0 * * * *", "-keep-last", "1", "-keep-min", "1"), env(nil), &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := newBackup(cfg, &out, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slot := slotBefore(cfg.schedule, time.Now())
+	if err := b.once(t.Context(), b.identityOf(slot, slot.Add(-time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	first := r.names()
+	r.send("POST", "/"+r.index("job")+"/_bulk?refresh=true", "{\"index\":{}}\n{\"n\":4}\n")
+	b.now = func() time.Time { return time.Now().Add(-90 * time.Minute) }
+	if err := b.once(t.Context(), b.identityOf(slot, slot)); err != nil {
+		t.Fatal(err)
+	}
+	second := r.names() // retention goes by the server's clock, which has not jumped
+	if len(first) != 1 || first[0] != snapshot.Name("", slot) || len(second) != 1 || second[0] == first[0] {
+		t.Errorf("%v, then %v\n%s", first, second, out.String())
+	}
+	if !strings.HasSuffix(strings.Split(out.String(), ", 4 documents")[0], second[0]+". SUCCESS, 1 of 1 shards") {
+		t.Errorf("the second one holds an old state:\n%s", out.String())
 	}
 }
 
