@@ -1,0 +1,67 @@
+// Package schedule runs something by a cron expression in UTC.
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// Schedule is a cron expression. A zone of its own would have hours twice and hours never, so its slots are in UTC.
+type Schedule struct{ cron cron.Schedule }
+
+// Parse reads the five fields of cron, or @daily and the like.
+func Parse(text string) (*Schedule, error) {
+	const want = "want five fields as in cron, such as \"0 3 * * 0\", in UTC"
+	if strings.Contains(text, "=") {
+		return nil, errors.New("a time zone is not taken: " + want)
+	}
+	s, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor).Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, want)
+	}
+	if s.Next(time.Now().UTC()).IsZero() {
+		return nil, errors.New("it never comes")
+	}
+	return &Schedule{s}, nil
+}
+
+// Next is the first slot after t.
+func (s *Schedule) Next(t time.Time) time.Time { return s.cron.Next(t.UTC()) }
+
+// Run calls do at each slot, up to jitter later by chance, until the context ends. A slot that comes while do runs is left
+// out. waits is told when do is called next.
+func (s *Schedule) Run(ctx context.Context, jitter time.Duration, waits func(time.Time), do func(context.Context)) {
+	for ctx.Err() == nil {
+		begin := s.Next(time.Now())
+		if jitter > 0 {
+			begin = begin.Add(rand.N(jitter))
+		}
+		waits(begin)
+		if !sleepUntil(ctx, begin) {
+			return
+		}
+		do(ctx)
+	}
+}
+
+// sleepUntil waits until the wall clock shows t. It looks at the clock again and again, since that may jump, and a machine may
+// sleep.
+func sleepUntil(ctx context.Context, t time.Time) bool {
+	for {
+		left := time.Until(t.Round(0)) // the wall clock, not the monotonic one
+		if left <= 0 {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(min(left, 10*time.Second)):
+		}
+	}
+}

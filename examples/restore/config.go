@@ -1,0 +1,287 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/schedule"
+	"github.com/nuvla/nuvlaops/restore"
+	"github.com/nuvla/nuvlaops/snapshot"
+)
+
+// config is what the operator said, checked.
+type config struct {
+	command    string
+	es         string
+	repository string
+	marks      string
+	json       bool
+	timeout    time.Duration
+
+	sel      restore.Selector
+	verified bool // -snapshot verified
+	request  restore.Request
+	plan     *restore.Plan // of -plan
+	opts     restore.ApplyOptions
+	yes      string
+	abandon  bool
+	queries  []restore.Query
+	manifest *snapshot.Manifest
+
+	budget, jitter  time.Duration
+	metrics, listen string
+	schedule        *schedule.Schedule
+
+	text texts
+}
+
+// texts are flags as they were given.
+type texts struct {
+	snapshot, before, plan, queries, manifest, schedule string
+	replicas                                            int
+	limit                                               int64
+}
+
+const commands = "list, plan, apply, attach, verify or drill"
+
+// defaultMarks is where examples/backup has it by default: beside its timestamp file.
+const defaultMarks = "/var/log/nuvla-es-backup-marks.json"
+
+func parse(args []string, stderr io.Writer) (*config, error) {
+	c := &config{}
+	fs := flag.NewFlagSet("restore COMMAND", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.StringVar(&c.es, "es", "http://localhost:9200", "`address` of Elasticsearch; for a drill in another cluster, that one's")
+	fs.StringVar(&c.repository, "repository", "s3_backup", "`name` of the snapshot repository")
+	fs.StringVar(&c.marks, "marks", defaultMarks, "`file` with pins and verified drills, as that of backup")
+	fs.BoolVar(&c.json, "json", false, "print JSON")
+	fs.DurationVar(&c.timeout, "timeout", 0, "give up after this `time`; what the server does goes on (default no limit)")
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return nil, cli.Parse(fs, append(slices.Clone(args), "COMMAND-is-missing: want "+commands))
+	}
+	c.command = args[0]
+	if err := c.flags(fs); err != nil {
+		return nil, err
+	}
+	if err := cli.Parse(fs, args[1:]); err != nil {
+		return nil, err
+	}
+	return c, c.finish()
+}
+
+// flags are those of the command.
+func (c *config) flags(fs *flag.FlagSet) error {
+	switch c.command {
+	case "list":
+	case "plan":
+		c.requestFlags(fs)
+	case "apply":
+		c.requestFlags(fs)
+		c.followFlags(fs)
+		fs.StringVar(&c.text.plan, "plan", "", "`file` of plan -json to apply, instead of planning")
+		fs.BoolVar(&c.opts.Detach, "detach", false, "return as soon as the server has taken the restore; attach follows it to its end")
+		fs.StringVar(&c.yes, "yes", "", "`name` of the cluster, instead of typing it")
+	case "attach":
+		fs.StringVar(&c.text.snapshot, "snapshot", "", "`name` of the snapshot that is being restored (required)")
+		c.followFlags(fs)
+		fs.BoolVar(&c.abandon, "abandon", false, "end the restore instead: what is half restored is deleted")
+	case "verify":
+		c.requestFlags(fs)
+		c.verifyFlags(fs)
+		fs.StringVar(&c.text.plan, "plan", "", "`file` of plan -json that was applied")
+	case "drill":
+		c.selectFlags(fs)
+		c.verifyFlags(fs)
+		fs.DurationVar(&c.budget, "budget", 0, "longest `time` that restore and verification may take (default no limit)")
+		fs.StringVar(&c.metrics, "metrics", "", "`file` for Prometheus, of node_exporter's textfile collector: it ends in .prom")
+		fs.StringVar(&c.text.schedule, "schedule", "", "stay, and drill by this cron `expression` of five fields, in UTC, such as \"0 3 * * 0\"")
+		fs.DurationVar(&c.jitter, "jitter", 0, "with -schedule: begin up to this `time` later, by chance")
+		fs.StringVar(&c.listen, "listen", "", "with -schedule: `address` for /metrics and /healthz, such as :9116")
+	default:
+		return cli.Usagef("unknown command %q: want %s", c.command, commands)
+	}
+	return nil
+}
+
+// selectFlags choose a snapshot and indices of it.
+func (c *config) selectFlags(fs *flag.FlagSet) {
+	def := "latest"
+	if c.command == "verify" {
+		def = ""
+	}
+	fs.StringVar(&c.text.snapshot, "snapshot", def, "a `name`; latest, the latest complete one; or verified, the latest that a drill has restored")
+	fs.StringVar(&c.text.before, "before", "", "with latest or verified: only snapshots that began at or before this `time` (2006-01-02T15:04:05Z)")
+	fs.Func("indices", "`patterns` of indices and data streams, with commas; one with a '-' before it takes away (default nuvla-*)", func(text string) error {
+		for p := range strings.SplitSeq(text, ",") {
+			c.request.Indices = append(c.request.Indices, strings.TrimSpace(p))
+		}
+		return nil
+	})
+	fs.Func("setting", "`NAME=VALUE` of an index setting to replace; no value takes it back to its default; may be repeated", func(text string) error {
+		name, value, found := strings.Cut(text, "=")
+		if !found {
+			return cli.Usagef("%q is not NAME=VALUE", text)
+		}
+		if c.request.Settings == nil {
+			c.request.Settings = map[string]string{}
+		}
+		c.request.Settings[name] = value
+		return nil
+	})
+	fs.BoolVar(&c.request.Checksums, "checksums", false, "let each shard compare its files with their Lucene checksums when it is opened")
+	fs.Float64Var(&c.request.DocumentTolerance, "tolerance", 0, "`share` of documents by which an index may differ from the manifest (default 0.02; negative: none)")
+	fs.BoolVar(&c.request.AllowPartial, "allow-partial", false, "take a snapshot in which shards are missing, when it is named; indices that miss one are left out")
+}
+
+// requestFlags say how to restore.
+func (c *config) requestFlags(fs *flag.FlagSet) {
+	c.selectFlags(fs)
+	fs.IntVar(&c.text.replicas, "replicas", -1, "number_of_replicas of the restored indices (default as in the snapshot)")
+	fs.StringVar(&c.request.RenamePrefix, "rename", "", "restore beside what is there, under each name with this `prefix`")
+	fs.BoolVar(&c.request.Replace, "replace", false, "restore in the place of indices that are there, which are deleted when all is proven")
+	fs.BoolVar(&c.request.OtherShards, "other-shards", false, "with -replace: an index may be replaced by one of another number of primary shards")
+	fs.BoolVar(&c.request.WithoutAliases, "without-aliases", false, "leave aliases out")
+	fs.BoolVar(&c.request.GlobalState, "global-state", false, "restore templates, pipelines, policies and persistent settings too, over what is there")
+}
+
+func (c *config) followFlags(fs *flag.FlagSet) {
+	fs.Int64Var(&c.text.limit, "limit", 0, "`bytes` a second that each node may recover meanwhile (default 1 GiB; negative leaves the cluster's own limits)")
+	fs.BoolVar(&c.opts.KeepGoing, "keep-going", false, "restore the other shards to their end after one has failed")
+}
+
+func (c *config) verifyFlags(fs *flag.FlagSet) {
+	fs.StringVar(&c.text.queries, "queries", "", "JSON `file` with queries that must find something: [{\"name\":..., \"index\":..., \"query\":{...}, \"min\":1}]")
+	fs.StringVar(&c.text.manifest, "manifest", "", "`file` with the snapshot's whole manifest, which backup writes")
+}
+
+// finish checks what the flags said. Each error names its flag.
+func (c *config) finish() error {
+	if c.repository == "" || strings.ContainsAny(c.repository, "*, /\\") {
+		return cli.Usagef("-repository %q: want the name of one repository", c.repository)
+	}
+	if c.timeout < 0 || c.budget < 0 || c.jitter < 0 {
+		return cli.Usagef("-timeout, -budget and -jitter: want 0 or more")
+	}
+	if c.text.replicas < -1 {
+		return cli.Usagef("-replicas %d: want 0 or more", c.text.replicas)
+	}
+	if c.text.replicas >= 0 && slices.Contains([]string{"plan", "apply", "verify"}, c.command) {
+		c.request.Replicas = &c.text.replicas
+	}
+	c.opts.BytesPerSecond = c.text.limit
+	if err := c.finishSelection(); err != nil {
+		return err
+	}
+	if err := c.finishSchedule(); err != nil {
+		return err
+	}
+	return c.files()
+}
+
+func (c *config) finishSelection() error {
+	if c.text.before != "" {
+		at, err := time.Parse(time.RFC3339, c.text.before)
+		if err != nil {
+			return cli.Usagef("-before %q is not a time: want 2006-01-02T15:04:05Z", c.text.before)
+		}
+		c.sel.Before = at
+	}
+	c.sel.AllowPartial = c.request.AllowPartial
+	switch name := c.text.snapshot; {
+	case c.command == "list":
+	case name == "" && c.command == "verify" && c.text.plan != "":
+	case name == "" || ((name == "latest" || name == "verified") && (c.command == "attach" || c.command == "verify")):
+		return cli.Usagef("-snapshot: name the snapshot, as list shows it")
+	case name == "verified":
+		c.verified = true
+	case name != "latest":
+		if strings.ContainsAny(name, "*, /\\") {
+			return cli.Usagef("-snapshot %q: want one name, without wildcards", name)
+		}
+		if c.text.before != "" {
+			return cli.Usagef("-before goes with -snapshot latest or verified, not with a name")
+		}
+		c.sel.Name = name
+	}
+	if c.sel.AllowPartial && c.sel.Name == "" && c.command != "list" && c.text.plan == "" {
+		return cli.Usagef("-allow-partial goes with the name of a snapshot")
+	}
+	return nil
+}
+
+func (c *config) finishSchedule() (err error) {
+	if c.metrics != "" && !strings.HasSuffix(c.metrics, ".prom") {
+		return cli.Usagef("-metrics %q: the name must end in .prom, or node_exporter does not read it", c.metrics)
+	}
+	if c.text.schedule == "" {
+		if c.listen != "" || c.jitter != 0 {
+			return cli.Usagef("-listen and -jitter go with -schedule")
+		}
+		return nil
+	}
+	if c.sel.Name != "" || c.text.manifest != "" {
+		return cli.Usagef("-schedule goes with -snapshot latest or verified: a named snapshot, or a manifest, does not change")
+	}
+	if _, _, err := net.SplitHostPort(c.listen); c.listen != "" && err != nil {
+		return cli.Usagef("-listen %q: want HOST:PORT or :PORT", c.listen)
+	}
+	if c.schedule, err = schedule.Parse(c.text.schedule); err != nil {
+		return cli.Usagef("-schedule %q: %v", c.text.schedule, err)
+	}
+	return nil
+}
+
+// files reads what the flags name, so that a mistake shows before anything is touched.
+func (c *config) files() error {
+	if c.text.plan != "" {
+		c.plan = &restore.Plan{}
+		if err := readJSON("-plan", c.text.plan, c.plan); err != nil {
+			return err
+		}
+		if c.plan.Repository != c.repository {
+			return cli.Usagef("-plan %s is for repository %q, and -repository is %q", c.text.plan, c.plan.Repository, c.repository)
+		}
+	}
+	if c.text.queries != "" {
+		if err := readJSON("-queries", c.text.queries, &c.queries); err != nil {
+			return err
+		}
+		if len(c.queries) == 0 {
+			return cli.Usagef("-queries %s holds no query", c.text.queries)
+		}
+	}
+	if c.text.manifest != "" {
+		var err error
+		if c.manifest, err = snapshot.ReadManifest(c.text.manifest); err != nil {
+			return cli.Usagef("-manifest: %v", err)
+		}
+	}
+	request := c.request
+	if request.Snapshot = "chosen-later"; c.plan == nil && c.command != "list" && c.command != "attach" {
+		if err := request.Validate(); err != nil {
+			return cli.Usagef("-indices, -setting, -rename or -replace: %v", err)
+		}
+	}
+	return nil
+}
+
+func readJSON(name, path string, into any) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return cli.Usagef("%s: %v", name, err)
+	}
+	defer f.Close()
+	dec := json.NewDecoder(f)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return cli.Usagef("%s %s: %v", name, path, err)
+	}
+	return nil
+}
