@@ -87,14 +87,13 @@ func (a *application) keepLooking(ctx context.Context, attached bool) seen {
 			return seen{}
 		case <-timer.C:
 		}
-		began := a.now()
 		s := a.lookOnce(ctx)
 		if s.err != nil || (s.failed && !a.opts.KeepGoing) || (attached && !s.running) {
 			return s
 		}
 		attached = attached || s.running // from now on a restore that is not there any more has ended, or was lost
 		// A cluster state of thousands of shards is not asked for more than a tenth of the time.
-		timer.Reset(max(every, 10*a.now().Sub(began)))
+		timer.Reset(max(every, 10*s.took))
 	}
 }
 

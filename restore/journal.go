@@ -62,9 +62,11 @@ func (j *journal) remember(uuids []string) bool {
 		}
 		b.WriteString((u + strings.Repeat(".", uuidLength))[:uuidLength])
 	}
-	news := b.String() != j.Indices
+	if b.String() == j.Indices || strings.Trim(b.String(), ".") == "" {
+		return false
+	}
 	j.Indices = b.String()
-	return news
+	return true
 }
 
 // readJournal returns nil when there is none.

@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/es"
@@ -10,14 +11,16 @@ import (
 
 // seen is what a look has found.
 type seen struct {
-	failed  bool // a shard has finally failed
-	running bool // the server has a restore of ours that has not ended
+	failed  bool          // a shard has finally failed
+	running bool          // the server has a restore of ours that has not ended
+	took    time.Duration // of the reading
 	err     error
 }
 
 // look reads the running restores and the active recoveries and reports progress. Two requests, whatever the number of
 // shards.
 func (a *application) look(ctx context.Context) seen {
+	began := a.now()
 	restores, err := a.conn.RunningRestores(ctx)
 	if err != nil {
 		return seen{err: fmt.Errorf("read running restores: %w", err)}
@@ -27,13 +30,14 @@ func (a *application) look(ctx context.Context) seen {
 	} else if a.active, err = a.conn.Recoveries(ctx, nil); err != nil {
 		return seen{err: fmt.Errorf("read recoveries: %w", err)}
 	}
+	took := a.now().Sub(began)
 	t := a.tally(restores, a.active)
 	a.stall.note(t, a.now())
 	if err := a.rememberRunning(ctx, t.uuids); err != nil {
 		return seen{err: err}
 	}
 	a.tell(t)
-	return seen{failed: t.failed > 0, running: t.running}
+	return seen{failed: t.failed > 0, running: t.running, took: took}
 }
 
 // tally is how far a restore is.

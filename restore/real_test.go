@@ -170,12 +170,13 @@ func serverKilled(t *testing.T, b *bench, mode string) {
 	client := &ilm{Client: b.client, mode: "RUNNING"}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	looks := 0
+	struck := false
 	killed := make(chan error, 1)
 	report, err := b.open(client, nil).Apply(ctx, plan, restore.ApplyOptions{Progress: func(p nuvlaops.Progress) {
-		if looks++; looks != 2 {
+		if struck || p.Bytes == 0 {
 			return
 		}
+		struck = true
 		go func() {
 			err := b.server.Kill(context.WithoutCancel(ctx))
 			if mode == "replace" {
@@ -184,6 +185,9 @@ func serverKilled(t *testing.T, b *bench, mode string) {
 			killed <- errors.Join(err, b.server.Start(context.WithoutCancel(ctx)))
 		}()
 	}})
+	if !struck {
+		t.Fatalf("the restore ended before anybody saw it under way: %v", err)
+	}
 	if e := <-killed; e != nil {
 		t.Fatal(e)
 	}
