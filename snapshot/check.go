@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -51,6 +52,13 @@ func (r *Repo) check(ctx context.Context, name string) (*Checked, error) {
 		return esapi.SnapshotStatusRequest{Repository: r.name, Snapshot: []string{name},
 			FilterPath: []string{"snapshots.uuid", "snapshots.shards_stats", "snapshots.stats.total"}}
 	}, &answer)
+	if errors.Is(err, nuvlaops.ErrNotFound) { // of the file that is named: the snapshot itself is there
+		if _, gone := r.get(ctx, name); gone != nil {
+			return c, gone
+		}
+		return c, &nuvlaops.Error{Reason: fmt.Sprintf("a list of files is gone: %v", err), Err: nuvlaops.ErrVerification,
+			Hint: "take another snapshot, and look for who removes files from the repository"}
+	}
 	if err != nil {
 		return c, fmt.Errorf("read the lists of files: %w", r.explain(ctx, err))
 	}
