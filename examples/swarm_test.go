@@ -22,7 +22,7 @@ func stackOf(t *testing.T, c *cluster, name string, files ...string) {
 		t.Fatal(err)
 	}
 	edit(t, filepath.Join(folder, "nuvla-es-backup.conf"), "ES_HOST=es\n", "ES_HOST="+c.es.Name()+"\n",
-		"#ES_USERNAME=nuvla-backup\n#ES_PASSWORD='...'\n", "ES_USERNAME=nuvla-restore\nES_PASSWORD='"+passwordOf("restore")+"'\n")
+		"#ES_USERNAME=nuvla-restore\n#ES_PASSWORD='...'\n", "ES_USERNAME=nuvla-restore\nES_PASSWORD='"+passwordOf("restore")+"'\n")
 	settings, err := json.Marshal(map[string]any{"type": "s3", "settings": map[string]any{
 		"bucket": bucket, "base_path": name, "endpoint": c.s3.Endpoint(), "path_style_access": true}})
 	if err != nil {

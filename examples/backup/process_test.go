@@ -42,7 +42,7 @@ func TestABackupThatIsKilledWhileItWaitsIsTakenUpByTheNextOne(t *testing.T) {
 	for name, ends := range map[string]bool{"the snapshot still runs": false, "the snapshot has ended": true} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, "")
-			r.slow(100)
+			r.slow(240)
 			cmd, _ := r.command()
 			r.start(cmd)
 			running := r.waitForRunning()
@@ -83,7 +83,7 @@ func (r *rig) waitForEnd(name string) {
 
 func TestASignalLeavesTheSnapshotRunningAndTheNextRunTakesItUp(t *testing.T) {
 	r := newRig(t, "")
-	r.slow(100)
+	r.slow(240)
 	cmd, out := r.command()
 	r.start(cmd)
 	running := r.waitForRunning()
@@ -103,7 +103,7 @@ func TestTwoBackupsAtOnceComeOneAfterTheOther(t *testing.T) {
 	for _, name := range []string{"on one host", "on two hosts"} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, "")
-			r.slow(100)
+			r.slow(400)
 			second := r.run
 			if name == "on two hosts" {
 				second = func(more ...string) (string, int) { return r.runOn("host-2", more...) }
