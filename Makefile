@@ -41,14 +41,15 @@ demo: engine
 	@$(GO) build -o $(BIN)/disaster-recovery ./examples/disaster-recovery
 	@exec $(BIN)/demo -program $(BIN)/disaster-recovery $(ARGS)
 
-# Packages one after the other: two cores carry one set of servers at a time. -p holds for compiling too, so that comes first.
+# Two packages at a time: tests mostly wait for servers, and two cores carry two sets of them. -p holds for compiling too, so
+# that comes first.
 # A failed test runs once more, since the machines are shared and noisy. One that passes only then is named at the end: it
 # is a defect all the same. More than three failures are not run again.
 test: images $(BIN)/gotestsum
 	@$(GO) build $(RACE) ./...
 	@rm -f $(BIN)/again
 	@$(BIN)/gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --rerun-fails=1 --rerun-fails-max-failures=3 \
-	  --rerun-fails-report $(BIN)/again --packages '$(PKG)' -- $(RACE) -count=1 -p 1 -timeout 60m
+	  --rerun-fails-report $(BIN)/again --packages '$(PKG)' -- $(RACE) -count=1 -p 2 -timeout 60m
 	@if [ -s $(BIN)/again ]; then echo "passed only when run again, to be mended:"; cat $(BIN)/again; fi
 
 bench: images

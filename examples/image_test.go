@@ -52,15 +52,15 @@ func image(t *testing.T) string {
 // docker returns what was printed on standard output, all that was said, and the exit code.
 func docker(t *testing.T, args ...string) (stdout, said string, code int) {
 	t.Helper()
-	var out, all bytes.Buffer
+	var out, complaints bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), "docker", args...)
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, &all), &all
+	cmd.Stdout, cmd.Stderr = &out, &complaints
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	return out.String(), all.String(), cmd.ProcessState.ExitCode()
+	return out.String(), out.String() + complaints.String(), cmd.ProcessState.ExitCode()
 }
 
 // must is docker where nothing may go wrong.

@@ -28,6 +28,7 @@ type remains struct {
 	remote bool            // whether some of it is on a node whose engine cannot be reached
 	asked  map[string]bool // containers that were told to end
 	stops  sync.WaitGroup
+	wanted map[string]time.Time // by service: since when, or since the last reminder, a task is wanted that must not be
 }
 
 // left names what still runs of a group. On nodes whose engines can be reached it tells what runs to end, and removes what has ended.
@@ -47,6 +48,9 @@ func (r *remains) left(ctx context.Context, w *world, group []string) (names []s
 			if there && !taskWanted(w.tasks[name], c.Labels[labelTask]) {
 				r.end(ctx, c, v.Spec)
 			}
+		}
+		if err := r.remind(ctx, v, w.tasks[name]); err != nil {
+			return nil, err
 		}
 		for _, t := range w.tasks[name] {
 			here := w.fleet.on(t.NodeID) != nil && containerOf(t) != "" // its container is counted above

@@ -76,7 +76,7 @@ func (s *Swarm) stopGroup(ctx context.Context, first *world, group []string, lim
 // waitGone waits until no task and no container of services that are at nothing, or not there, is left.
 func (s *Swarm) waitGone(ctx context.Context, first *world, group []string, events *watch, report *reporter) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	r := &remains{s: s, events: events, asked: map[string]bool{}}
+	r := &remains{s: s, events: events, asked: map[string]bool{}, wanted: map[string]time.Time{}}
 	err := events.until(ctx, func(ctx context.Context) (bool, string, error) {
 		w, err := s.see(ctx, first.stack, first.fleet)
 		if err != nil {
