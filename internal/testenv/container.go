@@ -77,9 +77,11 @@ func run(ctx context.Context, s spec) (_ *Container, err error) {
 		}
 	}()
 	if s.network == "" {
-		if s.network, c.leave, err = own().network.join(ctx); err != nil {
+		network, leave, err := own().network.join(ctx)
+		if err != nil {
 			return nil, err
 		}
+		s.network, c.leave = network, leave
 	}
 	return c, c.create(ctx, s)
 }
