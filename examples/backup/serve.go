@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -17,21 +15,12 @@ func (b *backup) serve() (stop func(), err error) {
 	if b.listen == "" {
 		return func() {}, nil
 	}
-	l, err := net.Listen("tcp", b.listen)
+	on, stop, err := metrics.Serve(b.listen, b.status.set, b.healthz)
 	if err != nil {
 		return nil, cli.Usagef("-listen: %v", err)
 	}
-	b.out.info("serving metrics", "address", l.Addr())
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics.Handler(b.status.set))
-	mux.HandleFunc("GET /healthz", b.healthz)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(l) }()
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = server.Shutdown(ctx)
-	}, nil
+	b.out.info("serving metrics", "address", on)
+	return stop, nil
 }
 
 // health is what /healthz answers: 200 while the schedule goes on, else 503.

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -108,21 +106,12 @@ func (p *program) serve() (stop func(), err error) {
 	if p.listen == "" {
 		return func() {}, nil
 	}
-	l, err := net.Listen("tcp", p.listen)
+	on, stop, err := metrics.Serve(p.listen, p.status.set, p.healthz)
 	if err != nil {
 		return nil, cli.Usagef("-listen: %v", err)
 	}
-	p.screen.Printf("serving metrics on %s", l.Addr())
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics.Handler(p.status.set))
-	mux.HandleFunc("GET /healthz", p.healthz)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(l) }()
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = server.Shutdown(ctx)
-	}, nil
+	p.screen.Printf("serving metrics on %s", on)
+	return stop, nil
 }
 
 // healthz answers 200 while the schedule goes on, else 503. Whether drills succeed is a question for the alerts: a restart of
