@@ -11,10 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/conf"
+	"github.com/nuvla/nuvlaops/examples/internal/schedule"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
 
@@ -31,7 +30,7 @@ type config struct {
 	marks          string
 	manifests      string
 	lock           string
-	schedule       cron.Schedule
+	schedule       *schedule.Schedule
 	jitter         time.Duration
 	listen         string
 	timeout        time.Duration
@@ -143,8 +142,8 @@ func (c *config) finishSchedule() error {
 		return nil
 	}
 	var err error
-	if c.schedule, err = parseSchedule(c.scheduleText); err != nil {
-		return err
+	if c.schedule, err = schedule.Parse(c.scheduleText); err != nil {
+		return cli.Usagef("-schedule %q: %v", c.scheduleText, err)
 	}
 	if c.jitter < 0 {
 		return cli.Usagef("-jitter %s: want 0 or more", c.jitter)

@@ -146,7 +146,7 @@ func TestAClockThatJumpsBackDoesNotPassAnOldSnapshotForANewOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slot := slotBefore(cfg.schedule, time.Now())
+	slot := cfg.schedule.Before(time.Now())
 	if err := b.once(t.Context(), b.identityOf(slot, slot.Add(-time.Hour))); err != nil {
 		t.Fatal(err)
 	}

@@ -7,46 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
-
-// parseSchedule reads the five fields of cron. The slots are in UTC; a zone of its own would have hours twice and hours
-// never.
-func parseSchedule(text string) (cron.Schedule, error) {
-	const want = "want five fields as in cron, such as \"30 * * * *\", in UTC"
-	if strings.Contains(text, "=") {
-		return nil, cli.Usagef("-schedule %q: a time zone is not taken: %s", text, want)
-	}
-	s, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow).Parse(text)
-	if err != nil {
-		return nil, cli.Usagef("-schedule %q: %v: %s", text, err, want)
-	}
-	if s.Next(time.Now().UTC()).IsZero() {
-		return nil, cli.Usagef("-schedule %q never comes", text)
-	}
-	return s, nil
-}
-
-// slotBefore is the last slot at or before t.
-func slotBefore(s cron.Schedule, t time.Time) time.Time {
-	t = t.UTC()
-	for back := time.Hour; ; back *= 2 {
-		slot := s.Next(t.Add(-back))
-		if slot.IsZero() || slot.After(t) {
-			if back > 10*366*24*time.Hour {
-				return time.Time{} // of an expression for years to come
-			}
-			continue
-		}
-		for next := s.Next(slot); !next.IsZero() && !next.After(t); next = s.Next(slot) {
-			slot = next
-		}
-		return slot
-	}
-}
 
 // scheduled runs at each slot until the context ends. A slot that was missed, since nothing ran here or the run before took
 // too long, is made up for once, at once.
@@ -56,18 +19,18 @@ func (b *backup) scheduled(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	last := slotBefore(b.schedule, b.now()) // the slot that was served last
-	furthest := last                        // is ahead of it when the clock has jumped back
+	last := b.schedule.Before(b.now()) // the slot that was served last
+	furthest := last                   // is ahead of it when the clock has jumped back
 	if !b.served(ctx, last) {
 		b.missed(ctx, last)
 	}
 	for ctx.Err() == nil {
-		if made := slotBefore(b.schedule, b.now()); made.After(last) {
+		if made := b.schedule.Before(b.now()); made.After(last) {
 			last = made
 			b.missed(ctx, made)
 			continue
 		}
-		slot := b.schedule.Next(b.now().UTC())
+		slot := b.schedule.Next(b.now())
 		begin := slot.Add(b.delay())
 		b.status.waitsFor(begin)
 		if !b.sleepUntil(ctx, begin, slot) {
@@ -140,7 +103,7 @@ func (b *backup) sleepUntil(ctx context.Context, t, slot time.Time) bool {
 			return false
 		case <-time.After(min(t.Sub(now), 10*time.Second)):
 		}
-		if b.schedule.Next(b.now().UTC()).Before(slot) {
+		if b.schedule.Next(b.now()).Before(slot) {
 			return false
 		}
 	}

@@ -18,50 +18,6 @@ import (
 	"github.com/nuvla/nuvlaops/snapshot/snapshottest"
 )
 
-// Each slot of a schedule is compared with a walk through all minutes.
-func TestSlotsAreTheMinutesThatTheFieldsName(t *testing.T) {
-	in := func(values ...int) func(int) bool {
-		return func(v int) bool {
-			for _, x := range values {
-				if x == v {
-					return true
-				}
-			}
-			return false
-		}
-	}
-	for text, is := range map[string]func(time.Time) bool{
-		"30 */1 * * *": func(t time.Time) bool { return t.Minute() == 30 },
-		"*/20 8-10 * * 1-5": func(t time.Time) bool {
-			return t.Minute()%20 == 0 && in(8, 9, 10)(t.Hour()) && in(1, 2, 3, 4, 5)(int(t.Weekday()))
-		},
-		"0 0 31 * *": func(t time.Time) bool { return t.Hour() == 0 && t.Minute() == 0 && t.Day() == 31 },
-		"15 3 1,15 * SUN": func(t time.Time) bool {
-			return t.Hour() == 3 && t.Minute() == 15 && (in(1, 15)(t.Day()) || t.Weekday() == 0)
-		},
-		"0 12 29 2 *":           func(t time.Time) bool { return t.Month() == 2 && t.Day() == 29 && t.Hour() == 12 && t.Minute() == 0 },
-		"5,7 22-23 * jan-mar *": func(t time.Time) bool { return in(5, 7)(t.Minute()) && t.Hour() >= 22 && t.Month() <= 3 },
-	} {
-		s, err := parseSchedule(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		from := time.Date(2028, 2, 25, 0, 0, 0, 0, time.UTC) // a leap year, over a month's end
-		next, last := s.Next(from.Add(-time.Second)), slotBefore(s, from.Add(-time.Minute))
-		for at := from; at.Before(from.AddDate(0, 0, 40)); at = at.Add(time.Minute) {
-			if is(at) {
-				if !next.Equal(at) {
-					t.Fatalf("%q: slot %v, want %v", text, next, at)
-				}
-				next, last = s.Next(at), at
-			}
-			if at.Minute() == at.Day() && !slotBefore(s, at).Equal(last) {
-				t.Fatalf("%q: the slot before %v is %v, want %v", text, at, slotBefore(s, at), last)
-			}
-		}
-	}
-}
-
 // clockwork is a scheduled backup on a fake repository, with a clock that can be set, for a test in a bubble.
 type clockwork struct {
 	*backup

@@ -17,7 +17,7 @@ type Schedule struct{ cron cron.Schedule }
 
 // Parse reads the five fields of cron, or @daily and the like.
 func Parse(text string) (*Schedule, error) {
-	const want = "want five fields as in cron, such as \"0 3 * * 0\", in UTC"
+	const want = "want five fields as in cron, such as \"30 * * * *\", in UTC"
 	if strings.Contains(text, "=") {
 		return nil, errors.New("a time zone is not taken: " + want)
 	}
@@ -33,6 +33,23 @@ func Parse(text string) (*Schedule, error) {
 
 // Next is the first slot after t.
 func (s *Schedule) Next(t time.Time) time.Time { return s.cron.Next(t.UTC()) }
+
+// Before is the last slot at or before t, or the zero time when there was none in ten years.
+func (s *Schedule) Before(t time.Time) time.Time {
+	for back := time.Hour; ; back *= 2 {
+		slot := s.Next(t.Add(-back))
+		if slot.IsZero() || slot.After(t) {
+			if back > 10*366*24*time.Hour {
+				return time.Time{}
+			}
+			continue
+		}
+		for next := s.Next(slot); !next.IsZero() && !next.After(t); next = s.Next(slot) {
+			slot = next
+		}
+		return slot
+	}
+}
 
 // Run calls do at each slot, up to jitter later by chance, until the context ends. A slot that comes while do runs is left
 // out. waits is told when do is called next.
