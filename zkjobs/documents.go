@@ -80,7 +80,8 @@ func NewDocuments(client Client, opts *DocumentsOptions) (*Documents, error) {
 //
 // Errors: ErrNotFound (no such index), ErrInvalid (a mapping under which the search finds nothing or the wrong jobs),
 // ErrRefused (documents but no open job, without AllowNone), ErrVerification (fewer documents than Elasticsearch
-// counted), ErrUnavailable.
+// counted), ErrUnavailable (also when a server that was restarted lost the point in time: what was yielded is then a part,
+// and JobQueueRebuilder.Plan reads again from the start).
 func (d *Documents) Jobs(ctx context.Context) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
 		stopped := false
@@ -109,7 +110,7 @@ func (d *Documents) read(ctx context.Context, yield func(Job) bool) error {
 	var next *page
 	for fetch := d.fetch(ctx, pit, nil); fetch != nil; {
 		if next, err = fetch(); err != nil {
-			return err
+			return d.lost(err)
 		}
 		if next.PIT != "" {
 			pit = next.PIT

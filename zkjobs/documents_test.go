@@ -38,11 +38,17 @@ func newIndex(t testing.TB, mapping string) *index {
 	server := testenv.SharedElasticsearch(t, "")
 	x := &index{t: t, server: server, client: server.Client(), name: fmt.Sprintf("nuvla-job-%d", indices.Add(1))}
 	if mapping == "" {
-		mapping = string(must[[]byte](t)(os.ReadFile("testdata/nuvla-job-mapping.json")))
+		mapping = jobMapping(t)
 	}
 	x.send("PUT", "/"+x.name, `{"settings":{"number_of_shards":3,"number_of_replicas":2},"mappings":`+mapping+`}`)
 	t.Cleanup(func() { _, _ = x.client.Indices.Delete([]string{x.name}) })
 	return x
+}
+
+// jobMapping is the api-server's.
+func jobMapping(t testing.TB) string {
+	t.Helper()
+	return string(must[[]byte](t)(os.ReadFile("testdata/nuvla-job-mapping.json")))
 }
 
 func (x *index) send(method, path, body string) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/retry"
 )
 
 // PlanOptions chooses what belongs on the queue. The zero value takes every open job that executors would run.
@@ -122,12 +123,16 @@ func (r *Rebuilder) plan(ctx context.Context, opts PlanOptions) (*Plan, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	plan := &Plan{Path: r.opts.Path, At: r.now(), Opts: opts, Left: map[Reason]int{}}
+	plan := &Plan{Path: r.opts.Path, At: r.now(), Opts: opts}
 	before, err := r.list(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := plan.read(ctx, r.source, r.now); err != nil {
+	err = retry.Do(ctx, rereads(), r.opts.Logger, readAgain, func(ctx context.Context) error {
+		plan.Jobs, plan.Left, plan.LeftOut, plan.spared = nil, map[Reason]int{}, nil, nil // of a reading that broke off
+		return plan.read(ctx, r.source, r.now)
+	})
+	if err != nil {
 		return nil, err
 	}
 	after, err := r.list(ctx, before)
