@@ -51,7 +51,7 @@ func markOf(stat *zk.Stat, token []byte) mark {
 const readers = 64
 
 // list reads the queue. Data that known entries have is not read again: an entry's data never changes. known is sorted
-// by name. A queue that is not there is empty.
+// by name; where nothing changed, its entries are those of the new listing too. A queue that is not there is empty.
 func (r *Rebuilder) list(ctx context.Context, known *listing) (*listing, error) {
 	if err := r.conn.sync(ctx, r.entriesPath()); err != nil {
 		return nil, fmt.Errorf("sync: %w", err)
@@ -84,7 +84,7 @@ func (r *Rebuilder) listEntries(ctx context.Context, known *listing) (*listing, 
 		}
 		l := &listing{mark: markOf(parent.stat, parent.data)}
 		if sameQueue(known, l) && known.mark.created == l.mark.created && known.mark.deleted == l.mark.deleted {
-			l.entries = slices.Clone(known.entries)
+			l.entries = known.share()
 			return l, nil
 		}
 		names, err := r.conn.children(ctx, r.entriesPath())
@@ -108,6 +108,10 @@ func sameQueue(a, b *listing) bool { return a != nil && a.mark.czxid == b.mark.c
 
 // merge takes over names and, where they are known, their ids.
 func (l *listing) merge(names []string, known *listing) {
+	if known != nil && slices.EqualFunc(known.entries, names, func(e entry, name string) bool { return e.name == name }) {
+		l.entries = known.share()
+		return
+	}
 	l.entries = make([]entry, len(names))
 	k := 0
 	for i, name := range names {
@@ -122,6 +126,15 @@ func (l *listing) merge(names []string, known *listing) {
 			l.entries[i] = known.entries[k]
 		}
 	}
+}
+
+// share gives the entries to another listing. A million of them take 40 MiB. Those without data are read each time, and
+// may be gone then, so that they need a copy.
+func (l *listing) share() []entry {
+	if slices.ContainsFunc(l.entries, func(e entry) bool { return e.id == "" }) {
+		return slices.Clone(l.entries)
+	}
+	return l.entries
 }
 
 func (l *listing) markTaken(locks []string) {
@@ -187,9 +200,12 @@ func (r *Rebuilder) readEntry(ctx context.Context, e *entry) error {
 	return nil
 }
 
-// add puts entries that we wrote among the known ones.
+// add puts entries that we wrote among the known ones, which the plan may hold too.
 func (l *listing) add(written []entry) {
-	l.entries = append(l.entries, written...)
+	if len(l.entries) > 0 {
+		written = slices.Concat(l.entries, written)
+	}
+	l.entries = written
 	slices.SortFunc(l.entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 }
 

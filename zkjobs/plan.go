@@ -271,10 +271,10 @@ func (p *Plan) compare(before, after *listing) {
 }
 
 // place finds the jobs behind the entries.
-func (p *Plan) place(index map[string]int32, l *listing) {
+func (p *Plan) place(index *jobIndex, l *listing) {
 	for n := range l.entries {
 		e := &l.entries[n]
-		i, wanted := index[e.id]
+		i, wanted := index.find(e.id)
 		switch {
 		case !wanted && p.spared[e.id]:
 			p.Spared = append(p.Spared, e.public())
@@ -287,7 +287,7 @@ func (p *Plan) place(index map[string]int32, l *listing) {
 			continue
 		}
 		job := &p.Jobs[i]
-		e.job, e.id = i+1, job.ID // one copy of the id
+		e.job, e.id = int32(i)+1, job.ID // one copy of the id
 		job.Entry = e.name
 		switch {
 		case e.taken:
@@ -301,30 +301,33 @@ func (p *Plan) place(index map[string]int32, l *listing) {
 }
 
 // placeGone marks jobs whose entry was there before the jobs were read, and is not any more.
-func (p *Plan) placeGone(index map[string]int32, before, after *listing) {
+func (p *Plan) placeGone(index *jobIndex, before, after *listing) {
 	if before.mark.deleted == after.mark.deleted && before.mark.czxid == after.mark.czxid {
 		return
 	}
 	for _, e := range before.entries {
-		if i, wanted := index[e.id]; wanted && p.Jobs[i].Entry == "" {
+		if i, wanted := index.find(e.id); wanted && p.Jobs[i].Entry == "" {
 			p.Jobs[i].Do = Consumed
 		}
 	}
 }
 
 // index finds jobs by id, and drops those that come a second time.
-func (p *Plan) index() map[string]int32 {
-	index := make(map[string]int32, len(p.Jobs))
-	kept := p.Jobs[:0]
-	for _, job := range p.Jobs {
-		if _, repeated := index[job.ID]; repeated {
-			p.leave(job.Job, LeftRepeated)
+func (p *Plan) index() *jobIndex {
+	index := newJobIndex(len(p.Jobs))
+	kept := 0
+	for i := range p.Jobs {
+		slot := index.slot(p.Jobs[i].ID)
+		if index.slots[slot] != 0 {
+			p.leave(p.Jobs[i].Job, LeftRepeated)
 			continue
 		}
-		index[job.ID] = int32(len(kept))
-		kept = append(kept, job)
+		p.Jobs[kept] = p.Jobs[i]
+		kept++
+		index.slots[slot], index.jobs = int32(kept), p.Jobs[:kept]
 	}
-	p.Jobs = kept
+	clear(p.Jobs[kept:])
+	p.Jobs = p.Jobs[:kept]
 	return index
 }
 

@@ -77,13 +77,10 @@ func (p *Plan) Compare(queue []Entry) (*Report, error) {
 }
 
 func (p *Plan) compareAll(l *listing) *Report {
-	index := make(map[string]int32, len(p.Jobs))
-	for i := range p.Jobs {
-		index[p.Jobs[i].ID] = int32(i)
-	}
+	index := indexJobs(p.Jobs)
 	for n := range l.entries {
-		if i, wanted := index[l.entries[n].id]; wanted {
-			l.entries[n].job = i + 1
+		if i, wanted := index.find(l.entries[n].id); wanted {
+			l.entries[n].job = int32(i) + 1
 		}
 	}
 	return p.verify(l, func(i int) bool { return p.Jobs[i].Do == Consumed }, func(*entry) bool { return true })

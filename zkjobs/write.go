@@ -26,15 +26,15 @@ type writer struct {
 	report *reporter
 	run    string
 
-	todo    []int32        // jobs to write, in order
-	young   []int32        // jobs to look at again before that
-	index   map[string]int // plan's jobs by id, made when it is needed
-	base    *listing       // what was on the queue, but for what we wrote
-	written []entry        // what we wrote since base was listed
-	mark    mark           // of the queue as we know it
-	pending []int32        // jobs of the transaction under way
-	token   string         // of the transaction under way
-	looked  time.Time      // when the plan's jobs had been read
+	todo    []int32   // jobs to write, in order
+	young   []int32   // jobs to look at again before that
+	index   *jobIndex // plan's jobs by id, made when it is needed
+	base    *listing  // what was on the queue, but for what we wrote
+	written []entry   // what we wrote since base was listed
+	mark    mark      // of the queue as we know it
+	pending []int32   // jobs of the transaction under way
+	token   string    // of the transaction under way
+	looked  time.Time // when the plan's jobs had been read
 	began   time.Time
 	sent    int            // jobs written since began, for the rate
 	gone    map[int32]bool // jobs that need not be on the queue in the end
@@ -114,13 +114,9 @@ func (w *writer) present(l *listing) map[int32]bool {
 
 func (w *writer) find(id string) (int, bool) {
 	if w.index == nil {
-		w.index = make(map[string]int, len(w.plan.Jobs))
-		for i := range w.plan.Jobs {
-			w.index[w.plan.Jobs[i].ID] = i
-		}
+		w.index = indexJobs(w.plan.Jobs)
 	}
-	i, found := w.index[id]
-	return i, found
+	return w.index.find(id)
 }
 
 // changes says what others did with the queue since the plan was made, and whether anything changed at all. Entries of
