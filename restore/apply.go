@@ -62,10 +62,11 @@ func (a *application) run(ctx context.Context) error {
 }
 
 func (a *application) carryOut(ctx context.Context) error {
-	if err := a.sameWorld(ctx); err != nil {
+	seen, err := a.readBefore(ctx)
+	if err != nil {
 		return err
 	}
-	w, err := a.takeUp(ctx)
+	w, err := a.takeUp(seen)
 	if err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func (a *application) carryOut(ctx context.Context) error {
 	if w.count(complete) == len(w) && !w.leftovers() && !a.journal.Swapping && (a.journal.Global || !a.plan.Request.GlobalState) {
 		return errors.Join(a.conclude(ctx, a.plan, w, a.report, a.verify), a.putBack(ctx, true))
 	}
-	err = a.prepare(ctx)
+	err = a.prepare(ctx, seen)
 	detached := false
 	if err == nil {
 		detached, err = a.restoreAll(ctx, w)
@@ -101,51 +102,6 @@ func (a *application) end(ctx context.Context, detached bool, err error) error {
 	return fmt.Errorf("%w (and %w)", err, back)
 }
 
-// sameWorld refuses when the cluster or the snapshot is not the plan's.
-func (a *application) sameWorld(ctx context.Context) error {
-	cluster, err := a.conn.Cluster(ctx)
-	if err != nil {
-		return err
-	}
-	if cluster.UUID != a.plan.Cluster.UUID {
-		return conflict("this is another cluster than the plan's, "+a.plan.Cluster.Name, "plan again")
-	}
-	info, err := a.conn.Snapshot(ctx, a.name, a.plan.Snapshot.Name)
-	switch {
-	case err != nil:
-		return err
-	case info.UUID != a.plan.Snapshot.UUID:
-		return conflict("the snapshot of this name is another one than the plan's", "plan again")
-	case !info.Complete() && !a.plan.Request.AllowPartial:
-		return incomplete(info)
-	}
-	return nil
-}
-
-func conflict(reason, hint string) error {
-	return &nuvlaops.Error{Reason: reason, Hint: hint, Err: nuvlaops.ErrConflict}
-}
-
-// takeUp reads the journal that earlier calls have left, and how the plan's indices stand.
-func (a *application) takeUp(ctx context.Context) (world, error) {
-	old, err := a.readJournal(ctx)
-	if err != nil {
-		return nil, err
-	}
-	a.journal = &journal{Plan: a.plan.ID, Repository: a.name, Snapshot: a.plan.Snapshot.Name, SnapshotUUID: a.plan.Snapshot.UUID,
-		Request: &a.plan.Request, Started: a.started.UTC()}
-	if old != nil && old.Swapping && old.Plan != a.plan.ID {
-		return nil, conflict("a restore of "+old.Repository+"/"+old.Snapshot+" is putting replacements into their places", "attach to it first")
-	}
-	if old != nil {
-		a.journal.Limit, a.journal.ILM = old.Limit, old.ILM // what a killed call has left to put back is now ours to put back
-		if old.Plan == a.plan.ID {
-			a.journal.Indices, a.journal.Started, a.journal.Global, a.journal.Swapping = old.Indices, old.Started, old.Global, old.Swapping
-		}
-	}
-	return a.inspect(ctx, a.plan, a.journal)
-}
-
 // unclaimed refuses when an index is there that this restore has not made.
 func (a *application) unclaimed(w world) error {
 	if err := a.untouched(w); err != nil {
@@ -161,29 +117,21 @@ func (a *application) unclaimed(w world) error {
 }
 
 // prepare writes the journal, raises the limit and stops ILM.
-func (a *application) prepare(ctx context.Context) error {
-	settings, err := a.conn.ClusterSettings(ctx)
-	if err != nil {
-		return err
-	}
+func (a *application) prepare(ctx context.Context, seen *before) error {
 	var raised *string
-	if want := a.limit(); want > 0 && lower(settings, want) {
+	if want := a.limit(); want > 0 && lower(seen.settings, want) {
 		text := fmt.Sprintf("%db", want)
 		raised = &text
 		if a.journal.Limit == nil {
-			before := settings.Transient[limitSetting]
-			a.journal.Limit = &before
+			was := seen.settings.Transient[limitSetting]
+			a.journal.Limit = &was
 		}
 	}
-	mode, err := a.ilmMode(ctx)
-	if err != nil {
-		return err
-	}
-	a.journal.ILM = a.journal.ILM || mode == es.ILMRunning
+	a.journal.ILM = a.journal.ILM || seen.ilm == es.ILMRunning
 	if err := a.writeJournal(ctx, a.journal, raised); err != nil {
 		return err
 	}
-	if err := a.stopILM(ctx, mode); err != nil {
+	if err := a.stopILM(ctx, seen.ilm); err != nil {
 		return err
 	}
 	return a.restoreGlobalState(ctx)
@@ -226,7 +174,9 @@ func (a *application) finish(ctx context.Context, w world) error {
 	if err := a.missingPolicies(ctx, w); err != nil {
 		return err
 	}
-	return a.conclude(ctx, a.plan, w, a.report, a.verify)
+	verify := a.verify
+	verify.restored = true
+	return a.conclude(ctx, a.plan, w, a.report, verify)
 }
 
 // restarted reports whether only a restart of the server has broken what is broken.

@@ -108,47 +108,66 @@ func (w world) proven() (shards, proven int) {
 	return shards, proven
 }
 
-// inspect reads how the indices of a plan stand. The routing table and the running restores are of one moment; the
-// recoveries of started primaries are read after it, and only grow.
+// observation is what the server says of a plan's indices.
+type observation struct {
+	states     map[string]es.IndexState
+	restores   []es.RunningRestore
+	recoveries map[string][]es.Recovery
+}
+
+// inspect reads how the indices of a plan stand.
 func (r *Repo) inspect(ctx context.Context, p *Plan, j *journal) (world, error) {
+	o, err := r.observe(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return r.judgeAll(p, o, j), nil
+}
+
+// observe reads what there is to read of the indices of a plan. The routing table and the running restores are of one
+// moment; the recoveries of started primaries are read after it, and only grow.
+func (r *Repo) observe(ctx context.Context, p *Plan) (observation, error) {
 	within, cancel := context.WithTimeout(ctx, inspectWithin)
 	defer cancel()
-	w, err := r.inspectAll(within, p, j)
+	o, err := r.observeAll(within, p)
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
 		err = &nuvlaops.Error{Reason: "Elasticsearch took the request and does not answer", Hint: "check that it runs", Err: fmt.Errorf("%w: %w", nuvlaops.ErrUnavailable, err)}
 	}
-	return w, err
+	return o, err
 }
 
-func (r *Repo) inspectAll(ctx context.Context, p *Plan, j *journal) (world, error) {
-	states, restores, err := r.conn.IndexStates(ctx, p.names())
-	if err != nil {
-		return nil, fmt.Errorf("read indices: %w", err)
+func (r *Repo) observeAll(ctx context.Context, p *Plan) (o observation, err error) {
+	if o.states, o.restores, err = r.conn.IndexStates(ctx, p.names()); err != nil {
+		return o, fmt.Errorf("read indices: %w", err)
 	}
 	replaced := map[string]bool{} // what bears these names is proven by other means, or is not ours
 	for _, x := range p.Indices {
 		replaced[x.Target] = p.beside(x)
 	}
 	var started []string
-	for name, s := range states {
+	for name, s := range o.states {
 		if s.Open && !replaced[name] && slices.ContainsFunc(primaries(s), es.Primary.Started) {
 			started = append(started, name)
 		}
 	}
 	slices.Sort(started)
-	recoveries := map[string][]es.Recovery{}
 	if len(started) > 0 {
-		if recoveries, err = r.conn.Recoveries(ctx, started); err != nil {
-			return nil, fmt.Errorf("read recoveries: %w", err)
+		if o.recoveries, err = r.conn.Recoveries(ctx, started); err != nil {
+			return o, fmt.Errorf("read recoveries: %w", err)
 		}
 	}
+	return o, nil
+}
+
+// judgeAll says how the indices of a plan stand, by what was read and by the journal, if that is of this plan.
+func (r *Repo) judgeAll(p *Plan, o observation, j *journal) world {
 	if j != nil && j.Plan != p.ID {
 		j = nil
 	}
-	running := runningShards(restores, r.name, p.Snapshot.Name)
+	running := runningShards(o.restores, r.name, p.Snapshot.Name)
 	w := make(world, len(p.Indices))
 	for i, planned := range p.Indices {
-		state, there := states[planned.Target]
+		state, there := o.states[planned.Target]
 		known := ""
 		if j != nil {
 			known = j.uuid(i)
@@ -156,12 +175,12 @@ func (r *Repo) inspectAll(ctx context.Context, p *Plan, j *journal) (world, erro
 		w[i] = inspected{planned: planned, shards: planned.Shards}
 		switch {
 		case p.beside(planned):
-			w[i].judgeReplacement(p, states, recoveries, running, known, r.name)
+			w[i].judgeReplacement(p, o.states, o.recoveries, running, known, r.name)
 		case there:
-			w[i].judge(state, recoveries[planned.Target], running, known, r.name, p.Snapshot.Name)
+			w[i].judge(state, o.recoveries[planned.Target], running, known, r.name, p.Snapshot.Name)
 		}
 	}
-	return w, nil
+	return w
 }
 
 func primaries(s es.IndexState) []es.Primary {

@@ -25,7 +25,8 @@ func (a *application) look(ctx context.Context) seen {
 	if err != nil {
 		return seen{err: fmt.Errorf("read running restores: %w", err)}
 	}
-	if a.stall.due(a.now()) {
+	if a.stall.since.IsZero() { // the first look: nothing has arrived yet, and UUIDs are to be written
+	} else if a.stall.due(a.now()) {
 		a.explainStall(ctx) // in the place of the recoveries, which have not changed for a while
 	} else if a.active, err = a.conn.Recoveries(ctx, nil); err != nil {
 		return seen{err: fmt.Errorf("read recoveries: %w", err)}

@@ -15,6 +15,8 @@ type VerifyOptions struct {
 	Documents map[string]DocumentRange
 	// Queries must find what the caller knows to be in the snapshot.
 	Queries []Query
+
+	restored bool // the indices came back right now: all their documents are visible, and nobody has to wait for a refresh
 }
 
 // Verify proves what came back.
@@ -61,7 +63,7 @@ func (r *Repo) verify(ctx context.Context, p *Plan, report *Report, opts VerifyO
 func (r *Repo) conclude(ctx context.Context, p *Plan, w world, report *Report, opts VerifyOptions) error {
 	report.fill(w)
 	report.describeProof(w)
-	if err := r.countDocuments(ctx, p, w, report, opts.Documents); err != nil {
+	if err := r.countDocuments(ctx, p, w, report, opts); err != nil {
 		return err
 	}
 	if err := r.describeChecks(ctx, p, w, report); err != nil {

@@ -36,10 +36,14 @@ func (d DocumentRange) tolerates(n int64, share float64) bool {
 type documentTally struct{ exact, within, near, unknown int }
 
 // countDocuments compares the proven indices with the manifest: the plan's, or the caller's where it says more.
-func (r *Repo) countDocuments(ctx context.Context, p *Plan, w world, report *Report, whole map[string]DocumentRange) error {
+func (r *Repo) countDocuments(ctx context.Context, p *Plan, w world, report *Report, opts VerifyOptions) error {
+	count := r.conn.CountDocuments
+	if opts.restored {
+		count = r.conn.VisibleDocuments
+	}
 	counts := map[string]es.IndexDocuments{}
 	for chunk := range es.NameChunks(w.names(complete)) {
-		part, err := r.conn.CountDocuments(ctx, chunk...)
+		part, err := count(ctx, chunk...)
 		if err != nil {
 			return err
 		}
@@ -50,7 +54,7 @@ func (r *Repo) countDocuments(ctx context.Context, p *Plan, w world, report *Rep
 	var t documentTally
 	for i := range report.Indices {
 		x := &report.Indices[i]
-		want, known := whole[x.Name]
+		want, known := opts.Documents[x.Name]
 		if known {
 			x.Expected, x.ExpectedMax = &want.Min, nil
 			if want.Max > want.Min {

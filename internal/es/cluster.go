@@ -59,6 +59,18 @@ func (c *Conn) Cluster(ctx context.Context) (Cluster, error) {
 	return out, nil
 }
 
+// ClusterUUID tells one cluster from another.
+func (c *Conn) ClusterUUID(ctx context.Context) (string, error) {
+	var state stateAnswer
+	err := c.Read(ctx, func() esapi.Request {
+		return esapi.ClusterStateRequest{Metric: []string{"version"}, FilterPath: []string{"cluster_uuid"}}
+	}, &state)
+	if err != nil {
+		return "", fmt.Errorf("read cluster: %w", err)
+	}
+	return state.ClusterUUID, nil
+}
+
 // holdsData: "data" and each tier but the frozen one, which holds only mounted snapshots.
 func holdsData(roles []string) bool {
 	for _, r := range roles {
