@@ -48,11 +48,9 @@ func (a *application) abandon(ctx context.Context, snapshot string) (err error) 
 	if err := a.deleteBroken(ctx, w.wholeStreams()); err != nil {
 		return err
 	}
-	if j.Swapping {
-		j.Swapping = false
-		if err := a.writeJournal(ctx, j, nil); err != nil {
-			return err
-		}
+	j.Swapping, j.Abandoned = false, true
+	if err := a.writeJournal(ctx, j, nil); err != nil {
+		return err
 	}
 	if err := a.putBack(ctx, true); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 // Attach follows a restore of this snapshot that somebody has left, to its end, and reports like Apply. What an Apply of
 // ours has begun, in any process, it takes up as Apply with the same plan would: it restores what is missing, puts
 // replacements into their places, and puts ILM and limits back. A restore that another tool has begun under the indices'
-// own names is followed and proven, and nothing else. Error: ErrNotFound when there is neither.
+// own names is followed and proven, and nothing else. Error: ErrNotFound when there is neither, or when it was abandoned.
 func (r *Repo) Attach(ctx context.Context, snapshot string, opts ApplyOptions) (*Report, error) {
 	a := &application{Repo: r, opts: opts, started: r.now()}
 	err := a.attach(ctx, snapshot)
@@ -39,6 +39,9 @@ func (r *Repo) planInJournal(ctx context.Context, snapshot string) (*Plan, error
 	j, err := r.readJournal(ctx)
 	if err != nil || j == nil || j.Request == nil || j.Repository != r.name || j.Snapshot != snapshot {
 		return nil, err
+	}
+	if j.Abandoned {
+		return nil, &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: "the last restore of this snapshot was abandoned", Hint: "apply its plan again, or plan again"}
 	}
 	p, _, err := r.describe(ctx, *j.Request)
 	if err != nil {

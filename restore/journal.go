@@ -36,6 +36,8 @@ type journal struct {
 	// Swapping says that all is proven, and that what it replaces is being deleted. No other restore may begin meanwhile: it
 	// would write over this journal.
 	Swapping bool `json:"swapping,omitempty"`
+	// Abandoned says that what was half restored is deleted: nobody is to take it up but by applying the plan again.
+	Abandoned bool `json:"abandoned,omitempty"`
 	// Indices holds the beginnings of the UUIDs that the restore gave the plan's indices, in the plan's order.
 	Indices string `json:"indices,omitempty"`
 }

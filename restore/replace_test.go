@@ -229,6 +229,12 @@ func TestCancelledReplaceCanBeAbandonedOrTakenUpByAttach(t *testing.T) {
 	if d := cmp.Diff([]string{"RUNNING", "21mb"}, []string{client.mode, b.limit()}); d != "" {
 		t.Errorf("ILM and limit (-want +got):\n%s", d)
 	}
+	if _, err := b.repo.Attach(t.Context(), "snap", restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrNotFound) {
+		t.Errorf("attached to what was abandoned: %v, want ErrNotFound", err)
+	}
+	if _, err := b.repo.Abandon(t.Context(), "snap"); err != nil {
+		t.Errorf("abandoned again: %v", err)
+	}
 	cancelled()
 	report, err := b.open(client, nil).Attach(t.Context(), "snap", restore.ApplyOptions{})
 	if err != nil || report.Documents != 1500 || len(b.state()) != 1 || b.documents(b.index("big")) != 1500.0 {
