@@ -147,7 +147,12 @@ func (r *Repo) findNames(ctx context.Context, p *Plan) error {
 			p.add(SeverityError, CodeNameClash, target, "delete the index, or restore with a rename prefix", "an index that bears the name of a data stream is there")
 		}
 		if slices.Contains(streams, target) && !slices.ContainsFunc(p.Findings, func(f Finding) bool { return f.Code == CodeInterrupted }) {
-			p.add(SeverityError, CodeStreamExists, target, "restore beside it with a rename prefix, or delete it first", "a data stream of this name is there")
+			hint := "restore beside it with a rename prefix, and reindex what you need from there; or delete the data stream, and restore then"
+			if p.Request.Replace {
+				p.add(SeverityError, CodeStreamExists, target, hint, "a data stream of this name is there, and data streams are not replaced: Elasticsearch cannot put another one into its place in one step")
+			} else {
+				p.add(SeverityError, CodeStreamExists, target, hint, "a data stream of this name is there")
+			}
 		}
 	}
 	for _, name := range names {

@@ -26,10 +26,10 @@ const (
 const (
 	CodeIncomplete      = "snapshot_not_complete"
 	CodeNothing         = "nothing_selected"
-	CodeVersion         = "snapshot_version"
+	CodeVersion         = "snapshot_version" // of the snapshot; that of each index is in no description, so that an old one is a warning
 	CodeLeftover        = "replacement_left"
 	CodePolicy          = "ilm_policy_missing"
-	CodeFilters         = "allocation_filters"
+	CodeFilters         = "allocation_filters" // of the cluster and of the request; those of the snapshot's indices are in no description
 	CodeReplaced        = "index_replaced"
 	CodeShardsDiffer    = "index_shards_differ"
 	CodeOpenIndex       = "index_exists_open"
@@ -154,8 +154,9 @@ func newerThan(version string, c es.Cluster) (newer, known bool) {
 	return !v.AtLeast(s.Major, s.Minor), true
 }
 
-// findOldIndices: a cluster reads indices that were created by its own major version or by the one before. A snapshot's
-// description does not say by which its indices were: no later one than the snapshot's own.
+// findOldIndices: a cluster reads indices that were created by its own major version or by the one before. By which the
+// snapshot's indices were created no answer of Elasticsearch says, up to 8.19: index_details has shards and bytes, _status
+// has files and bytes. By no later one than the snapshot was taken by.
 func (p *Plan) findOldIndices(c es.Cluster) {
 	taken, major := majorOf(p.Snapshot.Version), es.ParseVersion(c.Version).Major
 	switch name := p.Snapshot.Name; {
@@ -195,12 +196,20 @@ func (r *Repo) findIndices(ctx context.Context, p *Plan) error {
 			p.add(SeverityInfo, CodeInterrupted, i.Target, "", "an earlier call of this plan has begun to restore it; it is taken up")
 		case p.beside(i):
 		case there && x.open:
-			p.add(SeverityError, CodeOpenIndex, i.Target, "restore beside it with a rename prefix, or delete it first", "an open index of this name is there")
+			p.add(SeverityError, CodeOpenIndex, i.Target, i.wayOut(), "an open index of this name is there")
 		case there:
-			p.add(SeverityError, CodeClosedIndex, i.Target, "restore beside it with a rename prefix, or delete it first", "a closed index of this name is there, and would be overwritten")
+			p.add(SeverityError, CodeClosedIndex, i.Target, i.wayOut(), "a closed index of this name is there, and would be overwritten")
 		}
 	}
 	return nil
+}
+
+// wayOut is what to do when its name is taken.
+func (i PlannedIndex) wayOut() string {
+	if i.Stream != "" { // an index of a data stream is not deleted by itself
+		return "restore beside it with a rename prefix, or delete the data stream it belongs to"
+	}
+	return "restore beside it with a rename prefix, or delete it first"
 }
 
 func (r *Repo) findRunning(ctx context.Context, p *Plan) error {

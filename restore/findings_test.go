@@ -2,6 +2,9 @@ package restore_test
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -178,8 +181,12 @@ func TestDataStreamIsRestoredWholeAndItsMissingTemplateIsSaid(t *testing.T) {
 			if d := cmp.Diff([]string{restore.CodeStreamExists, restore.CodeOpenIndex}, codes(b.plan(b.request()), restore.SeverityError)); d != "" {
 				t.Errorf("errors onto the original (-want +got):\n%s", d)
 			}
-			if d := cmp.Diff([]string{restore.CodeStreamExists, restore.CodeOpenIndex}, codes(b.plan(b.replacing()), restore.SeverityError)); d != "" {
+			replace := b.plan(b.replacing())
+			if d := cmp.Diff([]string{restore.CodeStreamExists, restore.CodeOpenIndex}, codes(replace, restore.SeverityError)); d != "" {
 				t.Errorf("errors in the place of the original (-want +got):\n%s", d)
+			}
+			if text := replace.String(); !strings.Contains(text, "data streams are not replaced") || !strings.Contains(text, "reindex what you need from there; or delete the data stream") {
+				t.Errorf("the plan does not say what to do instead:\n%s", text)
 			}
 		})
 	}
@@ -196,9 +203,77 @@ func TestPlanRefusesWhatWouldFillTheDiskOverItsWatermark(t *testing.T) {
 	if plan := b.plan(req); len(codes(plan, restore.SeverityError)) > 0 {
 		t.Fatalf("with room enough:\n%s", plan)
 	}
+	t.Run("room enough, and none for one of its shards", func(t *testing.T) {
+		plan, err := b.open(crowded{b.client, int64(b.plan(req).Bytes) * 3 / 4}, nil).Plan(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]string{restore.CodeDisk}, codes(plan, restore.SeverityError)); d != "" || !strings.Contains(plan.String(), "no node has more than") {
+			t.Errorf("errors (-want +got):\n%s%s", d, plan)
+		}
+	})
 	b.cluster(`"cluster.routing.allocation.disk.watermark.low":"20%"`)
 	plan := b.plan(req)
-	if d := cmp.Diff([]string{restore.CodeDisk}, codes(plan, restore.SeverityError)); d != "" {
+	if d := cmp.Diff([]string{restore.CodeDisk}, codes(plan, restore.SeverityError)); d != "" || !strings.Contains(plan.String(), "are to be restored, and ") {
 		t.Errorf("errors (-want +got):\n%s%s", d, plan)
+	}
+}
+
+// crowded is the server, and says that it has three data nodes with so many bytes free below the watermark on each.
+type crowded struct {
+	restore.Client
+	free int64
+}
+
+func (c crowded) Perform(req *http.Request) (*http.Response, error) {
+	if !strings.HasPrefix(req.URL.Path, "/_nodes") || !strings.HasSuffix(req.URL.Path, "/stats/fs") {
+		return c.Client.Perform(req)
+	}
+	node := fmt.Sprintf(`{"roles":["data"],"fs":{"total":{"total_in_bytes":%d,"available_in_bytes":%d}}}`, 10*c.free, c.free+10*c.free*15/100)
+	return &http.Response{StatusCode: 200, Header: http.Header{"X-Elastic-Product": {"Elasticsearch"}},
+		Body: io.NopCloser(strings.NewReader(`{"nodes":{"a":` + node + `,"b":` + node + `,"c":` + node + `}}`))}, nil
+}
+
+func TestNamesOfDataStreamsAndIndicesThatClashAreFoundBothWays(t *testing.T) {
+	for _, p := range []place{places[1], places[2]} {
+		t.Run(p.name, func(t *testing.T) {
+			b := p.bench(t)
+			template := func(name, stream string) {
+				b.do("PUT", "/_index_template/"+b.id+name, `{"index_patterns":["`+stream+`"],"priority":500,"data_stream":{},"template":{"settings":{"number_of_replicas":0}}}`)
+			}
+			write := func(stream string) {
+				b.do("POST", "/"+stream+"/_doc?op_type=create&refresh", `{"@timestamp":"2026-01-01T00:00:00Z"}`)
+			}
+			template("ts", b.index("ts"))
+			write(b.index("ts"))
+			b.fill(b.index("a"), 1, 5, 100)
+			b.snapshot("snap")
+			template("copy", "copy-"+b.index("a"))
+			write("copy-" + b.index("a"))
+			b.fill("copy-"+b.index("ts"), 1, 5, 100)
+			req := b.request()
+			req.RenamePrefix = "copy-"
+			plan := b.plan(req)
+			var got []string
+			for _, f := range plan.Findings {
+				if f.Severity == restore.SeverityError {
+					got = append(got, f.Code+" "+f.Resource+": "+f.Text)
+				}
+			}
+			want := []string{
+				restore.CodeNameClash + " copy-" + b.index("a") + ": a data stream of this name is there",
+				restore.CodeNameClash + " copy-" + b.index("ts") + ": an index that bears the name of a data stream is there",
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("errors (-want +got):\n%s%s", d, plan)
+			}
+			before := b.state()
+			if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrRefused) {
+				t.Errorf("Apply: %v, want ErrRefused", err)
+			}
+			if d := cmp.Diff(before, b.state()); d != "" {
+				t.Errorf("indices after the refusal (-want +got):\n%s", d)
+			}
+		})
 	}
 }

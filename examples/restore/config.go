@@ -145,7 +145,7 @@ func (c *config) requestFlags(fs *flag.FlagSet) {
 	c.selectFlags(fs)
 	fs.IntVar(&c.text.replicas, "replicas", -1, "number_of_replicas of the restored indices (default as in the snapshot)")
 	fs.StringVar(&c.request.RenamePrefix, "rename", "", "restore beside what is there, under each name with this `prefix`")
-	fs.BoolVar(&c.request.Replace, "replace", false, "restore in the place of indices that are there, which are deleted when all is proven")
+	fs.BoolVar(&c.request.Replace, "replace", false, "restore in the place of indices that are there, which are deleted when all is proven; data streams are not replaced")
 	fs.BoolVar(&c.request.OtherShards, "other-shards", false, "with -replace: an index may be replaced by one of another number of primary shards")
 	fs.BoolVar(&c.request.WithoutAliases, "without-aliases", false, "leave aliases out")
 	fs.BoolVar(&c.request.GlobalState, "global-state", false, "restore templates, pipelines, policies and persistent settings too, over what is there")
