@@ -70,17 +70,40 @@ func (p *Plan) add(severity, code, resource, hint, format string, args ...any) {
 // find reads the cluster and adds what it finds, the worst first.
 func (r *Repo) find(ctx context.Context, p *Plan, cluster es.Cluster) error {
 	p.findInSnapshot(cluster)
-	checks := []func(context.Context, *Plan) error{r.findIndices, r.findGlobalState, r.findNames, r.findCapacity, r.findFilters, r.findRunning, r.findILM, r.findPolicies, r.findRepository, r.findJournal}
-	for _, check := range checks {
-		if err := check(ctx, p); err != nil {
-			return err
-		}
+	if err := r.findSideBySide(ctx, p); err != nil {
+		return err
 	}
 	order := []string{SeverityError, SeverityWarning, SeverityInfo}
 	slices.SortStableFunc(p.Findings, func(a, b Finding) int {
 		return slices.Index(order, a.Severity) - slices.Index(order, b.Severity)
 	})
 	return nil
+}
+
+// findSideBySide reads what does not depend on each other at once, and keeps the order of the findings. Names come after the
+// indices, whose findings they ask for.
+func (r *Repo) findSideBySide(ctx context.Context, p *Plan) error {
+	groups := [][]func(context.Context, *Plan) error{{r.findIndices, r.findGlobalState, r.findNames}, {r.findCapacity}, {r.findFilters},
+		{r.findRunning}, {r.findILM, r.findPolicies}, {r.findRepository}, {r.findJournal}}
+	found := make([]Plan, len(groups))
+	var all []func() error
+	for i, group := range groups {
+		found[i] = *p
+		found[i].Findings = nil
+		all = append(all, func() error {
+			for _, check := range group {
+				if err := check(ctx, &found[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err := together(all...)
+	for i := range found {
+		p.Findings = append(p.Findings, found[i].Findings...)
+	}
+	return err
 }
 
 // findInSnapshot needs nothing but what is read already.

@@ -78,11 +78,17 @@ func (r *Repo) plan(ctx context.Context, req Request) (*Plan, error) {
 
 // describe is a plan without findings.
 func (r *Repo) describe(ctx context.Context, req Request) (*Plan, es.Cluster, error) {
-	snap, err := r.complete(ctx, req.Snapshot, req.AllowPartial)
-	if err != nil && !isPartial(err) {
-		return nil, es.Cluster{}, err
-	}
-	cluster, err := r.conn.Cluster(ctx)
+	var snap *Snapshot
+	var cluster es.Cluster
+	err := together(func() (err error) {
+		if snap, err = r.complete(ctx, req.Snapshot, req.AllowPartial); isPartial(err) {
+			return nil // a finding
+		}
+		return err
+	}, func() (err error) {
+		cluster, err = r.conn.Cluster(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, es.Cluster{}, err
 	}

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,11 +45,33 @@ type SettingChange struct {
 
 // Ensure implements SnapshotRepo.
 func (r *Repo) Ensure(ctx context.Context, want Settings) (Change, error) {
-	change, err := r.ensure(ctx, want)
-	return change, nuvlaops.Wrap("snapshot.Ensure", r.name, err)
+	return r.EnsureBeside(ctx, want, nil)
 }
 
-func (r *Repo) ensure(ctx context.Context, want Settings) (Change, error) {
+// EnsureBeside is Ensure, and calls beside while the nodes verify the repository: for reads from it, since the verification
+// takes half a second on a server that has just booted. The error of beside is returned, as it is, when the repository
+// verifies; what it has read counts only when there is no error. A nil beside is Ensure.
+func (r *Repo) EnsureBeside(ctx context.Context, want Settings, beside func(context.Context) error) (Change, error) {
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	started := false
+	change, err := r.ensure(ctx, want, func() {
+		if started = beside != nil; started {
+			go func() { ended <- beside(reading) }()
+		}
+	})
+	if err = nuvlaops.Wrap("snapshot.Ensure", r.name, err); err != nil {
+		stop()
+	}
+	if started {
+		err = cmp.Or(err, <-ended)
+	}
+	return change, err
+}
+
+// ensure calls registered when the registration is as it should be and its verification begins.
+func (r *Repo) ensure(ctx context.Context, want Settings, registered func()) (changed Change, err error) {
 	if err := want.Validate(); err != nil {
 		return Change{}, err
 	}
@@ -58,12 +81,19 @@ func (r *Repo) ensure(ctx context.Context, want Settings) (Change, error) {
 	}
 	after := want.registration()
 	change := difference(before, after)
-	change.Warnings = r.warnings(ctx, want)
+	warned := make(chan []string, 1)
+	go func() { warned <- r.warnings(ctx, want) }() // they ask for the server's version, and decide nothing
+	defer func() {
+		if warnings := <-warned; err == nil {
+			changed.Warnings = warnings
+		}
+	}()
 	if change.Changed() {
 		if err := r.register(ctx, after, want); err != nil {
 			return Change{}, r.putBack(ctx, before, err)
 		}
 	}
+	registered()
 	change.Nodes, err = r.verify(ctx, want)
 	switch {
 	case err != nil && change.Changed():

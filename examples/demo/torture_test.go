@@ -226,7 +226,7 @@ func (d *demo) nothingIsLeft(t *testing.T) {
 // tortured is the full size of what the rest of the test does once: each step's beginning and end, thirty random moments,
 // and each fault in each step.
 func (d *demo) tortured(t *testing.T) {
-	for _, step := range []string{"stop-core", "stop-db", "wipe", "deploy-db", "start-es", "start-zk", "repository", "restore", "queue", "promote", "start-core"} {
+	for _, step := range []string{"stop-core", "stop-db", "wipe", "deploy-db", "start-es", "start-zk", "repository", "restore", "newest", "queue", "promote", "start-core"} {
 		d.killAt(t, step, begins(step))
 		d.killAt(t, step, ends(step))
 	}

@@ -97,11 +97,11 @@ func TestStepsAreLeftOutAsTold(t *testing.T) {
 		args []string
 		want []string // of the steps that are run
 	}{
-		{"all", nil, []string{"stop-core", "stop-db", "look", "keep-old", "wipe", "deploy-db", "start-es", "start-zk", "repository", "restore", "queue", "promote", "start-core"}},
-		{"from one on", []string{"-from", "restore"}, []string{"restore", "queue", "promote", "start-core"}},
-		{"without some", []string{"-skip", "look,promote", "-skip", "start-core", "-from", "start-es"}, []string{"start-es", "start-zk", "repository", "restore", "queue"}},
+		{"all", nil, []string{"stop-core", "stop-db", "look", "keep-old", "wipe", "deploy-db", "start-es", "start-zk", "repository", "restore", "newest", "queue", "promote", "start-core"}},
+		{"from one on", []string{"-from", "restore"}, []string{"restore", "newest", "queue", "promote", "start-core"}},
+		{"without some", []string{"-skip", "look,promote", "-skip", "start-core", "-from", "start-es"}, []string{"start-es", "start-zk", "repository", "restore", "newest", "queue"}},
 		{"the queue alone", []string{"-only", "zookeeper"}, []string{"stop-core", "stop-db", "keep-old", "wipe", "deploy-db", "start-zk", "queue", "start-core"}},
-		{"the documents alone", []string{"-only", "elasticsearch"}, []string{"stop-core", "stop-db", "look", "keep-old", "wipe", "deploy-db", "start-es", "repository", "restore", "queue", "promote", "start-core"}},
+		{"the documents alone", []string{"-only", "elasticsearch"}, []string{"stop-core", "stop-db", "look", "keep-old", "wipe", "deploy-db", "start-es", "repository", "restore", "newest", "queue", "promote", "start-core"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nuvla/nuvlaops/restore"
 )
@@ -21,13 +22,7 @@ func (r *recovery) restore(ctx context.Context) (string, error) {
 	if rep == nil {
 		return "", err
 	}
-	newest, nerr := r.newestDocument(ctx)
-	if rerr := r.remember(func(st *state) {
-		st.Restored, st.Newest = rep, newest
-		if nerr != nil && err == nil {
-			st.warn("when the newest document was written is not known: %v", nerr)
-		}
-	}); err == nil {
+	if rerr := r.remember(func(st *state) { st.Restored = rep }); err == nil {
 		err = rerr
 	}
 	if err == nil && rep.AlreadyThere == len(rep.Indices) {
@@ -37,26 +32,57 @@ func (r *recovery) restore(ctx context.Context) (string, error) {
 		rep.Documents, len(rep.Indices), rep.Proven, rep.Shards), err
 }
 
+// restorePlan is the plan that was made when the snapshot was found, or by a call before. One that is refused is not kept:
+// what stands in its way may be gone when this program is called again.
 func (r *recovery) restorePlan(ctx context.Context) (*restore.Plan, error) {
 	if kept := r.remembered().Plan; kept != nil {
 		return kept, nil
 	}
 	if r.chosen() == nil { // its step was left out
-		if err := r.choose(ctx, r.restorer); err != nil {
+		s, err := r.find(ctx, r.restorer)
+		if err == nil {
+			err = r.choose(s)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
-	plan, err := r.restorer.Plan(ctx, restore.Request{Snapshot: r.chosen().Name, Indices: r.cfg.indices, Replicas: r.cfg.replicas})
+	plan, err := r.restorer.Plan(ctx, r.request(r.chosen().Name))
 	if err != nil {
 		return nil, err
 	}
+	return plan, r.keepPlan(plan)
+}
+
+// request is what is restored of a snapshot.
+func (r *recovery) request(snapshot string) restore.Request {
+	return restore.Request{Snapshot: snapshot, Indices: r.cfg.indices, Replicas: r.cfg.replicas}
+}
+
+func (r *recovery) keepPlan(plan *restore.Plan) error {
+	refused := false
 	for _, f := range plan.Findings {
 		r.screen.Printf("%-11s %s", "restore", f)
+		refused = refused || f.Severity == restore.SeverityError
 	}
-	return plan, r.remember(func(st *state) {
-		st.Plan = plan
+	return r.remember(func(st *state) {
+		if !refused {
+			st.Plan = plan
+		}
 		for _, f := range plan.Findings {
 			st.warn("%s", f)
 		}
 	})
+}
+
+// newest finds when the newest document that came back was written: what the recovery has lost is counted from then.
+func (r *recovery) newest(ctx context.Context) (string, error) {
+	at, err := r.newestDocument(ctx)
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	if err != nil {
+		return "it is not known", r.remember(func(st *state) { st.warn("when the newest document was written is not known: %v", err) })
+	}
+	return at.UTC().Format(time.RFC3339), r.remember(func(st *state) { st.Newest = at })
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/poll"
 	"github.com/nuvla/nuvlaops/stack"
@@ -35,17 +34,10 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	if err := r.waitForES(ctx); err != nil {
 		return "", err
 	}
-	if _, err := r.repo.Ensure(ctx, r.readOnly(true)); err != nil {
+	if err := r.seeThrough(ctx, r.repo, r.restorer, "no volume was touched; name another snapshot or repository and call again, or start the stacks"); err != nil {
 		return "", err
 	}
-	err = r.choose(ctx, r.restorer)
-	if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrPartial) {
-		err = refused(r.cfg.repository, "no volume was touched; name another snapshot or repository and call again, or start the stacks", "no complete snapshot to restore: %v", err)
-	}
-	if err != nil {
-		return "", err
-	}
-	if err := errors.Join(r.measure(ctx, r.restorer), r.checkDisks()); err != nil {
+	if err := r.checkDisks(); err != nil {
 		return "", err
 	}
 	s := r.chosen()

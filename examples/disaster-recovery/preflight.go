@@ -60,17 +60,20 @@ func (r *recovery) preflight(ctx context.Context) error {
 
 // checkEngine looks at all that the engine shows, and returns the first thing that stands in the way.
 func (r *recovery) checkEngine(ctx context.Context) (err error) {
-	if r.found.db, err = r.stacks.Look(ctx, r.cfg.db); err == nil {
-		r.found.core, err = r.stacks.Look(ctx, r.cfg.core)
-	}
-	if err != nil {
+	var coreErr, volumesErr error
+	var wait sync.WaitGroup
+	wait.Go(func() { r.found.core, coreErr = r.stacks.Look(ctx, r.cfg.core) })
+	wait.Go(func() { volumesErr = r.checkVolumes(ctx) })
+	r.found.db, err = r.stacks.Look(ctx, r.cfg.db)
+	wait.Wait()
+	if err = cmp.Or(err, coreErr); err != nil {
 		return r.page.bad("engine", err)
 	}
 	r.page.good("engine", "it manages a swarm")
-	for _, check := range []func(context.Context) error{r.checkStacks, r.checkCore, r.checkVolumes, r.checkRoom} {
-		err = cmp.Or(err, check(ctx))
+	if volumesErr != nil {
+		volumesErr = r.page.bad("volumes", volumesErr)
 	}
-	return err
+	return cmp.Or(r.checkStacks(ctx), r.checkCore(ctx), volumesErr, r.checkRoom(ctx))
 }
 
 // checkStacks refuses when services are gone and nothing makes them again, and reads the compose files all the same.
@@ -197,8 +200,17 @@ func (r *recovery) lookAtElasticsearch(ctx context.Context) error {
 		return r.noElasticsearch()
 	}
 	r.found.alive = true
-	if err := r.describeElasticsearch(alive); err != nil {
-		r.page.note("Elasticsearch", "it answers, but not well: "+err.Error())
+	describe := func() {
+		if err := r.describeElasticsearch(alive); err != nil {
+			r.page.note("Elasticsearch", "it answers, but not well: "+err.Error())
+		}
+	}
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	if r.remembered().Plan != nil {
+		describe() // what was restored may be gone, and the snapshot is then to be chosen again
+	} else {
+		wait.Go(describe)
 	}
 	if r.cfg.only == onlyZK {
 		return r.seeJobs(ctx)

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
-	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/stack"
 )
 
@@ -18,24 +18,34 @@ const sizesWithin = 10 * time.Second
 
 // checkVolumes plans what is removed, with sizes where the engine says them soon.
 func (r *recovery) checkVolumes(ctx context.Context) (err error) {
-	options := stack.WipeOptions{Services: r.cfg.dbMeant()}
-	if r.found.wipe, err = r.stacks.PlanWipe(ctx, r.cfg.db, options); err != nil {
-		return r.page.bad("volumes", err)
+	var sized *stack.WipePlan
+	var wait sync.WaitGroup
+	wait.Go(func() { sized = r.sizes(ctx) })
+	r.found.wipe, err = r.planWipe(ctx)
+	wait.Wait()
+	if err == nil && sized != nil {
+		r.found.wipe = sized
 	}
+	return err
+}
+
+// sizes is the plan of the wipe with sizes; nil when the engine does not say them soon, or when they are of no interest.
+func (r *recovery) sizes(ctx context.Context) *stack.WipePlan {
 	if r.done("wipe") {
 		return nil
 	}
-	measured, cancel := context.WithTimeout(ctx, sizesWithin)
+	ctx, cancel := context.WithTimeout(ctx, sizesWithin)
 	defer cancel()
 	sizing, err := stack.NewSwarm(&stack.Options{Engines: r.cfg.engines, VolumeSizes: true})
 	if err != nil {
-		return err
+		return nil
 	}
 	defer sizing.Close()
-	if plan, err := sizing.PlanWipe(measured, r.cfg.db, options); err == nil {
-		r.found.wipe = plan
+	plan, err := sizing.PlanWipe(ctx, r.cfg.db, stack.WipeOptions{Services: r.cfg.dbMeant()})
+	if err != nil {
+		return nil
 	}
-	return nil
+	return plan
 }
 
 // wiped is how many bytes the volumes hold that are removed; false when the size of one is not known.
@@ -73,26 +83,15 @@ func (r *recovery) checkRoom(context.Context) error {
 // disks is how many bytes would be restored, and how many are free for them.
 type disks struct{ restored, free int64 }
 
-// measure asks the Elasticsearch that shows the snapshot how much it would restore, and how much room its disks have.
-func (r *recovery) measure(ctx context.Context, from restore.Restorer) error {
-	name := r.chosen().Name
-	plan, err := from.Plan(ctx, restore.Request{Snapshot: name, Indices: r.cfg.indices, Replicas: r.cfg.replicas})
-	if err != nil {
-		return err
+// measured keeps how much would be restored, and how much room the Elasticsearch that shows the snapshot has for it.
+func (r *recovery) measured(seen *sighting) {
+	if len(seen.disks) == 0 {
+		return
 	}
-	if len(plan.Indices) == 0 {
-		return refused(r.cfg.repository+"/"+name, "give other -indices; nothing was removed", "the snapshot has no index that matches %v", r.cfg.indices)
-	}
-	r.page.measured(plan)
-	all, err := r.conn.Disks(ctx)
-	if err != nil || len(all) == 0 {
-		return nil // the restore itself looks again
-	}
-	r.found.disks = &disks{restored: plan.Bytes}
-	for _, d := range all {
+	r.found.disks = &disks{restored: seen.plan.Bytes}
+	for _, d := range seen.disks {
 		r.found.disks.free += d.Available
 	}
-	return nil
 }
 
 // checkDisks refuses when what was measured does not find room.

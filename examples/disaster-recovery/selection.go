@@ -15,11 +15,11 @@ const (
 
 // stepNames are the steps in the order in which -from counts them. Some of them run side by side.
 var stepNames = []string{"stop-core", "stop-db", "look", "keep-old", "wipe", "deploy-db", "start-es", "start-zk",
-	"repository", "restore", "queue", "promote", "start-core"}
+	"repository", "restore", "newest", "queue", "promote", "start-core"}
 
 // notOf are the steps that have nothing to do when the other database alone is recovered.
 var notOf = map[string][]string{
-	onlyZK: {"look", "start-es", "repository", "restore", "promote"},
+	onlyZK: {"look", "start-es", "repository", "restore", "newest", "promote"},
 	onlyES: {"start-zk"},
 }
 

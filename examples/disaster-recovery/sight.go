@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -22,26 +23,15 @@ func (r *recovery) lookForTheSnapshot(ctx context.Context) error {
 	registered, err := r.repo.Registered(ctx)
 	switch {
 	case err == nil && sameStore(registered, r.cfg.settings):
-		err = r.sight(ctx, r.restorer)
+		var seen *sighting
+		seen, err = r.see(ctx, r.restorer)
+		err = r.sighting(seen, err, "nothing was touched")
 	case err == nil || errors.Is(err, nuvlaops.ErrNotFound):
 		err = r.lookThroughAnother(ctx, r.cfg.repository+"-recovery")
 	default:
 		err = r.page.bad("repository "+r.cfg.repository, err)
 	}
 	return err
-}
-
-// sight chooses the snapshot and measures what it would bring back.
-func (r *recovery) sight(ctx context.Context, from restore.Restorer) error {
-	r.page.good("repository "+r.cfg.repository, "it can be read")
-	err := r.choose(ctx, from)
-	if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrPartial) {
-		err = refused(r.cfg.repository, "nothing was touched", "no complete snapshot to restore: %v", err)
-	}
-	if err != nil {
-		return r.page.bad("snapshot", err)
-	}
-	return r.measure(ctx, from)
 }
 
 // lookThroughAnother registers the repository under another name, read-only, for one look.
@@ -62,27 +52,79 @@ func (r *recovery) lookThroughAnother(ctx context.Context, name string) (err err
 			err = errors.Join(err, gone)
 		}
 	}()
-	if _, err := repo.Ensure(ctx, r.readOnly(true)); err != nil {
-		return r.page.bad("repository "+r.cfg.repository, err)
-	}
-	return r.sight(ctx, restorer)
+	return r.seeThrough(ctx, repo, restorer, "nothing was touched")
 }
 
-// choose finds the snapshot and remembers it as seen. A snapshot that was chosen before must still be the same.
-func (r *recovery) choose(ctx context.Context, from restore.Restorer) error {
+// seeThrough registers the repository read-only, and sees the snapshot while the repository is being verified. What was seen
+// counts when that holds, too.
+func (r *recovery) seeThrough(ctx context.Context, repo *snapshot.Repo, from restore.Restorer, untouched string) error {
+	var seen *sighting
+	var notSeen error
+	_, err := repo.EnsureBeside(ctx, r.readOnly(true), func(ctx context.Context) error {
+		seen, notSeen = r.see(ctx, from)
+		return notSeen
+	})
+	if err != nil && err != notSeen { //nolint:errorlint // the very same one
+		return r.page.bad("repository "+r.cfg.repository, err)
+	}
+	return r.sighting(seen, notSeen, untouched)
+}
+
+// sighting is the snapshot as it was seen, complete, and what it would bring back.
+type sighting struct {
+	snapshot *restore.Snapshot
+	plan     *restore.Plan
+	disks    []es.Disk // none when they are not known: the restore itself looks again
+}
+
+// see finds the snapshot and measures what it would bring back, and how much room there is.
+func (r *recovery) see(ctx context.Context, from restore.Restorer) (*sighting, error) {
+	s, err := r.find(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	out := &sighting{snapshot: s}
+	var wait sync.WaitGroup
+	wait.Go(func() { out.disks, _ = r.conn.Disks(ctx) })
+	out.plan, err = from.Plan(ctx, r.request(s.Name))
+	wait.Wait()
+	return out, err
+}
+
+// sighting notes what was seen through a repository that can be read, or that there is nothing to restore in it.
+func (r *recovery) sighting(seen *sighting, err error, untouched string) error {
+	r.page.good("repository "+r.cfg.repository, "it can be read")
+	if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrPartial) {
+		err = refused(r.cfg.repository, untouched, "no complete snapshot to restore: %v", err)
+	}
+	if err != nil {
+		return r.page.bad("snapshot", err)
+	}
+	if len(seen.plan.Indices) == 0 {
+		return refused(r.cfg.repository+"/"+seen.snapshot.Name, "give other -indices; nothing was removed", "the snapshot has no index that matches %v", r.cfg.indices)
+	}
+	r.page.measured(seen.plan)
+	r.measured(seen)
+	return r.choose(seen.snapshot)
+}
+
+// find finds the snapshot. One that was chosen before must still be the same.
+func (r *recovery) find(ctx context.Context, from restore.Restorer) (*restore.Snapshot, error) {
 	sel := restore.Selector{Name: r.cfg.snapshot, Before: r.cfg.before}
 	old := r.chosen()
 	if old != nil {
 		sel = restore.Selector{Name: old.Name}
 	}
 	s, err := from.Choose(ctx, sel)
-	if err != nil {
-		return err
-	}
-	if old != nil && old.UUID != s.UUID {
-		return &nuvlaops.Error{Op: "disaster-recovery", Resource: r.cfg.repository + "/" + s.Name, Err: nuvlaops.ErrConflict,
+	if err == nil && old != nil && old.UUID != s.UUID {
+		err = &nuvlaops.Error{Op: "disaster-recovery", Resource: r.cfg.repository + "/" + s.Name, Err: nuvlaops.ErrConflict,
 			Reason: "the snapshot is not the one that was chosen at the start", Hint: "find out who writes to the repository"}
 	}
+	return s, err
+}
+
+// choose remembers the snapshot as the chosen one, and as seen.
+func (r *recovery) choose(s *restore.Snapshot) error {
 	return r.remember(func(st *state) {
 		st.Snapshot = &report.Snapshot{Repository: r.cfg.repository, Name: s.Name, UUID: s.UUID, Started: s.Start.UTC()}
 		st.Seen = r.now().UTC()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/runbook"
+	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/snapshot"
 	"github.com/nuvla/nuvlaops/stack"
 )
@@ -43,9 +44,10 @@ func (r *recovery) steps() []runbook.Step {
 		runbook.Step{Name: "start-zk", Title: "start ZooKeeper", After: []string{"deploy-db"}, Run: r.startZK},
 		runbook.Step{Name: "repository", Title: "register the repository, read-only, and find the snapshot", After: []string{"start-es"}, Run: r.repository},
 		runbook.Step{Name: "restore", Title: "restore the snapshot and verify it", After: []string{"repository", "stop-core"}, Again: proofs, Run: r.restore},
+		runbook.Step{Name: "newest", Title: "find the newest document that came back", After: []string{"restore"}, Again: proofs, Run: r.newest},
 		runbook.Step{Name: "queue", Title: "rebuild the job queue and verify it", After: []string{"restore", "start-zk"}, Again: proofs, Run: r.queue},
-		runbook.Step{Name: "promote", Title: "make the repository writable again", After: []string{"restore"}, Run: r.promote},
-		runbook.Step{Name: "start-core", Title: "start stack " + r.cfg.core, After: []string{"queue", "promote"}, Run: r.startCore},
+		runbook.Step{Name: "promote", Title: "make the repository writable again", After: []string{"restore", "queue"}, Run: r.promote},
+		runbook.Step{Name: "start-core", Title: "start stack " + r.cfg.core, After: []string{"queue", "newest"}, Run: r.startCore},
 	)
 	for i := range steps {
 		steps[i].LeftOut = r.cfg.leftOut(steps[i].Name)
@@ -123,14 +125,27 @@ func (r *recovery) startZK(ctx context.Context) (string, error) {
 	return "it serves", err
 }
 
+// repository registers the repository, and finds and plans what will be restored while it is being verified.
 func (r *recovery) repository(ctx context.Context) (string, error) {
-	if _, err := r.repo.Ensure(ctx, r.readOnly(true)); err != nil {
+	var found *restore.Snapshot
+	plan := r.remembered().Plan // of a restore that has begun
+	kept := plan != nil
+	_, err := r.repo.EnsureBeside(ctx, r.readOnly(true), func(ctx context.Context) (err error) {
+		if found, err = r.find(ctx, r.restorer); err == nil && !kept {
+			plan, err = r.restorer.Plan(ctx, r.request(found.Name))
+		}
+		return err
+	})
+	if err == nil {
+		err = r.choose(found)
+	}
+	if err == nil && !kept {
+		err = r.keepPlan(plan)
+	}
+	if err != nil {
 		return "", err
 	}
-	if err := r.choose(ctx, r.restorer); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s shows %s", r.cfg.repository, r.chosen().Name), nil
+	return fmt.Sprintf("%s shows %s", r.cfg.repository, found.Name), nil
 }
 
 // promote lets the cluster write to its repository: it is the one that owns it from now on. Without a restore that was
