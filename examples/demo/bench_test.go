@@ -22,16 +22,27 @@ import (
 //go:embed testdata/job_restore.py
 var jobRestore string
 
-// ratios are those of all pairs so far, by kind of disaster: -count runs a benchmark several times in one process.
-var ratios = map[string][]float64{}
+// figures are those of all pairs so far, by kind of disaster and by name: -count runs a benchmark several times in one process.
+var figures = map[string][]float64{}
 
 // BenchmarkRecovery runs the whole recovery by disaster-recovery, with everything verified, and then the steps of the
 // operations page by a script that verifies nothing and never waits to think (testdata/by-hand.sh), after the same disaster
 // and from the same snapshot: 50,000 documents in 21 primaries, 10,000 jobs, 9 replicas of the core.
 //
-// ours/script is the ratio of one pair; -min and -median are over the pairs so far (-count). lost-% is the share of our time
-// in which no server was being stopped, booted, restored or started, as seen by an observer beside the program; the log has
-// it by step.
+// ours/script is the ratio of one pair; -min and -median are over the pairs so far (-count). It should be at most 0.75 where
+// an Elasticsearch lives to show the snapshot, and 0.9 where none lives.
+//
+// Time lost to us, as an observer beside the program sees it, in percent of the whole:
+//
+//   - lost-% is strict: all time in which no server was being stopped, booted, restored or started. A server is being stopped
+//     from the request that the engine was sent to the end of its last container; it is being started from the request until
+//     Elasticsearch answers, the api answers, an executor has run a job, and for those that nobody asks until the container
+//     starts; and it restores from its first shard to its last, by its own clock. All else is lost: what Elasticsearch and
+//     ZooKeeper need for our requests, and the second for which the last services are watched to see that they stay.
+//   - above-floor-% grants each step what the servers need for what it must ask of them in any case, seen on bare requests in
+//     the same pair (see bareRequests). It grants nothing for ZooKeeper, for proofs, and for that second.
+//
+// The log has both by step. 5 % is what is wanted of the strict one.
 func BenchmarkRecovery(b *testing.B) {
 	d := newDemo(b, options{documents: 50_000, jobs: 10_000})
 	for _, night := range []struct {
@@ -53,24 +64,31 @@ func (d *demo) benchPair(b *testing.B, night string, fall func(context.Context) 
 	if err := fall(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	ours, lost := d.benchOurs(b)
+	lost := d.benchOurs(b)
 	if err := fall(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	script := d.benchScript(b)
-	ratios[night] = append(ratios[night], ours.Seconds()/script.Seconds())
-	sorted := slices.Sorted(slices.Values(ratios[night]))
+	script, bare := d.benchScript(b)
+	above := lost.above(bare)
+	b.Logf("lost %v; the floor of bare requests: %v; above it %.2f s (%.1f %%)", lost, bare, above.Seconds(), lost.percent(above))
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(ours.Seconds(), "ours-s")
+	b.ReportMetric(lost.took.Seconds(), "ours-s")
 	b.ReportMetric(script.Seconds(), "script-s")
-	b.ReportMetric(ours.Seconds()/script.Seconds(), "ours/script")
-	b.ReportMetric(sorted[0], "ours/script-min")
-	b.ReportMetric(sorted[len(sorted)/2], "ours/script-median")
-	b.ReportMetric(100*lost.Seconds()/ours.Seconds(), "lost-%")
+	for _, f := range []struct {
+		name  string
+		value float64
+	}{{"ours/script", lost.took.Seconds() / script.Seconds()}, {"lost-%", lost.percent(lost.total)}, {"above-floor-%", lost.percent(above)}} {
+		key := night + " " + f.name
+		figures[key] = append(figures[key], f.value)
+		sorted := slices.Sorted(slices.Values(figures[key]))
+		b.ReportMetric(f.value, f.name)
+		b.ReportMetric(sorted[0], f.name+"-min")
+		b.ReportMetric(sorted[len(sorted)/2], f.name+"-median")
+	}
 }
 
-// benchOurs runs the program to its end and returns how long it took, and how much of that no server was at work.
-func (d *demo) benchOurs(b *testing.B) (took, lost time.Duration) {
+// benchOurs runs the program to its end and returns how long it took, and in which steps no server was at work.
+func (d *demo) benchOurs(b *testing.B) *loss {
 	watching := d.observe(b)
 	begun := time.Now()
 	out, code := d.runRecovery(b)
@@ -82,20 +100,15 @@ func (d *demo) benchOurs(b *testing.B) (took, lost time.Duration) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	work := append(watching.end(), d.restored(b))
-	gaps := idle(begun, ended, work)
-	b.Logf("%.1f s by disaster-recovery, of which no server was at work for %s", ended.Sub(begun).Seconds(), bySteps(gaps, got.Steps))
+	lost := lossOf(ended.Sub(begun), idle(begun, ended, append(watching.end(), d.restored(b))), got.Steps)
 	if err := d.check(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	for _, g := range gaps {
-		lost += g.end.Sub(g.begin)
-	}
-	return ended.Sub(begun), lost
+	return lost
 }
 
 // benchScript runs the steps by hand, and sees to it that they did what they should.
-func (d *demo) benchScript(b *testing.B) time.Duration {
+func (d *demo) benchScript(b *testing.B) (time.Duration, floor) {
 	p := &d.platform
 	cmd := exec.CommandContext(b.Context(), "bash", "testdata/by-hand.sh")
 	cmd.Env = append(os.Environ(), "ES="+p.es, "DB="+p.db, "CORE="+p.core, "DB_COMPOSE="+p.file("db.yml"), "CORE_COMPOSE="+p.file("nuvla.yml"),
@@ -107,6 +120,7 @@ func (d *demo) benchScript(b *testing.B) time.Duration {
 	if err != nil {
 		b.Fatalf("by-hand.sh: %v\n%s", err, out)
 	}
+	bare := d.bareRequests(b, string(out))
 	b.Logf("%.1f s by hand: %s", took.Seconds(), strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", ", "))
 	var answer struct{ Count int64 }
 	if err := es.Send(b.Context(), p.client, esapi.CountRequest{Index: []string{"nuvla-*"}}, &answer); err != nil {
@@ -118,5 +132,5 @@ func (d *demo) benchScript(b *testing.B) time.Duration {
 	if err := d.watchExecutors(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	return took
+	return took, bare
 }

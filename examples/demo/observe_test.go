@@ -2,10 +2,8 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
@@ -16,7 +14,6 @@ import (
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
-	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/internal/es"
 )
 
@@ -51,7 +48,8 @@ type observer struct {
 	serves map[string][]time.Time // by service: when it began to serve
 }
 
-// observe follows the engine's events, and asks Elasticsearch and the api many times a second whether they serve.
+// observe follows the engine's events, and asks many times a second whether Elasticsearch and the api serve, and whether the
+// executors take jobs.
 func (d *demo) observe(tb testing.TB) *observer {
 	ctx, cancel := context.WithCancel(tb.Context())
 	o := &observer{d: d, cancel: cancel, serves: map[string][]time.Time{}}
@@ -76,6 +74,7 @@ func (d *demo) observe(tb testing.TB) *observer {
 	})
 	o.ask(ctx, "es", cli.ElasticsearchServes(d.platform.client))
 	o.ask(ctx, "api", d.serves("/api/cloud-entry-point"))
+	o.ask(ctx, "job-executor", d.takesJobs)
 	return o
 }
 
@@ -181,31 +180,4 @@ func idle(begin, end time.Time, work []stretch) (gaps []stretch) {
 		}
 	}
 	return gaps
-}
-
-// bySteps says during which steps the gaps were.
-func bySteps(gaps []stretch, steps []report.Step) string {
-	var total time.Duration
-	lost, order := map[string]time.Duration{}, []string{}
-	for _, g := range gaps {
-		for at := g.begin; at.Before(g.end); at = at.Add(time.Millisecond) {
-			var running []string
-			for _, s := range steps {
-				if !at.Before(s.Started) && at.Before(s.Started.Add(time.Duration(s.Seconds*float64(time.Second)))) {
-					running = append(running, s.Name)
-				}
-			}
-			name := strings.Join(running, "+")
-			if _, known := lost[name]; !known {
-				order = append(order, name)
-			}
-			lost[name] += time.Millisecond
-			total += time.Millisecond
-		}
-	}
-	said := []string{fmt.Sprintf("%.2f s", total.Seconds())}
-	for _, name := range order {
-		said = append(said, fmt.Sprintf("%s %.2f", cmp.Or(name, "preflight and report"), lost[name].Seconds()))
-	}
-	return strings.Join(said, ", ") // one line: a benchmark's log is cut after ten
 }
