@@ -130,10 +130,13 @@ func (r *recovery) repository(ctx context.Context) (string, error) {
 	var found *restore.Snapshot
 	plan := r.remembered().Plan // of a restore that has begun
 	kept := plan != nil
-	_, err := r.repo.EnsureBeside(ctx, r.readOnly(true), func(ctx context.Context) (err error) {
-		if found, err = r.find(ctx, r.restorer); err == nil && !kept {
-			plan, err = r.restorer.Plan(ctx, r.request(found.Name))
-		}
+	err := r.patiently(ctx, "repository", func(ctx context.Context) error {
+		_, err := r.repo.EnsureBeside(ctx, r.readOnly(true), func(ctx context.Context) (err error) {
+			if found, err = r.find(ctx, r.restorer); err == nil && !kept {
+				plan, err = r.restorer.Plan(ctx, r.request(found.Name))
+			}
+			return err
+		})
 		return err
 	})
 	if err == nil {
@@ -156,7 +159,11 @@ func (r *recovery) promote(ctx context.Context) (string, error) {
 			st.warn("repository %s was not made writable, since no restore was verified: no backup can be taken", r.cfg.repository)
 		})
 	}
-	change, err := r.repo.Ensure(ctx, r.readOnly(false))
+	var change snapshot.Change
+	err := r.patiently(ctx, "promote", func(ctx context.Context) (err error) {
+		change, err = r.repo.Ensure(ctx, r.readOnly(false))
+		return err
+	})
 	if err == nil && !change.Changed() {
 		return "nothing to do: " + r.cfg.repository + " is writable, and verified", nil
 	}
