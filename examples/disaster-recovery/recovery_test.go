@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/internal/runbook"
@@ -71,6 +74,42 @@ func TestWhatIsLookedForAndProvenAgainDependsOnWhatIsDone(t *testing.T) {
 			if look != tt.look || again != tt.again {
 				t.Errorf("looked for: %t, restore proven again: %t; want %t, %t", look, again, tt.look, tt.again)
 			}
+		})
+	}
+}
+
+func TestARepositoryThatGoesAwayInTheMiddleIsWaitedFor(t *testing.T) {
+	away := &nuvlaops.Error{Op: "snapshot.Ensure", Err: nuvlaops.ErrRepository}
+	tests := []struct {
+		name string
+		seen *report.Snapshot // before
+		away time.Duration
+		err  error // of another kind
+		want error
+	}{
+		{"it comes back", &report.Snapshot{Name: "s"}, 40 * time.Second, nil, nil},
+		{"it stays away", &report.Snapshot{Name: "s"}, time.Hour, nil, nuvlaops.ErrRepository},
+		{"it has never been read", nil, 40 * time.Second, nil, nuvlaops.ErrRepository},
+		{"something else is wrong", &report.Snapshot{Name: "s"}, 0, nuvlaops.ErrConflict, nuvlaops.ErrConflict},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &recovery{cfg: &config{}, screen: cli.NewScreen(io.Discard), now: time.Now, state: state{Snapshot: tt.seen}}
+				began := time.Now()
+				err := r.patiently(t.Context(), "repository", func(context.Context) error {
+					if time.Since(began) < tt.away {
+						return away
+					}
+					return tt.err
+				})
+				if !errors.Is(err, tt.want) {
+					t.Errorf("got %v, want %v", err, tt.want)
+				}
+				if waited := time.Since(began); waited > 70*time.Second || (tt.seen == nil || tt.err != nil) && waited > 0 {
+					t.Errorf("it waited for %s", waited)
+				}
+			})
 		})
 	}
 }

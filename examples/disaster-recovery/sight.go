@@ -64,7 +64,7 @@ func (r *recovery) seeThrough(ctx context.Context, repo *snapshot.Repo, from res
 		seen, notSeen = r.see(ctx, from)
 		return notSeen
 	})
-	if err != nil && err != notSeen { //nolint:errorlint // the very same one
+	if err != nil && err != notSeen { // it is the repository that failed, not what was read from it
 		return r.page.bad("repository "+r.cfg.repository, err)
 	}
 	return r.sighting(seen, notSeen, untouched)
