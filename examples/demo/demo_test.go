@@ -130,7 +130,7 @@ func (d *demo) nothingToRestore(t *testing.T) {
 	if diff := cmp.Diff([]any{before, made}, []any{d.volumeContents(t), d.volumesMade(t)}); diff != "" {
 		t.Errorf("volumes (-before +after):\n%s\n%s", diff, out)
 	}
-	if left, err := docker(t.Context(), "", "ps", "--all", "--quiet", "--filter", "name=-copy"); err != nil || left != "" {
+	if left, err := docker(t.Context(), "", "ps", "--all", "--quiet", "--filter", "name=^"+d.platform.db+"_es-copy"); err != nil || left != "" {
 		t.Errorf("the throw-away Elasticsearch is still there: %q, %v", left, err)
 	}
 }

@@ -25,7 +25,7 @@ var (
 
 // killServer kills what runs of a database, also a throw-away copy; Swarm starts it again.
 func (d *demo) killServer(ctx context.Context, service string) error {
-	ids, err := docker(ctx, "", "ps", "--quiet", "--filter", "name="+d.platform.db+"_"+service)
+	ids, err := docker(ctx, "", "ps", "--quiet", "--filter", "name=^"+d.platform.db+"_"+service)
 	if err != nil {
 		return err
 	}

@@ -198,7 +198,7 @@ func (d *demo) nothingIsLeft(t *testing.T) {
 	if left, err := docker(t.Context(), "", "service", "ls", "--quiet", "--filter", "name="+d.platform.db+"_es-copy"); err != nil || left != "" {
 		t.Errorf("the throw-away Elasticsearch is still there: %q, %v", left, err)
 	}
-	if left, err := docker(t.Context(), "", "ps", "--all", "--quiet", "--filter", "name=-copy"); err != nil || left != "" {
+	if left, err := docker(t.Context(), "", "ps", "--all", "--quiet", "--filter", "name=^"+d.platform.db+"_es-copy"); err != nil || left != "" {
 		t.Errorf("its container is still there: %q, %v", left, err)
 	}
 	var settings struct{ Persistent, Transient map[string]string }
