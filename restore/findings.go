@@ -99,7 +99,7 @@ func (r *Repo) findSideBySide(ctx context.Context, p *Plan) error {
 			return nil
 		})
 	}
-	err := together(all...)
+	err := sideBySide(all...)
 	for i := range found {
 		p.Findings = append(p.Findings, found[i].Findings...)
 	}

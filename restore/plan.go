@@ -80,7 +80,7 @@ func (r *Repo) plan(ctx context.Context, req Request) (*Plan, error) {
 func (r *Repo) describe(ctx context.Context, req Request) (*Plan, es.Cluster, error) {
 	var snap *Snapshot
 	var cluster es.Cluster
-	err := together(func() (err error) {
+	err := sideBySide(func() (err error) {
 		if snap, err = r.complete(ctx, req.Snapshot, req.AllowPartial); isPartial(err) {
 			return nil // a finding
 		}
