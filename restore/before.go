@@ -60,7 +60,7 @@ func (a *application) sameSnapshot(ctx context.Context) error {
 	info, err := a.conn.Snapshot(ctx, a.name, a.plan.Snapshot.Name)
 	switch {
 	case err != nil:
-		return err
+		return damaged(err)
 	case info.UUID != a.plan.Snapshot.UUID:
 		return conflict("the snapshot of this name is another one than the plan's", "plan again")
 	case !info.Complete() && !a.plan.Request.AllowPartial:

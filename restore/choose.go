@@ -64,8 +64,12 @@ func (r *Repo) choose(ctx context.Context, sel Selector) (*Snapshot, error) {
 	if sel.Name != "" {
 		return r.named(ctx, sel)
 	}
+	return r.latest(ctx, sel)
+}
+
+func (r *Repo) firstThatFits(ctx context.Context, sel Selector) (*Snapshot, error) {
 	passed := map[string]int{}
-	for info, err := range r.conn.Snapshots(ctx, r.name, es.SnapshotQuery{WithoutIndices: true, Descending: true}) {
+	for info, err := range r.conn.Snapshots(ctx, r.name, es.SnapshotQuery{WithoutIndices: true, Descending: true, Strict: true}) {
 		switch {
 		case err != nil:
 			return nil, err
@@ -106,7 +110,7 @@ func (r *Repo) named(ctx context.Context, sel Selector) (*Snapshot, error) {
 func (r *Repo) complete(ctx context.Context, name string, allowPartial bool) (*Snapshot, error) {
 	info, err := r.conn.SnapshotWithDetails(ctx, r.name, name)
 	if err != nil {
-		return nil, err
+		return nil, damaged(err)
 	}
 	s := snapshotOf(info)
 	if info.Complete() || (allowPartial && s.State == es.StatePartial) {

@@ -154,9 +154,9 @@ func (a *application) send(ctx context.Context, body string) error {
 			Shards es.ShardCount `json:"shards"`
 		} `json:"snapshot"`
 	}
-	return a.conn.Write(ctx, func() esapi.Request {
+	return damaged(a.conn.Write(ctx, func() esapi.Request {
 		return esapi.SnapshotRestoreRequest{Repository: a.name, Snapshot: a.plan.Snapshot.Name, WaitForCompletion: &wait, Body: strings.NewReader(body)}
-	}, &answer)
+	}, &answer))
 }
 
 // underWay reports whether an earlier request was carried out: none of the indices is missing.

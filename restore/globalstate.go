@@ -63,7 +63,7 @@ func (a *application) restoreGlobalState(ctx context.Context) error {
 			Body: strings.NewReader(`{"indices":"-*","include_global_state":true,"feature_states":["none"]}`)}
 	}, nil)
 	if err != nil {
-		return fmt.Errorf("restore global state: %w", err)
+		return fmt.Errorf("restore global state: %w", damaged(err))
 	}
 	mode, err := a.ilmMode(ctx)
 	if err != nil {

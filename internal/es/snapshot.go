@@ -121,6 +121,8 @@ type SnapshotQuery struct {
 	PageSize int
 	// Descending yields the newest first.
 	Descending bool
+	// Strict makes a snapshot that cannot be read an error. Otherwise it is left out.
+	Strict bool
 }
 
 func (q SnapshotQuery) withDefaults() SnapshotQuery {
@@ -189,7 +191,7 @@ func (c *Conn) Snapshots(ctx context.Context, repository string, q SnapshotQuery
 }
 
 func (c *Conn) snapshotPage(ctx context.Context, repository string, q SnapshotQuery, after string) (*snapshotPage, error) {
-	order, ignore, names := "asc", true, !q.WithoutIndices
+	order, ignore, names := "asc", !q.Strict, !q.WithoutIndices
 	if q.Descending {
 		order = "desc"
 	}
