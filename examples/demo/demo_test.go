@@ -23,8 +23,14 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
+// programsVar is the folder of programs that the parent of this test has built.
+const programsVar = "NUVLAOPS_DEMO_PROGRAMS"
+
 // programs are built once, as those of the container image are: the very programs that an operator runs.
 var programs = sync.OnceValues(func() (dir string, err error) {
+	if dir = os.Getenv(programsVar); dir != "" {
+		return dir, nil
+	}
 	if dir, err = os.MkdirTemp("", "nuvlaops-programs-"); err != nil {
 		return "", err
 	}
@@ -70,6 +76,7 @@ func newDemo(t testing.TB, size options) *demo {
 
 // One platform carries all that follows: each part leaves it recovered, for the next one to destroy again.
 func TestARecoveryBringsEverythingBack(t *testing.T) {
+	t.Parallel() // with the one that has an engine of its own, and no other
 	d := newDemo(t, options{documents: 5000, jobs: 1000})
 	t.Run("refused without a complete snapshot, and nothing is touched", d.refused("snapshot.of.another.night", "-snapshot", "snapshot.of.another.night"))
 	t.Run("refused under the wrong name, and nothing is touched", d.refused("nothing was touched", "-yes", "production"))
