@@ -60,7 +60,7 @@ func (s *Swarm) Claim(ctx context.Context, stack string, opts ClaimOptions) (*Cl
 	if opts.Beat == 0 {
 		opts.Beat = defaultBeat
 	}
-	c := &Claim{s: s, name: "nuvlaops-claim-" + stack, opts: opts}
+	c := &Claim{s: s, name: claimName(stack), opts: opts}
 	token := rand.Text()
 	if err := c.take(ctx, token); err != nil {
 		return nil, nuvlaops.Wrap("stack.Claim", stack, err)
@@ -70,6 +70,18 @@ func (s *Swarm) Claim(ctx context.Context, stack string, opts ClaimOptions) (*Cl
 	c.done.Go(func() { c.renew(life, token) })
 	return c, nil
 }
+
+// ClaimedBy is the holder of the mark on a stack, "" when there is none. Whether he still lives is not asked.
+func (s *Swarm) ClaimedBy(ctx context.Context, stack string) (string, error) {
+	c := &Claim{s: s, name: claimName(stack)}
+	mark, err := c.look(ctx)
+	if err != nil || mark == nil {
+		return "", nuvlaops.Wrap("stack.ClaimedBy", stack, err)
+	}
+	return mark.Spec.Labels[labelHolder], nil
+}
+
+func claimName(stack string) string { return "nuvlaops-claim-" + stack }
 
 // take makes the mark, or takes over one whose holder is gone.
 func (c *Claim) take(ctx context.Context, token string) error {

@@ -43,6 +43,14 @@ type object struct {
 	File     string `yaml:"file"`
 }
 
+// named is the name that it has in the swarm, for one that is external.
+func (o object) named(key string) string {
+	if o.Name == "" {
+		return key
+	}
+	return o.Name
+}
+
 // load has the docker program read the files.
 func (s *Swarm) load(ctx context.Context, opts DeployOptions) (*compose, error) {
 	args := []string{"stack", "config"}
@@ -152,10 +160,7 @@ type needs struct{ networks, secrets, configs, files []string }
 func (c *compose) needs(services []string) needs {
 	var n needs
 	add := func(to *[]string, o object, key string) {
-		name := o.Name
-		if name == "" {
-			name = key
-		}
+		name := o.named(key)
 		if o.External && !slices.Contains(*to, name) {
 			*to = append(*to, name)
 		}

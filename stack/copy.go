@@ -21,53 +21,92 @@ import (
 // Copy is a throw-away copy of a stopped service: the same image, environment, secrets, networks and name on them, and none
 // of its volumes. A recovery looks through a copy of a database at its backups before the database's volumes go.
 type Copy struct {
-	s    *Swarm
-	name string
+	s              *Swarm
+	stack, service string
+	name           string // of the copy's service
+}
+
+// CopyOptions say how a copy runs.
+type CopyOptions struct {
+	// Aside runs the copy without the service's name on its networks: nobody else finds it, so that the service need not be
+	// stopped. Copy.Forward leads to it.
+	Aside bool
+	// Files are compose files that the service is read from when it is not there, as DeployOptions.Files. The copy joins
+	// those of its networks that are there, or one of its own when none is. What is made for it, is removed with it.
+	Files []string
 }
 
 // RunCopy starts one replica of a copy of a stopped service, and returns when it was accepted: ask what it serves. One that
 // a killed call has left is replaced. The caller must Remove it.
 //
-// Errors: ErrNotFound (no such service), ErrRefused (the service is not stopped: both would answer under one name).
-func (s *Swarm) RunCopy(ctx context.Context, stack, service string) (*Copy, error) {
-	c, err := s.runCopy(ctx, stack, service)
+// Errors: ErrNotFound (no such service; a secret, config or file that it needs), ErrInvalid (a compose file), ErrRefused (the
+// service is not stopped, and the copy does not run aside: both would answer under one name).
+func (s *Swarm) RunCopy(ctx context.Context, stack, service string, opts CopyOptions) (*Copy, error) {
+	c, err := s.runCopy(ctx, stack, service, opts)
 	return c, nuvlaops.Wrap("stack.RunCopy", stack+"/"+service, err)
 }
 
-func (s *Swarm) runCopy(ctx context.Context, stack, service string) (*Copy, error) {
-	if err := errors.Join(validName("stack", stack), validName("service", service)); err != nil {
+func (s *Swarm) runCopy(ctx context.Context, stack, service string, opts CopyOptions) (*Copy, error) {
+	c, err := s.copyOf(stack, service)
+	if err != nil {
 		return nil, err
 	}
-	original, err := s.api.ServiceInspect(ctx, stack+"_"+service, client.ServiceInspectOptions{})
-	if err != nil {
-		return nil, explain(service, err)
-	}
-	spec := original.Service.Spec
-	if spec.Labels[labelStack] != stack { // db_x_y may be service y of stack db_x
-		return nil, &nuvlaops.Error{Reason: "the service " + spec.Name + " is not of the stack", Err: nuvlaops.ErrNotFound}
-	}
-	if spec.Mode.Replicated == nil || !atNothing(spec) {
-		return nil, &nuvlaops.Error{Reason: "it is not stopped", Hint: "stop it first: both would answer under one name", Err: nuvlaops.ErrRefused}
-	}
-	copySpec(&spec)
-	c := &Copy{s: s, name: spec.Name}
 	if err := c.remove(ctx); err != nil {
 		return nil, fmt.Errorf("remove the copy that an earlier call left: %w", err)
 	}
-	if _, err := s.api.ServiceCreate(ctx, client.ServiceCreateOptions{Spec: spec}); err != nil {
+	err = c.start(ctx, opts)
+	if err != nil {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // the reply may be lost, not the request
 		defer cancel()
-		return nil, errors.Join(explain(spec.Name, err), c.remove(clean))
+		return nil, errors.Join(err, c.remove(clean))
 	}
 	return c, nil
 }
 
+func (c *Copy) start(ctx context.Context, opts CopyOptions) error {
+	spec, err := c.s.original(ctx, c.stack, c.service)
+	if isNotFound(err) && len(opts.Files) > 0 {
+		spec, err = c.fromFiles(ctx, opts.Files)
+	}
+	if err != nil {
+		return err
+	}
+	if !opts.Aside && (spec.Mode.Replicated == nil || !atNothing(spec)) {
+		return &nuvlaops.Error{Reason: "it is not stopped", Hint: "stop it first: both would answer under one name", Err: nuvlaops.ErrRefused}
+	}
+	copySpec(&spec, c.name)
+	if opts.Aside {
+		for i := range spec.TaskTemplate.Networks {
+			spec.TaskTemplate.Networks[i].Aliases = nil
+		}
+	}
+	_, err = c.s.api.ServiceCreate(ctx, client.ServiceCreateOptions{Spec: spec})
+	return explain(c.name, err)
+}
+
+// original is the specification of a service of the stack.
+func (s *Swarm) original(ctx context.Context, stack, service string) (swarm.ServiceSpec, error) {
+	v, err := s.api.ServiceInspect(ctx, stack+"_"+service, client.ServiceInspectOptions{})
+	if err != nil {
+		return swarm.ServiceSpec{}, explain(service, err)
+	}
+	if v.Service.Spec.Labels[labelStack] != stack { // db_x_y may be service y of stack db_x
+		return swarm.ServiceSpec{}, &nuvlaops.Error{Reason: "the service " + v.Service.Spec.Name + " is not of the stack", Err: nuvlaops.ErrNotFound}
+	}
+	return v.Service.Spec, nil
+}
+
+// Forward opens a port on 127.0.0.1 that leads into the copy, see Swarm.Forward.
+func (c *Copy) Forward(port int) (*Forward, error) {
+	return c.s.Forward(c.stack, copyName(c.service), port)
+}
+
 // copySpec makes the specification of a copy out of the original's. It is not of the stack, so that nobody stops, wipes or
 // starts it as such.
-func copySpec(spec *swarm.ServiceSpec) {
+func copySpec(spec *swarm.ServiceSpec, name string) {
 	one := uint64(1)
-	spec.Name = copyName(spec.Name)
-	spec.Mode.Replicated = &swarm.ReplicatedService{Replicas: &one}
+	spec.Name = name
+	spec.Mode = swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &one}}
 	delete(spec.Labels, labelStack)
 	delete(spec.Labels, labelReplicas)
 	spec.EndpointSpec = withoutPorts(spec.EndpointSpec)
@@ -93,11 +132,32 @@ func (c *Copy) Remove(ctx context.Context) error {
 
 // RemoveCopy removes a copy that a killed call has left. Where there is none it does nothing.
 func (s *Swarm) RemoveCopy(ctx context.Context, stack, service string) error {
-	if err := errors.Join(validName("stack", stack), validName("service", service)); err != nil {
-		return nuvlaops.Wrap("stack.RemoveCopy", stack+"/"+service, err)
+	c, err := s.copyOf(stack, service)
+	if err == nil {
+		err = c.remove(ctx)
 	}
-	c := &Copy{s: s, name: copyName(stack + "_" + service)}
-	return nuvlaops.Wrap("stack.RemoveCopy", c.name, c.remove(ctx))
+	return nuvlaops.Wrap("stack.RemoveCopy", stack+"/"+service, err)
+}
+
+// CopyIsLeft reports whether there is a copy of the service, or something of one. It changes nothing.
+func (s *Swarm) CopyIsLeft(ctx context.Context, stack, service string) (bool, error) {
+	c, err := s.copyOf(stack, service)
+	if err != nil {
+		return false, nuvlaops.Wrap("stack.CopyIsLeft", stack+"/"+service, err)
+	}
+	_, err = s.api.ServiceInspect(ctx, c.name, client.ServiceInspectOptions{})
+	if !isNotFound(err) {
+		return err == nil, nuvlaops.Wrap("stack.CopyIsLeft", c.name, explain(c.name, err))
+	}
+	pieces, err := c.pieces(ctx)
+	return len(pieces) > 0, nuvlaops.Wrap("stack.CopyIsLeft", c.name, err)
+}
+
+func (s *Swarm) copyOf(stack, service string) (*Copy, error) {
+	if err := errors.Join(validName("stack", stack), validName("service", service)); err != nil {
+		return nil, err
+	}
+	return &Copy{s: s, stack: stack, service: service, name: copyName(stack + "_" + service)}, nil
 }
 
 func copyName(service string) string { return service + "-copy" }
@@ -114,7 +174,7 @@ func (c *Copy) remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return poll.Until(ctx, poll.Interval{First: soonest}, func(ctx context.Context) (bool, string, error) {
+	err = poll.Until(ctx, poll.Interval{First: soonest}, func(ctx context.Context) (bool, string, error) {
 		var left []string
 		for _, e := range f.engines {
 			names, err := c.removeOn(ctx, e)
@@ -125,6 +185,10 @@ func (c *Copy) remove(ctx context.Context) error {
 		}
 		return len(left) == 0, strings.Join(left, ", "), nil
 	})
+	if err != nil {
+		return err
+	}
+	return c.removePieces(ctx)
 }
 
 // removeOn removes the copy's containers from one node and returns those that were there. Swarm would end them some seconds

@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,7 +22,7 @@ services:
     volumes: ["data:/data"]
     secrets: [key]
     networks: [default]
-    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+    deploy: {endpoint_mode: dnsrr, labels: {%OWNED%, traefik.enable: "true"}}
 volumes:
   data: {labels: %OWNER%}
 secrets:
@@ -36,15 +37,16 @@ func TestACopyHasEverythingOfItsServiceButTheVolumes(t *testing.T) {
 	b.secret(b.stack + "_key")
 	b.deploy(copiedStack)
 	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
-	if _, err := b.RunCopy(t.Context(), b.stack, "db"); err == nil {
+	if _, err := b.RunCopy(t.Context(), b.stack, "db", stack.CopyOptions{}); err == nil {
 		t.Fatal("a copy of a service that runs: both would answer under one name")
 	} else {
 		mustBe(t, err, nuvlaops.ErrRefused, "stop it first")
 	}
+	b.aside("beside the service that runs")
 	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
 	marks := b.marks(b.stack + "_data")
 
-	first, err := b.RunCopy(t.Context(), b.stack, "db")
+	first, err := b.RunCopy(t.Context(), b.stack, "db", stack.CopyOptions{})
 	must(t, err)
 	name := b.stack + "_db-copy"
 	b.eventually("the copy runs", func() bool { return b.containers(name) == 1 })
@@ -61,7 +63,7 @@ func TestACopyHasEverythingOfItsServiceButTheVolumes(t *testing.T) {
 		t.Errorf("the copy holds the volumes: %v", plan.Obstacles)
 	}
 
-	second, err := b.RunCopy(t.Context(), b.stack, "db") // as after a kill of whoever made the first
+	second, err := b.RunCopy(t.Context(), b.stack, "db", stack.CopyOptions{}) // as after a kill of whoever made the first
 	must(t, err)
 	must(t, b.RemoveCopy(t.Context(), b.stack, "db"))
 	must(t, second.Remove(t.Context()))
@@ -77,7 +79,7 @@ func TestACopyHasEverythingOfItsServiceButTheVolumes(t *testing.T) {
 func TestACopyOfNothingIsNotFound(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	_, err := b.RunCopy(t.Context(), b.stack, "db")
+	_, err := b.RunCopy(t.Context(), b.stack, "db", stack.CopyOptions{})
 	mustBe(t, err, nuvlaops.ErrNotFound, "db")
 }
 
@@ -104,4 +106,49 @@ func (b *bench) sameButForVolumes(original, copied string) {
 	if mounts != 1 || mounts2 != 0 {
 		b.t.Errorf("mounts: %d of the original, %d of the copy, want 1 and 0", mounts, mounts2)
 	}
+}
+
+// aside runs a copy that nobody finds by the service's name, and that the service does not notice.
+func (b *bench) aside(when string, files ...string) {
+	b.t.Helper()
+	before, name := b.things(b.stack), b.stack+"_db-copy"
+	c, err := b.RunCopy(b.t.Context(), b.stack, "db", stack.CopyOptions{Aside: true, Files: files})
+	must(b.t, err)
+	b.eventually("the copy runs "+when, func() bool { return b.containers(name) == 1 })
+	v, err := b.api.ServiceInspect(b.t.Context(), name, client.ServiceInspectOptions{})
+	must(b.t, err)
+	spec := v.Service.Spec.TaskTemplate
+	if len(spec.ContainerSpec.Secrets) != 1 || len(spec.ContainerSpec.Env) != 1 || len(spec.ContainerSpec.Mounts) != 0 || len(spec.Networks) != 1 || len(spec.Networks[0].Aliases) != 0 {
+		b.t.Errorf("%s the copy has networks %v and container %+v, want a network without names, the secret, the environment, no volume", when, spec.Networks, spec.ContainerSpec)
+	}
+	if left, err := b.CopyIsLeft(b.t.Context(), b.stack, "db"); err != nil || !left {
+		b.t.Errorf("%s a copy is there: %t, %v", when, left, err)
+	}
+	must(b.t, c.Remove(b.t.Context()))
+	if left, err := b.CopyIsLeft(b.t.Context(), b.stack, "db"); err != nil || left {
+		b.t.Errorf("%s something of the copy is left: %t, %v", when, left, err)
+	}
+	if left := b.things("nuvlaops-copy-" + b.stack); len(left) > 0 {
+		b.t.Errorf("%s there is left: %v", when, left)
+	}
+	if diff := cmp.Diff(before, b.things(b.stack)); diff != "" {
+		b.t.Errorf("%s the stack (-before +after):\n%s", when, diff)
+	}
+}
+
+func TestACopyIsMadeOfTheComposeFileWhereTheServiceIsGone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	file := b.file(copiedStack)
+	if _, err := b.RunCopy(t.Context(), b.stack, "db", stack.CopyOptions{Aside: true, Files: []string{file}}); err == nil {
+		t.Fatal("a copy without its secret")
+	} else {
+		mustBe(t, err, nuvlaops.ErrNotFound, b.stack+"_key")
+	}
+	b.secret(b.stack + "_key")
+	b.aside("of the file", file)
+	b.aside("of a file whose network is not there",
+		b.file(strings.Replace(copiedStack, "default: {labels: %OWNER%}", "default: {external: true, name: %STACK%-nowhere}", 1)))
+	_, err := b.RunCopy(t.Context(), b.stack, "other", stack.CopyOptions{Files: []string{file}})
+	mustBe(t, err, nuvlaops.ErrNotFound, "other")
 }

@@ -29,7 +29,7 @@ type CopyStackOptions struct {
 
 // CopyStack makes a second stack out of the services of one that is there, stopped, to be started with one replica each: the
 // same images, environment, secrets, configs and constraints, but volumes of its own, which are empty, no published ports,
-// and another network. The first one is only read. A copy that is there already is left as it is.
+// another network, and no labels but Docker's and ours, which a proxy could route by. The first one is only read. A copy that is there already is left as it is.
 //
 // Errors: ErrNotFound (no such service), ErrRefused (a service writes to data that are not the stack's own volumes, and its
 // copy would too; a stack of the second name is there and is no copy of the first; the network).
@@ -102,10 +102,7 @@ func (s *Swarm) pair(ctx context.Context, from, to string) (first, second *world
 func stackCopySpec(v swarm.Service, from, to, name string) (swarm.ServiceSpec, error) {
 	spec := v.Spec
 	spec.Name = to + "_" + name
-	spec.Labels = maps.Clone(spec.Labels)
-	if spec.Labels == nil {
-		spec.Labels = map[string]string{}
-	}
+	spec.Labels = quiet(spec.Labels)
 	spec.Labels[labelStack], spec.Labels[labelCopyOf], spec.Labels[labelReplicas] = to, from, "1"
 	zero := uint64(0)
 	spec.Mode = swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &zero}}
@@ -114,10 +111,7 @@ func stackCopySpec(v swarm.Service, from, to, name string) (swarm.ServiceSpec, e
 		return spec, &nuvlaops.Error{Resource: v.Spec.Name, Reason: "the service runs no containers", Err: nuvlaops.ErrRefused}
 	}
 	container := *spec.TaskTemplate.ContainerSpec
-	container.Labels = maps.Clone(container.Labels)
-	if container.Labels == nil {
-		container.Labels = map[string]string{}
-	}
+	container.Labels = quiet(container.Labels)
 	container.Labels[labelStack] = to
 	container.Mounts = nil
 	owned := mounts(v)
@@ -130,6 +124,18 @@ func stackCopySpec(v swarm.Service, from, to, name string) (swarm.ServiceSpec, e
 	}
 	spec.TaskTemplate.ContainerSpec = &container
 	return spec, nil
+}
+
+// quiet are the labels that others do not act on: with those of a proxy that finds its services by labels, requests for the
+// original would be routed to the copy.
+func quiet(labels map[string]string) map[string]string {
+	out := map[string]string{}
+	for key, value := range labels {
+		if strings.HasPrefix(key, "com.docker.stack.") || strings.HasPrefix(key, "org.nuvla.") {
+			out[key] = value
+		}
+	}
+	return out
 }
 
 // copyMount gives the copy a volume of its own, and leaves it what it can only read.

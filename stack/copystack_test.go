@@ -57,6 +57,9 @@ func TestAStackIsCopiedAndTheCopyRemovedWithoutTouchingIt(t *testing.T) {
 	must(t, b.Start(t.Context(), copied, stack.StartOptions{}))
 	b.eventually("the copy runs on a volume of its own", func() bool { return b.marks(copied+"_data") == 1 })
 	b.sameButForNetworks(b.stack+"_db", copied+"_db")
+	if v, err := b.api.ServiceInspect(t.Context(), copied+"_db", client.ServiceInspectOptions{}); err != nil || v.Service.Spec.Labels["traefik.enable"] != "" {
+		t.Errorf("labels of the copy: %v, %v, want none that a proxy routes by", v.Service.Spec.Labels, err)
+	}
 	if n := b.marks(b.stack + "_data"); n != marks {
 		t.Errorf("the copy wrote to the stack's volume: %d marks became %d", marks, n)
 	}

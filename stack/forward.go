@@ -3,12 +3,16 @@ package stack
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/client"
 
 	"github.com/nuvla/nuvlaops"
@@ -51,6 +55,13 @@ func (s *Swarm) Forward(stack, service string, port int) (*Forward, error) {
 
 // Addr is host:port of the port.
 func (f *Forward) Addr() string { return f.listener.Addr().String() }
+
+// Reach says why no connection can be made now. Errors: ErrNotFound (no container of the service runs, yet),
+// ErrUnavailable (it runs on a node whose engine cannot be reached).
+func (f *Forward) Reach(ctx context.Context) error {
+	_, _, err := f.container(ctx)
+	return nuvlaops.Wrap("stack.Forward.Reach", f.service, err)
+}
 
 // Close cuts all connections and returns when nothing of the forward is left.
 func (f *Forward) Close() error {
@@ -116,5 +127,21 @@ func (f *Forward) container(ctx context.Context) (*engine, string, error) {
 			return e, list.Items[0].ID, nil
 		}
 	}
-	return nil, "", &nuvlaops.Error{Resource: f.service, Reason: "no container of it runs where an engine can be reached", Err: nuvlaops.ErrNotFound}
+	return nil, "", f.whyNone(ctx, all)
+}
+
+// whyNone says why there is no container to reach: its task has not come that far, or runs where no engine is named.
+func (f *Forward) whyNone(ctx context.Context, all *fleet) error {
+	none := &nuvlaops.Error{Resource: f.service, Reason: "no container of it runs", Err: nuvlaops.ErrNotFound}
+	tasks, err := f.s.api.TaskList(ctx, client.TaskListOptions{Filters: make(client.Filters).Add("service", f.service)})
+	if err != nil || len(tasks.Items) == 0 {
+		return none // it may not have been made yet
+	}
+	t := slices.MaxFunc(tasks.Items, func(a, b swarm.Task) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	if t.Status.State == swarm.TaskStateRunning && !slices.ContainsFunc(all.engines, func(e *engine) bool { return e.id == t.NodeID }) {
+		return &nuvlaops.Error{Resource: f.service, Reason: "its container runs on node " + t.NodeID + ", whose engine cannot be reached from here",
+			Err: nuvlaops.ErrUnavailable, Hint: "name that engine in Options.Engines"}
+	}
+	none.Reason = strings.TrimSpace(fmt.Sprintf("no container of it runs; its task is %s %s", t.Status.State, t.Status.Err))
+	return none
 }

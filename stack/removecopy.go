@@ -55,7 +55,11 @@ func (s *Swarm) removeStackCopy(ctx context.Context, from, to string) error {
 
 // ranInTheDark are the nodes without an engine to reach that tasks of the stack are known to have run on.
 func (w *world) ranInTheDark() (names []string) {
+	nodes := slices.Clone(w.fleet.byJob)
 	for _, n := range w.fleet.dark {
+		nodes = append(nodes, n.Node)
+	}
+	for _, n := range nodes {
 		for _, tasks := range w.tasks {
 			for _, t := range tasks {
 				if t.NodeID == n.ID {
@@ -75,7 +79,7 @@ func (s *Swarm) removed(ctx context.Context, remove func(context.Context) error)
 		busy := cerrdefs.IsConflict(err) || cerrdefs.IsPermissionDenied(err) || strings.Contains(err.Error(), "has active endpoints")
 		return transient(err) || busy && s.now().Before(deadline)
 	}, remove)
-	if isNotFound(err) {
+	if isNotFound(err) || err != nil && strings.HasSuffix(err.Error(), " not found") { // of a network that goes just now it is no 404
 		return nil
 	}
 	return err

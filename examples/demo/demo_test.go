@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -89,6 +90,7 @@ func TestARecoveryBringsEverythingBack(t *testing.T) {
 	t.Run("killed in the middle of each of its steps, and called again", d.killedAndCalledAgain)
 	t.Run("the queue alone", d.onlyTheQueue)
 	t.Run("typed by hand, the operations page gives what it says", d.byHand)
+	t.Run("with no Elasticsearch alive, planned through a throw-away one", d.plannedWithoutElasticsearch)
 	t.Run("with no Elasticsearch alive and the stack gone, no volume goes without a snapshot", d.nothingToRestore)
 	t.Run("with no Elasticsearch alive, the stack gone, and a second call beside it", func(t *testing.T) { d.recovered(t, d.besideAnother) })
 	if full() {
@@ -120,8 +122,20 @@ func (d *demo) killedAndCalledAgain(t *testing.T) {
 	d.killAtRandom(t, dice(t), 1, 12*time.Second)
 	for _, step := range []string{"wipe", "start-es", "repository", "restore", "queue", "start-core"} {
 		d.killAt(t, step, begins(step))
+		if step == "restore" {
+			d.brokenOffIn(t, step)
+		}
 	}
 	d.recovered(t, d.alone)
+}
+
+// brokenOffIn: a plan says in which step an earlier call was ended.
+func (d *demo) brokenOffIn(t *testing.T, step string) {
+	t.Helper()
+	got, code := d.plan(t)
+	if code != cli.ExitOK || !slices.ContainsFunc(got.Broken, func(b struct{ Step string }) bool { return b.Step == step }) {
+		t.Errorf("exit code %d, and the plan does not say that step %s was broken off: %+v", code, step, got)
+	}
 }
 
 // nothingToRestore takes the database stack away altogether, and gives the program a repository that has no snapshot: it is
@@ -129,6 +143,7 @@ func (d *demo) killedAndCalledAgain(t *testing.T) {
 func (d *demo) nothingToRestore(t *testing.T) {
 	d.takeAway(t)
 	t.Run("refused without its secrets", d.withoutSecrets)
+	t.Run("planned, and refused without a good snapshot", d.plannedWithNothingToRestore)
 	before, made := d.volumeContents(t), d.volumesMade(t)
 	out, code := d.runRecovery(t, "-repository", "of_nobody", "-repository-file", d.anotherStore(t))
 	if code != cli.ExitRefused || !strings.Contains(out, "no complete snapshot") {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -266,8 +267,14 @@ func (d *demo) drilled(t *testing.T) {
 	})
 	before, registered := d.production(t), d.registered(t)
 	file, drill := d.platform.file, d.platform.db+"-drill"
-	out, code := d.runRecovery(t, "-drill", "-drill-network", network, "-yes", drill, "-api", "", "-journal", file("drill.json"),
-		"-report", file("drill-report.json"), "-html", file("drill.html"), "-metrics", file("drill.prom"), "-budget", "10m")
+	args := []string{"-drill", "-drill-network", network, "-yes", drill, "-api", "", "-journal", file("drill.json"),
+		"-report", file("drill-report.json"), "-html", file("drill.html"), "-metrics", file("drill.prom"), "-budget", "10m,start-core=5m",
+		"-drill-services", "all", "-drill-api", ":8200/api/cloud-entry-point"}
+	killed := d.recovery(t.Context(), args...)
+	if out := watched(t, killed, begins("start-core"), func() { _ = killed.Process.Kill() }); !killed.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
+		t.Fatalf("want it killed, it ended with %v:\n%s", killed.ProcessState, out)
+	}
+	out, code := d.runRecovery(t, args...) // which goes on, and removes both copies
 	if code != cli.ExitOK {
 		t.Fatalf("exit code %d:\n%s", code, out)
 	}
@@ -277,11 +284,7 @@ func (d *demo) drilled(t *testing.T) {
 	if diff := cmp.Diff(registered, d.registered(t)); diff != "" {
 		t.Errorf("production's repository (-before +after):\n%s", diff)
 	}
-	for _, kind := range [][]string{{"service", "ls"}, {"volume", "ls"}, {"ps", "--all"}} {
-		if left, err := docker(t.Context(), "", append(kind, "--quiet", "--filter", "name="+drill+"_")...); err != nil || left != "" {
-			t.Errorf("of the drill there is left: %v %q, %v", kind, left, err)
-		}
-	}
+	d.nothingOfADrill(t)
 	r, err := report.Read(file("drill-report.json"))
 	if err != nil || r.Mode != report.ModeDrill || r.Jobs == nil {
 		t.Fatalf("report %+v, %v", r, err)
@@ -289,9 +292,24 @@ func (d *demo) drilled(t *testing.T) {
 	if err := errors.Join(d.checkDocuments(r), d.checkJobs(r)); err != nil {
 		t.Error(err)
 	}
+	if !slices.ContainsFunc(r.Steps, func(s report.Step) bool { return s.Name == "start-core" && s.State == "done" && s.Seconds > 0 }) {
+		t.Errorf("the drill has not measured the start of the core: %+v", r.Steps)
+	}
 	told, err := os.ReadFile(file("drill.prom"))
 	if err != nil || !strings.Contains(string(told), `nuvla_recovery_last_success_timestamp_seconds{mode="drill",repository="s3_backup"}`) {
 		t.Errorf("metrics %v:\n%s", err, told)
+	}
+}
+
+// nothingOfADrill: neither of the databases' copy nor of the core's.
+func (d *demo) nothingOfADrill(t *testing.T) {
+	t.Helper()
+	for _, kind := range [][]string{{"service", "ls"}, {"volume", "ls"}, {"ps", "--all"}, {"network", "ls"}} {
+		for _, stack := range []string{d.platform.db, d.platform.core} {
+			if left, err := docker(t.Context(), "", append(kind, "--quiet", "--filter", "label=com.docker.stack.namespace="+stack+"-drill")...); err != nil || left != "" {
+				t.Errorf("of the drill there is left: %v %q, %v", kind, left, err)
+			}
+		}
 	}
 }
 

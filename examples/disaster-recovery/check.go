@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,6 +63,9 @@ func (c *config) checkStacks(raw) error {
 	if u, err := url.Parse(c.api); c.api != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
 		return cli.Usagef("-api %q is not an http URL", c.api)
 	}
+	if c.job.Socket != "" && c.job.Image == "" {
+		return cli.Usagef("-job-socket goes with -job-image")
+	}
 	if err := c.checkDrill(); err != nil {
 		return err
 	}
@@ -75,17 +80,42 @@ func (c *config) checkStacks(raw) error {
 // checkDrill gives a drill names of its own.
 func (c *config) checkDrill() error {
 	if !c.drill {
-		if c.network != "" {
-			return cli.Usagef("-drill-network goes with -drill")
+		for flag, given := range map[string]bool{"-drill-network": c.network != "", "-drill-services": c.copied != nil, "-drill-api": c.copiedAPI != ""} {
+			if given {
+				return cli.Usagef("%s goes with -drill", flag)
+			}
 		}
 		return nil
 	}
 	if c.only != "" || c.from != "" || len(c.skip) > 0 || c.keepOld != "" || c.api != "" {
 		return cli.Usagef("-drill recovers the whole of both databases: -only, -from, -skip, -keep-old and -api do not go with it")
 	}
+	if c.job.Image != "" {
+		return cli.Usagef("-drill reaches its copy on another node through that node's engine: give -engine, not -job-image")
+	}
+	if slices.Contains(c.copied, "") || slices.Contains(c.copied, "all") && len(c.copied) > 1 {
+		return cli.Usagef("-drill-services %q: want names, or all", strings.Join(c.copied, ","))
+	}
+	if err := c.checkCopiedAPI(); err != nil {
+		return err
+	}
 	c.production, c.db = c.db, c.db+"-drill"
 	if c.network == "" {
 		c.network = c.db + "-net"
+	}
+	return nil
+}
+
+func (c *config) checkCopiedAPI() error {
+	if c.copiedAPI == "" {
+		return nil
+	}
+	if !slices.Contains(c.copied, "api") && !slices.Contains(c.copied, "all") {
+		return cli.Usagef("-drill-api goes with -drill-services api")
+	}
+	port, _, _ := strings.Cut(strings.TrimPrefix(c.copiedAPI, ":"), "/")
+	if n, err := strconv.Atoi(port); !strings.HasPrefix(c.copiedAPI, ":") || err != nil || n < 1 || n > 65535 {
+		return cli.Usagef("-drill-api %q: want :PORT/PATH, such as :8200/api/cloud-entry-point", c.copiedAPI)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/snapshot"
+	"github.com/nuvla/nuvlaops/stack"
 )
 
 // config is what the operator said, checked.
@@ -28,11 +29,14 @@ type config struct {
 	production             string
 	dbCompose, coreCompose string
 	engines                map[string]string
+	job                    stack.NodeJob
 
 	only, from string
 	skip       []string
 	keepOld    string
 	drill      bool
+	copied     []string // services of the core that a drill copies too
+	copiedAPI  string   // what the copy of api answers with 200, as :PORT/PATH
 
 	yes            string
 	planOnly, json bool
@@ -88,6 +92,8 @@ func (c *config) stackFlags(fs *flag.FlagSet) {
 		c.engines[node] = address
 		return nil
 	})
+	fs.StringVar(&c.job.Image, "job-image", "", "`image` of these programs, to reach the volumes on nodes without -engine by a job on each")
+	fs.StringVar(&c.job.Socket, "job-socket", "", "`path` of the engine's socket on those nodes (default /var/run/docker.sock)")
 	fs.StringVar(&c.keepOld, "keep-old", "", "`folder` to archive the volumes to before they are removed (default: not kept)")
 }
 
@@ -102,6 +108,13 @@ func (c *config) runFlags(fs *flag.FlagSet, r *raw) {
 	fs.StringVar(&c.from, "from", "", "leave out the steps before this `step`, and run it and those after it again")
 	fs.BoolVar(&c.drill, "drill", false, "recover a copy of the database stack, named STACK-drill, and remove it; production is only read")
 	fs.StringVar(&c.network, "drill-network", "", "`network` of the drill's own (default: STACK-drill-net, made and removed); name one that is there when the S3 server is reached by it")
+	fs.Func("drill-services", "`services` of the core that a drill copies and starts too, with commas, or all: all but job-executor and job-distributor, which would run the recovered jobs on real machines, and must be named (default: none, since what a copy does to the world outside is not known here)", func(text string) error {
+		for name := range strings.SplitSeq(text, ",") {
+			c.copied = append(c.copied, strings.TrimSpace(name))
+		}
+		return nil
+	})
+	fs.StringVar(&c.copiedAPI, "drill-api", "", "`:PORT/PATH` that the copy of api answers with 200 when it works, such as :8200/api/cloud-entry-point; its image must have bash and cat (default: not asked)")
 	fs.StringVar(&c.yes, "yes", "", "`name` of the database stack, of a drill STACK-drill, instead of typing it")
 	fs.BoolVar(&c.planOnly, "plan", false, "show what would be done, and stop")
 	fs.BoolVar(&c.json, "json", false, "with -plan: print the plan as JSON")
@@ -115,8 +128,17 @@ func (c *config) runFlags(fs *flag.FlagSet, r *raw) {
 
 // key says what a recovery is about: a journal is taken up only by the same one.
 func (c *config) key() string {
-	raw, _ := json.Marshal([]any{c.es, c.zk, c.repository, c.snapshot, c.before, c.indices, c.replicas, c.db, c.core, c.only, c.keepOld})
+	raw, _ := json.Marshal([]any{c.es, c.zk, c.repository, c.snapshot, c.before, c.indices, c.replicas, c.db, c.core, c.only, c.keepOld, c.copied})
 	return string(raw)
+}
+
+// stackOptions lead to the engines.
+func (c *config) stackOptions() *stack.Options {
+	options := &stack.Options{Engines: c.engines}
+	if c.job.Image != "" {
+		options.Job = &c.job
+	}
+	return options
 }
 
 // zkHosts are the hosts of ZooKeeper.

@@ -17,6 +17,7 @@ import (
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/internal/runbook"
+	"github.com/nuvla/nuvlaops/stack"
 )
 
 func file(t *testing.T, content string) string {
@@ -60,6 +61,13 @@ func TestBadInputNamesTheFlagAndTouchesNothing(t *testing.T) {
 		{"metrics that nobody reads", append(good, "-metrics", "recovery.txt"), ".prom"},
 		{"a budget of nothing", append(good, "-budget", "nap=1m"), "-budget"},
 		{"an engine that is none", append(good, "-engine", "worker"), "-engine"},
+		{"a drill by jobs", append(good, "-drill", "-job-image", "nuvlaops"), "-engine"},
+		{"a drill's services without a drill", append(good, "-drill-services", "api"), "-drill"},
+		{"a drill's services that are none", append(good, "-drill", "-drill-services", "api,"), "-drill-services"},
+		{"all of them and one more", append(good, "-drill", "-drill-services", "all,api"), "-drill-services"},
+		{"an api that is not copied", append(good, "-drill", "-drill-services", "ui", "-drill-api", ":8200/"), "-drill-api"},
+		{"an api without a port", append(good, "-drill", "-drill-services", "api", "-drill-api", "/api"), "-drill-api"},
+		{"a socket without an image", append(good, "-job-socket", "/run/docker.sock"), "-job-image"},
 		{"an unknown flag", append(good, "-force"), "-force"},
 		{"an argument", append(good, "now"), "now"},
 	}
@@ -193,7 +201,7 @@ func TestADrillHasNamesOfItsOwnAndTakesNoPart(t *testing.T) {
 func TestTheRemovalOfADrillIsNoneOfItsTime(t *testing.T) {
 	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	records := []runbook.Record{{Step: "queue", Started: began, Ended: began.Add(20 * time.Second)}, {Step: removeStep, Started: began.Add(20 * time.Second), Ended: began.Add(28 * time.Second)}}
-	r := &recovery{cfg: &config{drill: true, db: "db-drill"}, state: state{Started: began}, now: func() time.Time { return began.Add(28 * time.Second) }}
+	r := &recovery{cfg: &config{drill: true, db: "db-drill", core: "nuvla"}, state: state{Started: began}, now: func() time.Time { return began.Add(28 * time.Second) }}
 	r.finish(records, nil)
 	if r.report.RTO != 20 || r.report.Outcome != "drill passed" || r.report.Mode != report.ModeDrill {
 		t.Errorf("RTO %v, outcome %q, mode %q; want 20, a drill that passed", r.report.RTO, r.report.Outcome, r.report.Mode)
@@ -217,5 +225,21 @@ func TestTheNameIsAskedFor(t *testing.T) {
 	defer cancel()
 	if err := confirm(ctx, cfg, silent, screen); cli.ExitCode(err) != cli.ExitTimeout {
 		t.Errorf("no answer: got %v, want the context's end", err)
+	}
+}
+
+// Whoever says all does not mean those that run jobs on real machines; whoever names them does, and is warned.
+func TestADrillCopiesWhatRunsJobsOnlyWhenItIsNamed(t *testing.T) {
+	r := &recovery{cfg: &config{drill: true, copied: []string{"all"}}}
+	r.found.core = &stack.Stack{Name: "nuvla"}
+	for _, name := range coreServices {
+		r.found.core.Services = append(r.found.core.Services, stack.Service{Name: name})
+	}
+	if diff := cmp.Diff([]string{"api", "ui"}, r.copiedServices()); diff != "" {
+		t.Errorf("all (-want +got):\n%s", diff)
+	}
+	r.cfg.copied = []string{"job-executor"}
+	if diff := cmp.Diff([]string{"job-executor"}, r.copiedServices()); diff != "" {
+		t.Errorf("one that is named (-want +got):\n%s", diff)
 	}
 }

@@ -34,6 +34,9 @@ func idle(core *stack.Stack) error {
 }
 
 func (r *recovery) startCore(ctx context.Context) (string, error) {
+	if r.cfg.drill {
+		return r.startCopies(ctx)
+	}
 	if _, err := r.deploy(ctx, r.cfg.core, r.found.core, coreServices, r.cfg.coreCompose, true); err != nil {
 		return "", err
 	}
@@ -56,7 +59,7 @@ func (r *recovery) startCore(ctx context.Context) (string, error) {
 func (r *recovery) startInOrder(ctx context.Context, order [][]string) error {
 	options := stack.StartOptions{Groups: order, Progress: r.screen.Progress}
 	if r.cfg.api != "" && len(order) > 1 && slices.Contains(order[0], "api") {
-		options.Probes = map[string]func(context.Context) error{"api": r.apiServes}
+		options.Probes = map[string]func(context.Context) error{"api": answers(r.cfg.api)}
 		first := options
 		first.Groups, first.Stable = order[:1], time.Millisecond
 		if err := r.stacks.Start(ctx, r.cfg.core, first); err != nil {
@@ -67,21 +70,24 @@ func (r *recovery) startInOrder(ctx context.Context, order [][]string) error {
 	return r.stacks.Start(ctx, r.cfg.core, options)
 }
 
-func (r *recovery) apiServes(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.cfg.api, nil)
-	if err != nil {
-		return err
+// answers is the probe of what answers with 200 when it works.
+func answers(url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		client := &http.Client{Timeout: 5 * time.Second}
+		res, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return &nuvlaops.Error{Op: "api", Resource: url, Status: res.StatusCode, Reason: "it answers " + res.Status, Err: nuvlaops.ErrUnavailable}
+		}
+		return nil
 	}
-	client := &http.Client{Timeout: 5 * time.Second}
-	res, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return &nuvlaops.Error{Op: "api", Resource: r.cfg.api, Status: res.StatusCode, Reason: "it answers " + res.Status, Err: nuvlaops.ErrUnavailable}
-	}
-	return nil
 }
 
 // groups puts the services that a stack has into the wanted groups, in order, and those in no group behind them.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nuvla/nuvlaops/examples/internal/report"
@@ -24,7 +25,7 @@ func (r *recovery) finish(records []runbook.Record, err error) {
 	rep := &r.report
 	if r.cfg.drill {
 		rep.Mode, rep.Stacks, rep.Outcome = report.ModeDrill, []string{r.cfg.production}, "drill passed"
-		rep.NotVerified = append(rep.NotVerified, "the core: a drill does not start it", "the throw-away Elasticsearch that shows the snapshot when none lives")
+		rep.NotVerified = append(rep.NotVerified, r.coreNotDrilled(), "the throw-away Elasticsearch that shows the snapshot when none lives")
 	}
 	if s.Restored != nil {
 		rep.Indices, rep.Verified = indices(s.Restored, s.Before.Documents), slices.Clone(s.Restored.Verified)
@@ -53,6 +54,14 @@ func (r *recovery) finish(records []runbook.Record, err error) {
 			rep.Outcome = "drill failed"
 		}
 	}
+}
+
+// coreNotDrilled says what of the core a drill has not started.
+func (r *recovery) coreNotDrilled() string {
+	if len(r.cfg.copied) == 0 {
+		return "the core: this drill does not start it"
+	}
+	return "the core, but for " + strings.Join(r.copiedServices(), ", ")
 }
 
 // recoveredAt is when the recovery ended: the removal of a drill's copy is none of it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/poll"
 	"github.com/nuvla/nuvlaops/stack"
@@ -22,7 +23,7 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 			return "", err
 		}
 	}
-	throwAway, err := r.stacks.RunCopy(ctx, r.cfg.db, "es")
+	throwAway, err := r.stacks.RunCopy(ctx, r.cfg.db, "es", stack.CopyOptions{})
 	if err != nil {
 		return "", err
 	}
@@ -31,10 +32,12 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 		defer cancel()
 		err = errors.Join(err, throwAway.Remove(clean))
 	}()
-	if err := r.waitForES(ctx); err != nil {
+	boot, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	if err := r.waitForES(boot, nil); err != nil {
 		return "", err
 	}
-	if err := r.seeThrough(ctx, r.repo, r.restorer, "no volume was touched; name another snapshot or repository and call again, or start the stacks"); err != nil {
+	if err := r.seeThrough(ctx, r.repo, r.restorer, "No volume was touched: call again with another one, or start the stacks"); err != nil {
 		return "", err
 	}
 	if err := r.checkDisks(); err != nil {
@@ -44,15 +47,21 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	return fmt.Sprintf("%s, taken %s, is complete", s.Name, s.Started.Format(time.RFC3339)), nil
 }
 
-// waitForES waits until Elasticsearch serves; booting takes 12 s on two cores.
-func (r *recovery) waitForES(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
-	defer cancel()
+// waitForES waits until Elasticsearch serves. reach, where there is one, says why it cannot.
+func (r *recovery) waitForES(ctx context.Context, reach func(context.Context) error) error {
 	serves := cli.ElasticsearchServes(r.client)
 	return poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
 		try, cancel := context.WithTimeout(ctx, aliveWithin)
 		defer cancel()
-		if err := serves(try); err != nil {
+		err := serves(try)
+		if err != nil && reach != nil {
+			if why := reach(try); errors.Is(why, nuvlaops.ErrUnavailable) {
+				return false, "", why
+			} else if why != nil {
+				err = why
+			}
+		}
+		if err != nil {
 			return false, err.Error(), nil
 		}
 		return true, "", nil

@@ -12,9 +12,13 @@
 //	disaster-recovery -repository-file repo.json -db-compose db.yml -core-compose nuvla.yml -plan
 //	disaster-recovery -repository-file repo.json -db-compose db.yml -core-compose nuvla.yml -html report.html
 //
+// -plan changes nothing. Where no Elasticsearch lives, it starts a throw-away one beside what is there to see the snapshot, of
+// the same image, secrets and networks, which nobody else finds, and removes it.
+//
 // One database alone is recovered with -only elasticsearch, or with -only zookeeper, which rebuilds the queue from the
 // documents of the Elasticsearch that lives. -drill recovers a copy of the database stack beside production, which is only
-// read, and removes it again: it says how long a recovery takes, and whether it works. -skip STEP and -from STEP leave steps out, and never what guards the others.
+// read, and removes it again: it says how long a recovery takes, and whether it works. -drill-services copies services of the
+// core too. -skip STEP and -from STEP leave steps out, and never what guards the others.
 //
 // Exit codes: 0 recovered and verified, 1 failed, 2 usage, 3 partial snapshot, 4 time-out, 5 another recovery runs,
 // 10 repository, 11 refused before anything was touched, 12 verification failed, 130 interrupted.
@@ -43,7 +47,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.timeout)
 	defer cancel()
-	r, err := newRecovery(cfg, cli.NewScreen(stdout))
+	screen := stdout
+	if cfg.json { // which has stdout for itself
+		screen = stderr
+	}
+	r, err := newRecovery(cfg, cli.NewScreen(screen))
 	if err != nil {
 		return err
 	}
@@ -69,6 +77,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // showPlan shows the page, also when it says that the recovery would be refused.
 func (r *recovery) showPlan(ctx context.Context, stdout io.Writer) error {
+	if err := r.readJournal(); err != nil {
+		return err
+	}
 	err := r.preflight(ctx)
 	if !r.cfg.json {
 		r.screen.Text(r.page.String())

@@ -23,23 +23,27 @@ type page struct {
 	At time.Time `json:"at"`
 	// Drill is the name of the copy that is made and removed, in a drill.
 	Drill string `json:"drill,omitempty"`
+	// Copied are the services of the core that the drill copies too.
+	Copied []string `json:"copied,omitempty"`
 	// Ready says that nothing that was looked at stands in the way.
 	Ready bool `json:"ready"`
 	// Took up: an earlier call began then, and has done these steps.
 	Began time.Time `json:"began,omitzero"`
 	Done  []string  `json:"done,omitempty"`
 	// Broken steps had begun when the earlier call ended.
-	Broken   []string          `json:"broken_off,omitempty"`
-	Checks   []check           `json:"checks"`
-	Snapshot *report.Snapshot  `json:"snapshot,omitempty"`
-	Restore  *measured         `json:"restore,omitempty"`
-	Stop     map[string]string `json:"stop"` // services by stack
-	Wipe     []stack.Volume    `json:"wipe"`
-	Keep     []stack.Kept      `json:"keep,omitempty"`
-	Archive  string            `json:"archive,omitempty"`
-	Queue    string            `json:"queue"`
-	Steps    []pageStep        `json:"steps"`
-	Budget   report.Budget     `json:"budget,omitzero"`
+	Broken   []broken         `json:"broken_off,omitempty"`
+	Checks   []check          `json:"checks"`
+	Snapshot *report.Snapshot `json:"snapshot,omitempty"`
+	// SeenThrough says which Elasticsearch shows the snapshot, or will.
+	SeenThrough string            `json:"seen_through,omitempty"`
+	Restore     *measured         `json:"restore,omitempty"`
+	Stop        map[string]string `json:"stop"` // services by stack
+	Wipe        []stack.Volume    `json:"wipe"`
+	Keep        []stack.Kept      `json:"keep,omitempty"`
+	Archive     string            `json:"archive,omitempty"`
+	Queue       string            `json:"queue"`
+	Steps       []pageStep        `json:"steps"`
+	Budget      report.Budget     `json:"budget,omitzero"`
 }
 
 // check is one thing that was looked at. State is ok, note or refused.
@@ -52,7 +56,7 @@ type check struct {
 // rank orders the checks, which come side by side.
 func (c check) rank() int {
 	kind, _, _ := strings.Cut(c.Name, " ")
-	order := []string{"engine", "stack", "network", "core", "volumes", "-keep-old", "ZooKeeper", "Elasticsearch", "job", "repository", "snapshot"}
+	order := []string{"WARNING", "engine", "stack", "network", "core", "volumes", "-keep-old", "mark", "ZooKeeper", "Elasticsearch", "throw-away", "job", "repository", "snapshot"}
 	if i := slices.Index(order, kind); i >= 0 {
 		return i
 	}
@@ -72,6 +76,23 @@ type pageStep struct {
 	Name    string `json:"name"`
 	Title   string `json:"title"`
 	LeftOut string `json:"left_out,omitempty"`
+	// Before says what an earlier call has made of the step, and what this one does about it.
+	Before string `json:"before,omitempty"`
+}
+
+// broken is a step that had begun when an earlier call ended.
+type broken struct {
+	Step    string    `json:"step"`
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended,omitzero"` // zero when the program was killed in it
+	Error   string    `json:"error,omitempty"`
+}
+
+func (b broken) String() string {
+	if b.Ended.IsZero() {
+		return fmt.Sprintf("%s, begun %s, in which the program was killed or still is", b.Step, b.Started.UTC().Format(time.RFC3339))
+	}
+	return fmt.Sprintf("%s, begun %s, failed %s: %s", b.Step, b.Started.UTC().Format(time.RFC3339), b.Ended.UTC().Format(time.RFC3339), strings.ReplaceAll(b.Error, "\n", "; "))
 }
 
 func (p *page) good(name, text string) { p.add(check{name, "ok", text}) }
@@ -107,7 +128,7 @@ func (p *page) begin(r *recovery) {
 		if rec.State == runbook.Done {
 			p.Done = append(p.Done, rec.Step)
 		} else {
-			p.Broken = append(p.Broken, rec.Step)
+			p.Broken = append(p.Broken, broken{rec.Step, rec.Started.UTC(), rec.Ended.UTC(), rec.Error})
 		}
 	}
 	if len(p.Done)+len(p.Broken) > 0 {
@@ -119,10 +140,13 @@ func (p *page) begin(r *recovery) {
 func (p *page) end(r *recovery) {
 	slices.SortStableFunc(p.Checks, func(a, b check) int { return a.rank() - b.rank() })
 	p.Ready = !slices.ContainsFunc(p.Checks, func(c check) bool { return c.State == "refused" })
-	p.Snapshot = r.chosen()
+	p.Snapshot, p.SeenThrough = r.chosen(), r.seenThrough()
 	meant := r.cfg.dbMeant()
 	if r.cfg.drill {
 		p.Drill = r.cfg.db
+		if r.found.core != nil {
+			p.Copied = r.copiedServices()
+		}
 		p.Queue = "the open jobs of the snapshot, in the copy"
 		p.addSteps(r)
 		return
@@ -146,8 +170,42 @@ func (p *page) end(r *recovery) {
 
 func (p *page) addSteps(r *recovery) {
 	for _, s := range r.steps() {
-		p.Steps = append(p.Steps, pageStep{s.Name, s.Title, s.LeftOut})
+		p.Steps = append(p.Steps, pageStep{s.Name, s.Title, s.LeftOut, r.madeOf(s)})
 	}
+}
+
+// madeOf says what an earlier call has made of a step, and what the next one does about it.
+func (r *recovery) madeOf(s runbook.Step) string {
+	switch done := r.done(s.Name); {
+	case done && s.Again:
+		return "done by the call before, and proven again"
+	case done:
+		return "done by the call before"
+	case r.began(s.Name) && s.LeftOut == "":
+		return "broken off, and gone on with from what is there"
+	}
+	return ""
+}
+
+// seenThrough says which Elasticsearch shows the snapshot.
+func (r *recovery) seenThrough() string {
+	switch {
+	case r.cfg.drill:
+		return "the Elasticsearch of the copy, once it serves"
+	case r.cfg.only == onlyZK:
+		return ""
+	case r.found.alive && r.page.Restore != nil:
+		return "the Elasticsearch that lives"
+	case r.found.aside && r.page.Restore != nil:
+		return "a throw-away Elasticsearch, for this plan; a recovery starts one as well"
+	case r.done("wipe"):
+		return "the Elasticsearch that is restored into"
+	case r.sighted():
+		return "an earlier call, " + r.remembered().Seen.UTC().Format(time.RFC3339)
+	case r.mustLook() && r.cfg.leftOut("look") == "":
+		return "a throw-away Elasticsearch, in step look: before that, no volume is removed"
+	}
+	return "nothing yet"
 }
 
 // comes says whether a step is still to be run.
@@ -168,7 +226,10 @@ func (p *page) String() string {
 	}
 	fmt.Fprintf(&b, "\nPLAN OF THE %s, %s\n", title, p.At.Format(time.RFC3339))
 	if !p.Began.IsZero() {
-		fmt.Fprintf(&b, "\n  It began %s. Done: %s. Broken off: %s.\n", p.Began.Format(time.RFC3339), orNone(p.Done), orNone(p.Broken))
+		fmt.Fprintf(&b, "\n  an earlier call is taken up\n    began     %s\n    done      %s\n", p.Began.Format(time.RFC3339), orNone(p.Done))
+		for _, step := range p.Broken {
+			fmt.Fprintf(&b, "    broken    %s\n", step)
+		}
 	}
 	fmt.Fprintf(&b, "\n  what is there\n")
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -184,6 +245,9 @@ func (p *page) String() string {
 		if s.LeftOut != "" {
 			said = "(" + s.LeftOut + ")"
 		}
+		if s.Before != "" {
+			said += " (" + s.Before + ")"
+		}
 		fmt.Fprintf(w, "    %s\t%s\n", s.Name, said)
 	}
 	_ = w.Flush()
@@ -194,6 +258,9 @@ func (p *page) deeds(b *strings.Builder) {
 	fmt.Fprintf(b, "\n  what will be done\n")
 	if p.Drill != "" {
 		fmt.Fprintf(b, "    copy      the databases, as stack %s on a network of its own; production is only read\n", p.Drill)
+		if len(p.Copied) > 0 {
+			fmt.Fprintf(b, "    copy      of the core: %s, on the same network\n", strings.Join(p.Copied, ", "))
+		}
 		fmt.Fprintf(b, "    remove    that copy, whatever the end is\n")
 		return
 	}
@@ -218,6 +285,9 @@ func (p *page) deeds(b *strings.Builder) {
 	}
 	if s := p.Snapshot; s != nil {
 		fmt.Fprintf(b, "    restore   snapshot %s of %s, taken %s (%s ago)\n", s.Name, s.Repository, s.Started.Format(time.RFC3339), p.At.Sub(s.Started).Round(time.Second))
+	}
+	if p.SeenThrough != "" {
+		fmt.Fprintf(b, "              seen through: %s\n", p.SeenThrough)
 	}
 	if m := p.Restore; m != nil {
 		fmt.Fprintf(b, "              %d indices, %d primaries, %s, %d documents\n", m.Indices, m.Primaries, cli.Bytes(m.Bytes), m.Documents)

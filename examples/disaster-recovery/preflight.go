@@ -27,6 +27,7 @@ type found struct {
 	db, core *stack.Stack
 	wipe     *stack.WipePlan
 	alive    bool // some Elasticsearch answers
+	aside    bool // a throw-away one was started for a plan
 	disks    *disks
 	openJobs int // in the documents, with -only zookeeper
 	jobsSeen bool
@@ -47,7 +48,11 @@ func (r *recovery) preflight(ctx context.Context) error {
 	wait.Go(func() { databases = r.checkDatabases(ctx) })
 	err := r.checkEngine(ctx)
 	wait.Wait()
-	err = cmp.Or(err, databases, r.checkDisks())
+	err = cmp.Or(err, databases)
+	if r.cfg.planOnly {
+		err = r.lookFurther(ctx, err)
+	}
+	err = cmp.Or(err, r.checkDisks())
 	if r.found.db == nil || r.found.core == nil {
 		return err
 	}
@@ -56,6 +61,22 @@ func (r *recovery) preflight(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// lookFurther is what only a plan does: a recovery looks through a throw-away Elasticsearch while the stacks stop.
+func (r *recovery) lookFurther(ctx context.Context, err error) error {
+	if r.found.db == nil {
+		return err
+	}
+	r.noteHolder(ctx)
+	if !r.mustLookAside() {
+		return errors.Join(err, r.sweepCopy(ctx))
+	}
+	if err != nil {
+		r.page.note("snapshot", "not looked for, since the recovery is refused as it is")
+		return errors.Join(err, r.sweepCopy(ctx))
+	}
+	return r.lookAside(ctx)
 }
 
 // checkEngine looks at all that the engine shows, and returns the first thing that stands in the way.
@@ -223,7 +244,7 @@ func (r *recovery) noElasticsearch() error {
 		return r.page.bad("Elasticsearch", refused("queue", "recover both, without -only", "no Elasticsearch answers at %s, and the queue is rebuilt from its documents", r.cfg.es))
 	}
 	text := "no answer from " + r.cfg.es
-	if !r.sighted() && !r.done("wipe") {
+	if !r.cfg.planOnly && r.mustLook() {
 		text += ": the snapshot is looked for through a throw-away one, before anything is removed"
 	}
 	r.page.note("Elasticsearch", text)

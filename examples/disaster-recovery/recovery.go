@@ -46,7 +46,8 @@ type state struct {
 	From     string           `json:"from,omitempty"`     // -from, once it has been followed
 	Snapshot *report.Snapshot `json:"snapshot,omitempty"` // the choice
 	Seen     time.Time        `json:"seen,omitzero"`      // when it was last seen complete
-	Kept     string           `json:"kept,omitempty"`     // where the old volumes are
+	Anew     time.Time        `json:"anew,omitzero"`      // when what had been restored was found to be gone, and all begun anew
+	Kept     string           `json:"kept,omitempty"`     // where the volumes are that come to be removed
 	Plan     *restore.Plan    `json:"plan,omitempty"`
 	Restored *restore.Report  `json:"restored,omitempty"`
 	Newest   time.Time        `json:"newest,omitzero"` // document that came back
@@ -60,7 +61,7 @@ func newRecovery(cfg *config, screen *cli.Screen) (*recovery, error) {
 	r.state.Started = r.now().UTC()
 	err := r.talkTo(cfg.es)
 	if err == nil {
-		r.stacks, err = stack.NewSwarm(&stack.Options{Engines: cfg.engines})
+		r.stacks, err = stack.NewSwarm(cfg.stackOptions())
 	}
 	return r, err
 }
@@ -93,8 +94,28 @@ func (r *recovery) takeUp(ctx context.Context) (_ context.Context, free func(), 
 	if r.journal, err = runbook.OpenJournal(r.cfg.journal, r.cfg.key()); err != nil {
 		return ctx, nil, err
 	}
+	if ctx, free, err = r.claim(ctx, r.journal.Place()); err != nil {
+		return ctx, nil, err
+	}
+	r.goOn()
+	return ctx, free, nil
+}
+
+// goOn takes what the journal knows.
+func (r *recovery) goOn() {
+	if started, ok := r.journal.Resumed(); ok && r.journal.State(&r.state) && !r.cfg.planOnly {
+		r.screen.Printf("going on with the recovery that began %s (%s)", started.Format(time.DateTime), r.cfg.journal)
+	}
+	if r.cfg.from != r.state.From {
+		r.journal.Forget(r.cfg.fromOn()...)
+		r.state.From = r.cfg.from
+	}
+}
+
+// claim marks the stack as being worked on, until free.
+func (r *recovery) claim(ctx context.Context, place string) (_ context.Context, free func(), err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	claim, err := r.stacks.Claim(ctx, r.cfg.db, stack.ClaimOptions{Holder: "disaster-recovery, " + filelock.Self().String(), Place: r.journal.Place(), Lost: cancel})
+	claim, err := r.stacks.Claim(ctx, r.cfg.db, stack.ClaimOptions{Holder: "disaster-recovery, " + filelock.Self().String(), Place: place, Lost: cancel})
 	if err != nil {
 		cancel(nil)
 		return ctx, nil, err
@@ -107,22 +128,16 @@ func (r *recovery) takeUp(ctx context.Context) (_ context.Context, free func(), 
 		}
 		cancel(nil)
 	}
-	if started, ok := r.journal.Resumed(); ok && r.journal.State(&r.state) {
-		r.screen.Printf("going on with the recovery that began %s (%s)", started.Format(time.DateTime), r.cfg.journal)
-	}
-	if r.cfg.from != r.state.From {
-		r.journal.Forget(r.cfg.fromOn()...)
-		r.state.From = r.cfg.from
-	}
 	return ctx, free, nil
 }
 
-// beginAnew forgets what an earlier call did, but not when it began.
+// beginAnew forgets what an earlier call did, but not when it began. The volumes that are there now are others than those
+// that were archived.
 func (r *recovery) beginAnew() {
 	r.journal.Forget(stepNames...)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.state = state{Started: r.state.Started, From: r.state.From, Before: r.state.Before, Warnings: r.state.Warnings, Kept: r.state.Kept}
+	r.state = state{Started: r.state.Started, Anew: r.now().UTC(), From: r.state.From, Before: r.state.Before, Warnings: r.state.Warnings}
 }
 
 // done and began say what the journal knows of a step.

@@ -36,7 +36,9 @@ func (r *recovery) sizes(ctx context.Context) *stack.WipePlan {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sizesWithin)
 	defer cancel()
-	sizing, err := stack.NewSwarm(&stack.Options{Engines: r.cfg.engines, VolumeSizes: true})
+	sized := r.cfg.stackOptions()
+	sized.VolumeSizes = true
+	sizing, err := stack.NewSwarm(sized)
 	if err != nil {
 		return nil
 	}

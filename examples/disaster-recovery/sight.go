@@ -17,7 +17,7 @@ import (
 // lookForTheSnapshot sees the snapshot through the Elasticsearch that lives: through its own registration of the repository
 // where that leads to the same snapshots, else through one of ours, which is taken away again.
 func (r *recovery) lookForTheSnapshot(ctx context.Context) error {
-	if r.sighted() || r.done("wipe") {
+	if r.sighted() && !r.cfg.planOnly || r.done("wipe") {
 		return nil // the steps choose it again
 	}
 	registered, err := r.repo.Registered(ctx)
@@ -25,13 +25,26 @@ func (r *recovery) lookForTheSnapshot(ctx context.Context) error {
 	case err == nil && sameStore(registered, r.cfg.settings):
 		var seen *sighting
 		seen, err = r.see(ctx, r.restorer)
-		err = r.sighting(seen, err, "nothing was touched")
+		err = r.sighting(seen, err, "Nothing was touched")
 	case err == nil || errors.Is(err, nuvlaops.ErrNotFound):
 		err = r.lookThroughAnother(ctx, r.cfg.repository+"-recovery")
 	default:
 		err = r.page.bad("repository "+r.cfg.repository, err)
 	}
 	return err
+}
+
+// noSnapshot says what to do where no snapshot is good.
+func (r *recovery) noSnapshot(err error, untouched string) error {
+	what := "see what there is with snapshots list, and name another one with -snapshot"
+	switch {
+	case r.cfg.snapshot == "" && !r.cfg.before.IsZero():
+		what = "give a later -before, or name one with -snapshot; snapshots list shows them"
+	case r.cfg.snapshot == "":
+		what = "check bucket and base_path of -repository-file; snapshots list shows what there is"
+	}
+	what += ". What a partial one still holds is brought back by restore apply -snapshot NAME -allow-partial"
+	return refused(r.cfg.repository, what+". "+untouched, "no complete snapshot to restore: %v", err)
 }
 
 // lookThroughAnother registers the repository under another name, read-only, for one look.
@@ -52,7 +65,7 @@ func (r *recovery) lookThroughAnother(ctx context.Context, name string) (err err
 			err = errors.Join(err, gone)
 		}
 	}()
-	return r.seeThrough(ctx, repo, restorer, "nothing was touched")
+	return r.seeThrough(ctx, repo, restorer, "Nothing was touched")
 }
 
 // seeThrough registers the repository read-only, and sees the snapshot while the repository is being verified. What was seen
@@ -95,7 +108,7 @@ func (r *recovery) see(ctx context.Context, from restore.Restorer) (*sighting, e
 func (r *recovery) sighting(seen *sighting, err error, untouched string) error {
 	r.page.good("repository "+r.cfg.repository, "it can be read")
 	if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrPartial) {
-		err = refused(r.cfg.repository, untouched, "no complete snapshot to restore: %v", err)
+		err = r.noSnapshot(err, untouched)
 	}
 	if err != nil {
 		return r.page.bad("snapshot", err)

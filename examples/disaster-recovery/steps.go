@@ -47,7 +47,7 @@ func (r *recovery) steps() []runbook.Step {
 		runbook.Step{Name: "newest", Title: "find the newest document that came back", After: []string{"restore"}, Again: proofs, Run: r.newest},
 		runbook.Step{Name: "queue", Title: "rebuild the job queue and verify it", After: []string{"restore", "start-zk"}, Again: proofs, Run: r.queue},
 		runbook.Step{Name: "promote", Title: "make the repository writable again", After: []string{"restore", "queue"}, Run: r.promote},
-		runbook.Step{Name: "start-core", Title: "start stack " + r.cfg.core, After: []string{"queue", "newest"}, Run: r.startCore},
+		runbook.Step{Name: "start-core", Title: r.startTitle(), After: []string{"queue", "newest"}, Run: r.startCore},
 	)
 	for i := range steps {
 		steps[i].LeftOut = r.cfg.leftOut(steps[i].Name)
@@ -58,6 +58,13 @@ func (r *recovery) steps() []runbook.Step {
 // mustLook says whether the snapshot has to be looked for through a throw-away Elasticsearch.
 func (r *recovery) mustLook() bool {
 	return !r.sighted() && !r.done("wipe") && !r.cfg.drill && r.cfg.recovers(onlyES)
+}
+
+func (r *recovery) startTitle() string {
+	if r.cfg.drill {
+		return "start stack " + r.coreCopy()
+	}
+	return "start stack " + r.cfg.core
 }
 
 // dbTitle names what of the database stack is meant.
@@ -99,12 +106,19 @@ func (r *recovery) deployDB(ctx context.Context) (string, error) {
 }
 
 func (r *recovery) deploy(ctx context.Context, name string, there *stack.Stack, services []string, compose string, stopped bool) (string, error) {
-	missing := missing(there, services)
-	if len(missing) == 0 {
+	gone := missing(there, services)
+	if len(gone) == 0 {
 		return "nothing to do: its services are there", nil
 	}
-	err := r.stacks.Deploy(ctx, name, stack.DeployOptions{Files: []string{compose}, CreateNetworks: true, Stopped: stopped, Progress: r.screen.Progress})
-	return "deployed " + strings.Join(missing, ", "), err
+	now, err := r.stacks.Look(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if len(missing(now, services)) == 0 {
+		return "nothing to do: it has been deployed, stopped, to look for the snapshot", nil
+	}
+	err = r.stacks.Deploy(ctx, name, stack.DeployOptions{Files: []string{compose}, CreateNetworks: true, Stopped: stopped, Progress: r.screen.Progress})
+	return "deployed " + strings.Join(gone, ", "), err
 }
 
 func (r *recovery) startES(ctx context.Context) (string, error) {

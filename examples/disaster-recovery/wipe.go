@@ -47,6 +47,15 @@ func (r *recovery) proven(context.Context) error {
 	return nil
 }
 
+// keepFolder is a folder of these volumes' own, by the time of their disaster.
+func (r *recovery) keepFolder() string {
+	at := r.remembered().Started
+	if anew := r.remembered().Anew; !anew.IsZero() {
+		at = anew
+	}
+	return filepath.Join(r.cfg.keepOld, r.cfg.db+"-"+at.UTC().Format("2006-01-02t150405z"))
+}
+
 // keepVolumes archives the volumes into a folder of this recovery's own, so that what is there already is this recovery's,
 // whole, and need not be written again.
 func (r *recovery) keepVolumes(ctx context.Context) (string, error) {
@@ -54,7 +63,7 @@ func (r *recovery) keepVolumes(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(r.cfg.keepOld, r.cfg.db+"-"+r.remembered().Started.Format("2006-01-02t150405z"))
+	dir := r.keepFolder()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}

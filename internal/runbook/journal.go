@@ -64,7 +64,7 @@ func OpenJournal(path, key string) (*Journal, error) {
 		return j, nil
 	}
 	var old journalFile
-	if err == nil && json.Unmarshal(raw, &old) == nil && old.Key == key && old.Ended.IsZero() && time.Since(old.last()) < takeUpWithin {
+	if err == nil && old.takenUp(raw, key) {
 		j.file = old
 		return j, nil
 	}
@@ -78,9 +78,31 @@ func OpenJournal(path, key string) (*Journal, error) {
 	return j, nil
 }
 
+// ReadJournal reads the journal that OpenJournal would take up, for looking only: nobody is kept out, and nothing is
+// written. It is nil when there is none.
+func ReadJournal(path, key string) (*Journal, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	j := &Journal{path: path}
+	if !j.file.takenUp(raw, key) {
+		return nil, nil
+	}
+	return j, nil
+}
+
+// takenUp decodes a journal, and reports whether a run with this key takes it up.
+func (f *journalFile) takenUp(raw []byte, key string) bool {
+	return json.Unmarshal(raw, f) == nil && f.Key == key && f.Ended.IsZero() && time.Since(f.last()) < takeUpWithin
+}
+
 // Place names the journal's lock, which ends with the process: who holds it knows that whoever held it before is gone.
 func (j *Journal) Place() string {
-	if j == nil {
+	if j == nil || j.lock == nil {
 		return ""
 	}
 	return j.lock.Place()
@@ -154,7 +176,7 @@ func (j *Journal) Finish() error {
 
 // Close lets others in.
 func (j *Journal) Close() error {
-	if j == nil {
+	if j == nil || j.lock == nil {
 		return nil
 	}
 	return j.lock.Close()
@@ -191,6 +213,9 @@ func (j *Journal) record(r Record) error {
 }
 
 func (j *Journal) write() error {
+	if j.lock == nil {
+		return errors.New("write journal: it was opened to be read")
+	}
 	raw, err := json.MarshalIndent(j.file, "", "  ")
 	if err != nil {
 		return err

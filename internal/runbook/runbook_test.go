@@ -282,3 +282,39 @@ func TestWhatAKilledRunWasWritingIsRemoved(t *testing.T) {
 		t.Errorf("the part of another file: %v", err)
 	}
 }
+
+func TestAJournalIsReadBesideItsRunAndNeverWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	if j, err := runbook.ReadJournal(path, "k"); j != nil || err != nil {
+		t.Errorf("of nothing: %v, %v", j, err)
+	}
+	var l log
+	held := open(t, path, "k")
+	if _, err := runbook.Run(t.Context(), []runbook.Step{l.step("stop", nil), l.step("wipe", errBroken, "stop")}, held, nil); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := runbook.ReadJournal(path, "k") // while it is held
+	if err != nil || len(j.Records()) != 2 {
+		t.Fatalf("%+v, %v, want both steps", j.Records(), err)
+	}
+	j.Forget("wipe")
+	if err := j.Finish(); err == nil {
+		t.Error("a journal that was opened to be read was finished")
+	}
+	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
+		t.Errorf("it was written: %v\n%s", err, after)
+	}
+	if j, err := runbook.ReadJournal(path, "another"); j != nil || err != nil {
+		t.Errorf("of another run: %+v, %v", j, err)
+	}
+	if err := errors.Join(j.Close(), held.Finish()); err != nil {
+		t.Error(err)
+	}
+	if j, err := runbook.ReadJournal(path, "k"); j != nil || err != nil {
+		t.Errorf("of one that ended: %+v, %v", j, err)
+	}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/internal/poll"
+)
+
+// plannedWithoutElasticsearch: none lives, and the plan starts a throw-away one beside what is there, also after one whose
+// program was killed, and removes it.
+func (d *demo) plannedWithoutElasticsearch(t *testing.T) {
+	if _, err := docker(t.Context(), "", "service", "scale", "--detach", d.platform.db+"_es=0"); err != nil {
+		t.Fatal(err)
+	}
+	d.waitForNone(t, "label=com.docker.swarm.service.name="+d.platform.db+"_es")
+	before := d.production(t)
+	cmd := d.recovery(t.Context(), "-plan")
+	out := watched(t, cmd, regexp.MustCompile("starting a throw-away one"), func() {
+		d.waitForCopy(t)
+		_ = cmd.Process.Kill()
+	})
+	if !cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
+		t.Errorf("want it killed, it ended with %v:\n%s", cmd.ProcessState, out)
+	}
+	got, code := d.plan(t)
+	if code != cli.ExitOK || !got.Ready || got.Restore.Indices != int64(len(d.seeded.documents)) || !strings.Contains(got.SeenThrough, "throw-away") {
+		t.Errorf("exit code %d, plan %+v", code, got)
+	}
+	if diff := cmp.Diff(before, d.production(t)); diff != "" {
+		t.Errorf("services, containers and volumes (-before +after):\n%s", diff)
+	}
+	d.nothingOfACopy(t)
+}
+
+// plannedWithNothingToRestore: the database stack is gone, and the repository has no snapshot.
+func (d *demo) plannedWithNothingToRestore(t *testing.T) {
+	before := append(d.production(t), d.volumeContents(t))
+	got, code := d.plan(t, "-repository", "of_nobody", "-repository-file", d.anotherStore(t))
+	if code != cli.ExitRefused || got.Ready {
+		t.Errorf("exit code %d, plan %+v", code, got)
+	}
+	if diff := cmp.Diff(before, append(d.production(t), d.volumeContents(t))); diff != "" {
+		t.Errorf("services, containers and volumes (-before +after):\n%s", diff)
+	}
+	d.nothingOfACopy(t)
+}
+
+// plannedPage is what a test reads of a plan.
+type plannedPage struct {
+	Ready       bool
+	SeenThrough string `json:"seen_through"`
+	Snapshot    struct{ Name string }
+	Restore     struct{ Indices, Bytes, Documents int64 }
+	Checks      []struct{ Name, State, Text string }
+	Broken      []struct{ Step string } `json:"broken_off"`
+}
+
+func (d *demo) plan(t *testing.T, more ...string) (got plannedPage, code int) {
+	t.Helper()
+	cmd := d.recovery(t.Context(), append([]string{"-plan", "-json"}, more...)...)
+	raw, _ := cmd.Output()
+	if err := json.Unmarshal(raw, &got); err != nil {
+		t.Fatalf("%v:\n%s", err, raw)
+	}
+	return got, cmd.ProcessState.ExitCode()
+}
+
+// waitForNone waits until no container that matches runs.
+func (d *demo) waitForNone(t *testing.T, filter string) {
+	t.Helper()
+	if err := poll.Until(t.Context(), poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+		left, err := docker(ctx, "", "ps", "--quiet", "--filter", filter)
+		return left == "", left, err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitForCopy waits until the throw-away one runs.
+func (d *demo) waitForCopy(t *testing.T) {
+	t.Helper()
+	if err := poll.Until(t.Context(), poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+		id, err := docker(ctx, "", "ps", "--quiet", "--filter", "name=^"+d.platform.db+"_es-copy")
+		return id != "", "", err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// nothingOfACopy: no throw-away server, and nothing that was made for one.
+func (d *demo) nothingOfACopy(t *testing.T) {
+	t.Helper()
+	for _, ask := range [][]string{
+		{"ps", "--all", "--quiet", "--filter", "name=^" + d.platform.db + "_es-copy"},
+		{"service", "ls", "--quiet", "--filter", "name=" + d.platform.db + "_es-copy"},
+		{"service", "ls", "--quiet", "--filter", "label=com.docker.stack.namespace=nuvlaops-copy-" + d.platform.db},
+		{"network", "ls", "--quiet", "--filter", "label=com.docker.stack.namespace=nuvlaops-copy-" + d.platform.db},
+		{"config", "ls", "--quiet", "--filter", "name=nuvlaops-claim-" + d.platform.db},
+	} {
+		if left, err := docker(t.Context(), "", ask...); err != nil || left != "" {
+			t.Errorf("left: %v %q, %v", ask, left, err)
+		}
+	}
+}
