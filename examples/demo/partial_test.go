@@ -314,7 +314,17 @@ func (d *demo) nothingOfADrill(t *testing.T) {
 }
 
 // production is all that a drill must leave as it is: services, containers and volumes, each with its version or its time.
-func (d *demo) production(t *testing.T) (all []string) {
+func (d *demo) production(t *testing.T) []string {
+	t.Helper()
+	return d.thereOf(t, "service", "ps", "volume")
+}
+
+func (d *demo) servicesAndVolumes(t *testing.T) []string {
+	t.Helper()
+	return d.thereOf(t, "service", "volume")
+}
+
+func (d *demo) thereOf(t *testing.T, kinds ...string) (all []string) {
 	t.Helper()
 	for _, stack := range []string{d.platform.db, d.platform.core} {
 		filter := "label=com.docker.stack.namespace=" + stack
@@ -323,6 +333,9 @@ func (d *demo) production(t *testing.T) (all []string) {
 			{"ps", "--all", "--quiet", "--no-trunc", "--filter", filter},
 			{"volume", "ls", "--quiet", "--filter", filter},
 		} {
+			if !slices.Contains(kinds, ask[0]) {
+				continue
+			}
 			ids, err := docker(t.Context(), "", ask...)
 			if err != nil {
 				t.Fatal(err)
