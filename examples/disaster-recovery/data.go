@@ -18,7 +18,11 @@ func (r *recovery) restore(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	rep, err := r.restorer.Apply(ctx, plan, restore.ApplyOptions{Progress: r.screen.Progress})
+	var rep *restore.Report
+	err = r.patiently(ctx, "restore", func(ctx context.Context) (err error) {
+		rep, err = r.restorer.Apply(ctx, plan, restore.ApplyOptions{Progress: r.screen.Progress})
+		return err
+	})
 	if rep == nil {
 		return "", err
 	}

@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	// storeWithin is how long the store of the snapshots may be away in the middle of a recovery: as long as a server of it
-	// takes to be started again. Elasticsearch does not look for a host that it did not find for 10 s more.
-	storeWithin = time.Minute
+	// storeWithin is how long the store of the snapshots may be away in the middle of a recovery: as long as one of its
+	// servers takes to be started again, and longer, since Elasticsearch asks for the address of a host once a minute, and
+	// for one that it did not find after 10 s.
+	storeWithin = 2 * time.Minute
 	// storeEvery is how often it is tried meanwhile.
 	storeEvery = 2 * time.Second
 )
