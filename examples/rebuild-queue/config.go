@@ -21,6 +21,7 @@ type config struct {
 	timeout          time.Duration
 	plan             zkjobs.PlanOptions
 	apply            zkjobs.ApplyOptions
+	zk               *zkjobs.ConnectOptions
 }
 
 // hosts is a flag that takes several addresses: divided by spaces or commas, or given again.
@@ -43,6 +44,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.SetOutput(stderr)
 	fs.Var(&c.esHosts, "es-hosts", "Elasticsearch `hosts` as HOST or URL, divided by spaces or commas, or repeated (default es)")
 	fs.Var(&c.zkHosts, "zk-hosts", "ZooKeeper `hosts`, divided by spaces or commas, or repeated (default zk:2181)")
+	var zk cli.ZooKeeper
+	zk.Flags(fs)
 	fs.StringVar(&c.index, "index", "nuvla-job", "index of the job documents")
 	fs.StringVar(&c.path, "path", "/job", "path of the queue in ZooKeeper")
 	fs.BoolVar(&c.apply.DryRun, "dry-run", false, "show what would be done, and write nothing")
@@ -66,7 +69,12 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		c.zkHosts = hosts{"zk:2181"}
 	}
 	c.plan.WithoutRunning = !c.includeRunning
-	return c, c.check()
+	if err := c.check(); err != nil {
+		return c, err
+	}
+	var err error
+	c.zk, err = zk.Options()
+	return c, err
 }
 
 // check refuses bad input before anything is connected.

@@ -8,7 +8,8 @@
 // consumers or producers are alive (see --force), 11 when it refused, 12 when the verification failed, and 130 when it
 // was interrupted.
 //
-// Credentials come from the environment: ES_API_KEY or ES_USERNAME and ES_PASSWORD; ZK_USERNAME and ZK_PASSWORD.
+// Credentials come from the environment: ES_API_KEY or ES_USERNAME and ES_PASSWORD; ZK_USERNAME and ZK_PASSWORD, or the
+// file of --zk-auth. A ZooKeeper with TLS (secureClientPort) wants --zk-tls, and --zk-ca where its authority is not the system's.
 package main
 
 import (
@@ -74,7 +75,7 @@ func (p *program) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := zkjobs.Connect(ctx, p.zkHosts, &zkjobs.ConnectOptions{User: os.Getenv("ZK_USERNAME"), Password: os.Getenv("ZK_PASSWORD")})
+	conn, err := zkjobs.Connect(ctx, p.zkHosts, p.zk)
 	if err != nil {
 		return err
 	}

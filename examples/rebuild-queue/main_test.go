@@ -206,7 +206,7 @@ func TestDefaultsAreThoseOfTheScriptBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config{esHosts: hosts{"es"}, zkHosts: hosts{"zk:2181"}, index: "nuvla-job", path: "/job", includeRunning: true,
-		apply: zkjobs.ApplyOptions{Batch: 500}}
+		apply: zkjobs.ApplyOptions{Batch: 500}, zk: &zkjobs.ConnectOptions{}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(config{})); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
 	}
@@ -243,7 +243,7 @@ func TestHelpNamesEveryFlagAndConnectsToNothing(t *testing.T) {
 		t.Errorf("got %v, want flag.ErrHelp, which ends the program with 0", err)
 	}
 	for _, want := range []string{"es-hosts", "(default es)", "zk-hosts", "(default zk:2181)", "dry-run", "json", "index", "max-age", "include-running",
-		"batch", "prune", "force", "verify-only"} {
+		"batch", "prune", "force", "verify-only", "zk-tls", "zk-ca", "zk-cert", "zk-key", "zk-auth"} {
 		if !strings.Contains(help.String(), want) {
 			t.Errorf("%q is not in the help:\n%s", want, help.String())
 		}
