@@ -21,6 +21,10 @@ type ApplyOptions struct {
 	Force bool
 	// Prune removes the plan's Extra and Doubled entries; never one that is locked.
 	Prune bool
+	// Move puts entries that are at another priority than their job's where they belong: the old one is removed and the new
+	// one made in one transaction, and only when no consumer has the lock. Inside its priority a moved entry comes after what
+	// was there before, and among what this call adds and moves by creation and id.
+	Move bool
 	// DryRun compares with the queue and writes nothing.
 	DryRun bool
 	// Batch is the most operations in a transaction, 2 to 500 (one of them is the rebuild's own). Default 500.
@@ -49,6 +53,8 @@ func (o ApplyOptions) validate() error {
 	switch {
 	case o.Batch < 2 || o.Batch > mostOps:
 		return invalid("Batch", o.Batch, "2 to 500")
+	case o.Move && o.Batch < 1+operationsOfMove:
+		return invalid("Batch", o.Batch, "5 to 500 with Move")
 	case o.BatchBytes < 1<<10 || o.BatchBytes > mostBytes:
 		return invalid("BatchBytes", o.BatchBytes, "1024 to 262144")
 	case !(o.Rate >= 0) || math.IsInf(o.Rate, 1):
@@ -65,6 +71,10 @@ type Result struct {
 	// Present counts jobs that were on the queue already; Consumed those whose entry was there and is gone.
 	Present  int `json:"present"`
 	Consumed int `json:"consumed,omitempty"`
+	// Moved counts entries that were put at their job's priority; ToMove is what a dry run would move. Entries that cannot be
+	// moved, since consumers have them, count as Present.
+	Moved  int `json:"moved,omitempty"`
+	ToMove int `json:"to_move,omitempty"`
 	// Pruned counts entries that were removed; ToPrune is what a dry run would remove.
 	Pruned  int `json:"pruned,omitempty"`
 	ToPrune int `json:"to_prune,omitempty"`
@@ -99,7 +109,8 @@ func (r *Rebuilder) apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*
 		return result, err
 	}
 	if opts.DryRun {
-		result.ToWrite = len(w.todo) + len(w.young)
+		result.ToMove = w.toMove()
+		result.ToWrite = len(w.todo) + len(w.young) - result.ToMove
 		result.ToPrune = len(w.toPrune())
 		return result, nil
 	}

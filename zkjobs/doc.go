@@ -14,6 +14,11 @@
 // token in the data says whether our own was carried out when its reply was lost. Executors and the api-server never look
 // at that data. /job/entries and /job/taken are created where they are missing and never deleted.
 //
+// Entries at another priority than their job's are reported, and moved only if asked (ApplyOptions.Move): one transaction
+// locks the old entry as a consumer does, removes it with its lock, and makes the new one. It fails as a whole when a
+// consumer has the entry or has finished with it, so that a job is on the queue once at every moment. What was at the right
+// priority stays where it is, so a moved entry comes after it, even if its job is older.
+//
 // # Errors
 //
 // Every error is an *nuvlaops.Error. ErrBusy: consumers or producers are alive (see ApplyOptions.Force). ErrRefused: no

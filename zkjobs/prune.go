@@ -60,13 +60,9 @@ func (w *writer) pruneBatch() int {
 // remove takes entries from the queue in one transaction. One whose reply is lost may be sent again: what is removed
 // cannot be removed twice, and is not counted.
 func (w *writer) remove(ctx context.Context, names []string) error {
-	root := w.r.conn.chroot + w.r.opts.Path
 	var ops []any
 	for _, name := range names {
-		ops = append(ops,
-			&zk.CreateRequest{Path: root + takenNode + "/" + name, Data: []byte(w.run), Acl: w.r.opts.acl(), Flags: zk.FlagEphemeral},
-			&zk.DeleteRequest{Path: root + entriesNode + "/" + name, Version: -1},
-			&zk.DeleteRequest{Path: root + takenNode + "/" + name, Version: -1})
+		ops = append(ops, w.removal(name)...)
 	}
 	_, err := read(ctx, w.r.conn, func() ([]zk.MultiResponse, error) { return w.r.conn.zk.Multi(ops...) })
 	if err == nil {

@@ -37,9 +37,14 @@ func (w *writer) relist(ctx context.Context) error {
 	w.todo = slices.DeleteFunc(slices.Clone(w.todo), func(i int32) bool {
 		switch {
 		case carriedOut && lost[i]: // also when its entry is consumed by now
-			w.result.Written++
-			w.sent++
+			w.count(i)
 			w.gone[i] = !found[i]
+			return true
+		case w.moves.from[i] != "":
+			if w.moves.want(l, i, &w.plan.Jobs[i]) {
+				return false
+			}
+			w.result.Present++ // a consumer has it, or had it
 			return true
 		case found[i]: // somebody else wrote it
 			w.result.Present++
@@ -53,6 +58,11 @@ func (w *writer) relist(ctx context.Context) error {
 
 // known is everything that we know to be or to have been on the queue: what we wrote joins what was there.
 func (w *writer) known() *listing {
+	if len(w.moves.away) > 0 {
+		kept := slices.DeleteFunc(slices.Clone(w.base.entries), func(e entry) bool { return w.moves.away[e.name] })
+		w.base.entries, w.base.mark.created = kept, -1
+		clear(w.moves.away)
+	}
 	if len(w.written) > 0 {
 		w.base.add(w.written)
 		w.base.mark.created = -1 // so that it is listed
@@ -109,7 +119,15 @@ func (w *writer) lookAgain(ctx context.Context) error {
 			continue
 		}
 		delete(left, int32(i))
+		_, move := w.moves.from[int32(i)]
 		switch {
+		case move && w.moves.want(again.known, int32(i), &w.plan.Jobs[i]):
+			w.todo = append(w.todo, int32(i))
+		case move && job.Entry == "":
+			w.result.Dropped++
+			w.gone[int32(i)] = true
+		case move:
+			w.result.Present++
 		case job.Do == Add, job.Do == Settle && settled:
 			w.todo = append(w.todo, int32(i))
 		case job.Do == Settle:
@@ -122,6 +140,7 @@ func (w *writer) lookAgain(ctx context.Context) error {
 		}
 	}
 	for i := range left { // they do not belong on the queue any more
+		delete(w.moves.from, i)
 		w.result.Dropped++
 		w.gone[i] = true
 	}

@@ -180,6 +180,9 @@ func (r *Report) hint() string {
 	case r.Doubled.Count > 0:
 		return "apply with prune: it removes doubled entries"
 	}
+	if r.WrongPriority.Count > 0 && r.WrongOrder.Count == 0 {
+		return "apply with move: it puts entries at their job's priority"
+	}
 	return "stop the executors, remove the entries of those priorities, and apply again: their jobs come back from the documents"
 }
 

@@ -38,10 +38,11 @@ type writer struct {
 	began   time.Time
 	sent    int            // jobs written since began, for the rate
 	gone    map[int32]bool // jobs that need not be on the queue in the end
+	moves   moves
 }
 
 func newWriter(r *Rebuilder, plan *Plan, opts ApplyOptions, result *Result) *writer {
-	return &writer{r: r, plan: plan, opts: opts, result: result, run: newRunID(), began: r.now(), gone: map[int32]bool{}, looked: plan.looked,
+	return &writer{r: r, plan: plan, opts: opts, result: result, run: newRunID(), began: r.now(), gone: map[int32]bool{}, moves: newMoves(), looked: plan.looked,
 		report: newReporter("zkjobs.Apply", plan.Path, opts.Progress, r.now)}
 }
 
@@ -90,7 +91,11 @@ func (w *writer) choose() {
 		case Consumed:
 			w.result.Consumed++
 		default:
-			w.result.Present++
+			if w.opts.Move && w.moves.want(w.base, int32(i), &w.plan.Jobs[i]) {
+				w.todo = append(w.todo, int32(i))
+			} else {
+				w.result.Present++
+			}
 		}
 	}
 }
@@ -151,11 +156,17 @@ func (w *writer) foreign(l, known *listing) int {
 		if _, seen := known.find(e.name); seen {
 			continue
 		}
-		if i, wanted := w.find(e.id); !wanted || (w.plan.Jobs[i].Do != Add && w.plan.Jobs[i].Do != Settle) {
+		i, wanted := w.find(e.id)
+		if !wanted || !w.makes(w.plan.Jobs[i].Do) {
 			n++
 		}
 	}
 	return n
+}
+
+// makes says whether an Apply of the plan makes entries of jobs with this decision.
+func (w *writer) makes(do Decision) bool {
+	return do == Add || do == Settle || do == Elsewhere && w.opts.Move
 }
 
 func errBusy(signs []string) error {
@@ -195,7 +206,7 @@ func (w *writer) stream(ctx context.Context) error {
 		if err := w.step(ctx); err != nil {
 			return err
 		}
-		w.report.end("writing jobs", w.result.Written, w.result.Written+len(w.todo)+len(w.young), "jobs")
+		w.report.end("writing jobs", w.sent, w.sent+len(w.todo)+len(w.young), "jobs")
 	}
 	return nil
 }
@@ -224,8 +235,13 @@ func (w *writer) step(ctx context.Context) error {
 		w.result.Resolved++
 		w.r.opts.Logger.DebugContext(ctx, "reply lost, list again", "error", err)
 		return w.relist(ctx)
-	case errors.Is(err, nuvlaops.ErrConflict):
-		return w.relist(ctx)
+	case errors.Is(err, nuvlaops.ErrConflict), w.moves.pending && errors.Is(err, nuvlaops.ErrExists):
+		return w.relist(ctx) // others wrote, or a consumer has an entry that was to be moved
+	case w.moves.pending && errors.Is(err, nuvlaops.ErrNotFound):
+		before := len(w.todo)
+		if again := w.relist(ctx); again != nil || len(w.todo) < before { // a consumer finished with it
+			return again
+		}
 	case errors.Is(err, nuvlaops.ErrNotFound):
 		return errDeleted()
 	}
@@ -243,15 +259,24 @@ func (w *writer) batch() []any {
 	ops := []any{&zk.SetDataRequest{Path: entries, Data: []byte(w.token), Version: w.mark.version}}
 	size := 100 + len(entries) + len(w.token)
 	acl, each := w.r.opts.acl(), w.opSize()
-	w.pending = w.pending[:0]
+	w.pending, w.moves.pending = w.pending[:0], false
 	for _, i := range w.todo {
 		job := &w.plan.Jobs[i]
-		name := entryName(job.Priority)
+		adds := 1
+		if old := w.moves.from[i]; old != "" {
+			adds = operationsOfMove
+			size += (operationsOfMove-1)*each + len(w.run)
+		}
 		size += each + len(job.ID)
-		if len(ops) > 1 && (len(ops) >= w.opts.Batch || size > w.opts.BatchBytes || w.overRate(len(ops))) {
+		if len(ops) > 1 && (len(ops)+adds > w.opts.Batch || size > w.opts.BatchBytes || w.overRate(len(w.pending)+1)) {
 			break
 		}
-		ops = append(ops, &zk.CreateRequest{Path: entries + "/" + name, Data: []byte(job.ID), Acl: acl, Flags: zk.FlagSequence})
+		// The create comes first, where took finds its name.
+		ops = append(ops, &zk.CreateRequest{Path: entries + "/" + entryName(job.Priority), Data: []byte(job.ID), Acl: acl, Flags: zk.FlagSequence})
+		if old := w.moves.from[i]; old != "" {
+			ops = append(ops, w.removal(old)...)
+			w.moves.pending = true
+		}
 		w.pending = append(w.pending, i)
 	}
 	return ops
@@ -269,11 +294,17 @@ func (w *writer) opSize() int {
 
 // took notes what a transaction wrote, by the names that it returned.
 func (w *writer) took(answers []zk.MultiResponse) error {
-	if len(answers) != len(w.pending)+1 {
-		return fmt.Errorf("a transaction of %d operations returned %d", len(w.pending)+1, len(answers))
+	want := 1 + len(w.pending) + (operationsOfMove-1)*w.movesPending()
+	if len(answers) != want {
+		return fmt.Errorf("a transaction of %d operations returned %d", want, len(answers))
 	}
-	for n, i := range w.pending {
-		path := answers[n+1].String
+	at := 1
+	for _, i := range w.pending {
+		path := answers[at].String
+		at++
+		if w.moves.from[i] != "" {
+			at += operationsOfMove - 1
+		}
 		w.wrote(i, strings.Clone(path[strings.LastIndexByte(path, '/')+1:]))
 	}
 	w.mark.version++
@@ -285,8 +316,17 @@ func (w *writer) took(answers []zk.MultiResponse) error {
 
 func (w *writer) wrote(i int32, name string) {
 	w.written = append(w.written, entry{name: name, id: w.plan.Jobs[i].ID, mine: true, job: i + 1})
-	w.result.Written++
+	w.count(i)
+}
+
+// count counts a job that was written, or whose entry was moved.
+func (w *writer) count(i int32) {
 	w.sent++
+	if w.moves.done(i) {
+		w.result.Moved++
+	} else {
+		w.result.Written++
+	}
 }
 
 // pace keeps to the rate.

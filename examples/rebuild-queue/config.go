@@ -56,6 +56,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.IntVar(&c.apply.Batch, "batch", 500, "operations in a transaction, 2 to 500")
 	fs.Float64Var(&c.apply.Rate, "rate", 0, "most jobs written in a second (default no limit)")
 	fs.BoolVar(&c.apply.Prune, "prune", false, "remove unlocked entries without an open job, and doubled ones")
+	fs.BoolVar(&c.apply.Move, "move", false, "put unlocked entries at another priority than their job's where they belong")
 	fs.BoolVar(&c.apply.Force, "force", false, "go on although consumers or producers are alive")
 	fs.BoolVar(&c.allowNone, "allow-none", false, "take an index without an open job for a system without work")
 	fs.DurationVar(&c.timeout, "timeout", 0, "give up after this `duration` (default no limit)")
@@ -82,6 +83,8 @@ func (c config) check() error {
 	switch a := c.apply; {
 	case a.Batch < 2 || a.Batch > 500:
 		return cli.Usagef("-batch %d: want 2 to 500", a.Batch)
+	case a.Move && a.Batch < 5:
+		return cli.Usagef("-batch %d: want 5 to 500 with -move", a.Batch)
 	case !(a.Rate >= 0) || math.IsInf(a.Rate, 1):
 		return cli.Usagef("-rate %v: want 0 (no limit) or more", a.Rate)
 	case c.plan.MaxAge < 0:
@@ -92,8 +95,8 @@ func (c config) check() error {
 		return cli.Usagef("-index is empty: want the name of an index, such as nuvla-job")
 	case !strings.HasPrefix(c.path, "/") || strings.HasSuffix(c.path, "/"):
 		return cli.Usagef("-path %q: want a path that begins with / and does not end with it", c.path)
-	case c.verifyOnly && (a.Prune || a.DryRun):
-		return cli.Usagef("-verify-only writes nothing: leave -prune and -dry-run away")
+	case c.verifyOnly && (a.Prune || a.Move || a.DryRun):
+		return cli.Usagef("-verify-only writes nothing: leave -prune, -move and -dry-run away")
 	}
 	if _, _, err := zkjobs.ParseHosts(c.zkHosts...); err != nil {
 		return fmt.Errorf("%w: -zk-hosts: %w", cli.ErrUsage, err)

@@ -120,7 +120,7 @@ func (p *program) print(stdout io.Writer, failure error) error {
 		for _, more := range []struct {
 			n    int
 			text string
-		}{{res.ToWrite, "would be written"}, {res.ToPrune, "would be removed"}, {res.Pruned, "removed"},
+		}{{res.ToWrite, "would be written"}, {res.ToMove, "would be moved"}, {res.Moved, "moved"}, {res.ToPrune, "would be removed"}, {res.Pruned, "removed"},
 			{res.Resolved, "lost replies resolved"}, {res.Dropped, "ended meanwhile"}, {res.Consumed, "consumed meanwhile"}} {
 			if more.n > 0 {
 				fmt.Fprintf(stdout, ", %d %s", more.n, more.text)

@@ -215,13 +215,13 @@ func TestDefaultsAreThoseOfTheScriptBefore(t *testing.T) {
 // TestBadInputIsAUsageErrorThatNamesItsFlag has nothing to connect to: it is refused before.
 func TestBadInputIsAUsageErrorThatNamesItsFlag(t *testing.T) {
 	for name, args := range map[string][][]string{
-		"-batch":       {{"--batch", "501"}, {"--batch", "1"}, {"--batch", "0"}, {"--batch", "many"}},
+		"-batch":       {{"--batch", "4", "--move"}, {"--batch", "501"}, {"--batch", "1"}, {"--batch", "0"}, {"--batch", "many"}},
 		"-rate":        {{"--rate", "-1"}, {"--rate", "NaN"}, {"--rate", "Inf"}},
 		"-max-age":     {{"--max-age", "-1h"}, {"--max-age", "soon"}},
 		"-timeout":     {{"--timeout", "-1s"}},
 		"-index":       {{"--index", ""}},
 		"-path":        {{"--path", "job"}, {"--path", "/job/"}},
-		"-verify-only": {{"--verify-only", "--prune"}, {"--verify-only", "--dry-run"}},
+		"-verify-only": {{"--verify-only", "--prune"}, {"--verify-only", "--dry-run"}, {"--verify-only", "--move"}},
 		"-zk-hosts":    {{"--zk-hosts", " "}, {"--zk-hosts", "a/x", "b/y"}},
 		"-es-hosts":    {{"--es-hosts", ","}},
 		"-nope":        {{"--nope"}},
@@ -243,7 +243,7 @@ func TestHelpNamesEveryFlagAndConnectsToNothing(t *testing.T) {
 		t.Errorf("got %v, want flag.ErrHelp, which ends the program with 0", err)
 	}
 	for _, want := range []string{"es-hosts", "(default es)", "zk-hosts", "(default zk:2181)", "dry-run", "json", "index", "max-age", "include-running",
-		"batch", "prune", "force", "verify-only", "zk-tls", "zk-ca", "zk-cert", "zk-key", "zk-auth"} {
+		"batch", "prune", "move", "force", "verify-only", "zk-tls", "zk-ca", "zk-cert", "zk-key", "zk-auth"} {
 		if !strings.Contains(help.String(), want) {
 			t.Errorf("%q is not in the help:\n%s", want, help.String())
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ func Conformance(t *testing.T, open func(t *testing.T) *Rig) {
 		"an entry consumed since the plan is not queued again": (*suite).leavesConsumed,
 		"a dry run writes nothing":                             (*suite).dryRuns,
 		"only what no job stands behind is pruned, if asked":   (*suite).prunes,
+		"an entry at a wrong priority is moved, if asked":      (*suite).moves,
 		"verify finds every difference":                        (*suite).verifies,
 		"a plan survives a file":                               (*suite).takesPlansFromFiles,
 		"what is out of range is invalid":                      (*suite).refusesNonsense,
@@ -126,6 +128,24 @@ func (s *suite) completes() {
 	res := s.apply(plan, zkjobs.ApplyOptions{})
 	s.want("queue", []string{"001 job/first", "050 job/there", "050 job/missing", "100 job/elsewhere", "100 job/unknown"}, s.queue())
 	s.want("written and present", [2]int{2, 2}, [2]int{res.Written, res.Present})
+}
+
+func (s *suite) moves() {
+	s.Put(50, "job/there")
+	s.Put(100, "job/wrong")
+	s.Put(100, "job/busy")
+	s.Lock(s.Put(100, "job/locked"))
+	s.Put(7, "job/first")
+	s.SetJobs(job("there", 50, 4), job("wrong", 50, 2), job("missing", 50, 3), job("first", 50, 1), job("locked", 50, 5), job("busy", 100, 6))
+	plan := s.plan(zkjobs.PlanOptions{})
+	dry := s.apply(plan, zkjobs.ApplyOptions{Move: true, DryRun: true, Force: true})
+	s.want("dry run: to move, to write, present", [3]int{2, 1, 3}, [3]int{dry.ToMove, dry.ToWrite, dry.Present})
+	res := s.apply(plan, zkjobs.ApplyOptions{Move: true, Force: true})
+	s.want("moved, written, present", [3]int{2, 1, 3}, [3]int{res.Moved, res.Written, res.Present})
+	got := s.queue()
+	slices.Sort(got) // the order inside the priority is another promise
+	s.want("queue", []string{"050 job/first", "050 job/missing", "050 job/there", "050 job/wrong", "100 job/busy", "100 job/locked"}, got)
+	s.want("moved by the next call", 0, s.apply(s.plan(zkjobs.PlanOptions{}), zkjobs.ApplyOptions{Move: true, Force: true}).Moved)
 }
 
 func (s *suite) leavesOut() {

@@ -104,6 +104,9 @@ func (q *Queue) Apply(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyO
 	if opts.Prune {
 		q.prune(plan, opts.DryRun, res)
 	}
+	if opts.Move {
+		q.move(plan, opts.DryRun, res)
+	}
 	there := map[string]bool{}
 	for _, e := range q.entries {
 		there[e.ID] = true
@@ -132,6 +135,24 @@ func (q *Queue) Apply(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyO
 	return res, err
 }
 
+// move puts entries that nobody has where they belong.
+func (q *Queue) move(plan *zkjobs.Plan, dryRun bool, res *zkjobs.Result) {
+	for _, job := range plan.Jobs {
+		at := slices.IndexFunc(q.entries, func(e zkjobs.Entry) bool { return e.Name == job.Entry && e.ID == job.ID })
+		switch {
+		case job.Do != zkjobs.Elsewhere || at < 0 || q.entries[at].Taken:
+		case dryRun:
+			res.ToMove++
+			res.Present--
+		default:
+			q.entries = slices.Delete(q.entries, at, at+1)
+			q.put(job.Priority, job.ID)
+			res.Moved++
+			res.Present--
+		}
+	}
+}
+
 // prune removes what the plan found to be too many, and nothing that is locked.
 func (q *Queue) prune(plan *zkjobs.Plan, dryRun bool, res *zkjobs.Result) {
 	many := map[string]string{}
@@ -157,7 +178,7 @@ func (q *Queue) check(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyO
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case plan == nil, opts.Batch < 0, opts.Batch == 1, opts.Batch > 500, opts.BatchBytes < 0, opts.BatchBytes > 256<<10, opts.Rate < 0:
+	case plan == nil, opts.Batch < 0, opts.Batch == 1, opts.Move && opts.Batch > 0 && opts.Batch < 5, opts.Batch > 500, opts.BatchBytes < 0, opts.BatchBytes > 256<<10, opts.Rate < 0:
 		return &nuvlaops.Error{Reason: "no plan, or an option out of range", Err: nuvlaops.ErrInvalid}
 	case opts.Force:
 		return nil
