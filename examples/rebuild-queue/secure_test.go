@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -87,17 +88,22 @@ func newSecureZooKeeper(t *testing.T, a *authority) string {
 		"JVMFLAGS": strings.Join([]string{"-Dzookeeper.serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
 			"-Dzookeeper.ssl.keyStore.location=/data/server.pem", "-Dzookeeper.ssl.trustStore.location=/data/ca.pem",
 			"-Dzookeeper.ssl.clientAuth=need", "-Dzookeeper.ssl.hostnameVerification=false"}, " ")}})
+	put := func(path, content string) {
+		if _, err := server.Exec(t.Context(), "sh", "-c", "printf %s \"$1\" >"+path, "sh", content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("/data/ca.pem", a.pem) // read when the server starts; its own certificate at each connection
+	if err := errors.Join(server.Kill(t.Context()), server.Start(t.Context())); err != nil {
+		t.Fatal(err)
+	}
 	address, err := server.Exec(t.Context(), "hostname", "-i")
 	ip := net.ParseIP(strings.TrimSpace(address))
 	if err != nil || ip == nil {
 		t.Fatalf("address of the container: %q, %v", address, err)
 	}
 	cert, key := a.issue("zk", ip)
-	for path, content := range map[string]string{"/data/server.pem": key + cert, "/data/ca.pem": a.pem} {
-		if _, err := server.Exec(t.Context(), "sh", "-c", "printf %s \"$1\" >"+path, "sh", content); err != nil {
-			t.Fatal(err)
-		}
-	}
+	put("/data/server.pem", key+cert)
 	return net.JoinHostPort(ip.String(), "2281")
 }
 
@@ -112,12 +118,16 @@ func TestTheProgramConnectsByTLSWithItsCertificate(t *testing.T) {
 	if out, code := r.result("--zk-ca", ca, "--zk-cert", certFile, "--zk-key", keyFile); code != cli.ExitOK || out.Result.Written != 300 {
 		t.Errorf("with our certificate: code %d, %+v %s", code, out.Result, out.Error)
 	}
-	for name, args := range map[string][]string{
-		"without a certificate of ours":           {"--zk-ca", ca},
-		"with an authority that did not sign its": {"--zk-ca", write(t, "other.pem", newAuthority(t).pem), "--zk-cert", certFile, "--zk-key", keyFile},
-		"with the authorities of the system":      {"--zk-tls", "--zk-cert", certFile, "--zk-key", keyFile},
+	for name, tc := range map[string]struct {
+		want string
+		args []string
+	}{
+		// In TLS 1.3 the server says no after the handshake, and go-zookeeper does not hand on why.
+		"without a certificate of ours":           {"gives no session", []string{"--zk-ca", ca}},
+		"with an authority that did not sign its": {"certificate", []string{"--zk-ca", write(t, "other.pem", newAuthority(t).pem), "--zk-cert", certFile, "--zk-key", keyFile}},
+		"with the authorities of the system":      {"certificate", []string{"--zk-tls", "--zk-cert", certFile, "--zk-key", keyFile}},
 	} {
-		if out, code := r.result(append(args, "--timeout", "3s")...); code != cli.ExitTimeout || !strings.Contains(out.Error, "certificate") {
+		if out, code := r.result(append(tc.args, "--timeout", "3s")...); code != cli.ExitTimeout || !strings.Contains(out.Error, tc.want) {
 			t.Errorf("%s: code %d, %s", name, code, out.Error)
 		}
 	}
