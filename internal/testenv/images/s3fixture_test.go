@@ -40,6 +40,7 @@ func TestAssembledElasticsearch(t *testing.T) {
 			t.Run("a read that breaks off goes on where it was", p.testResume)
 			t.Run("keys are read again from the keystore and never shown", p.testReload)
 			if version == images.ElasticsearchVersion {
+				t.Run("its classes come from the archive in the image", func(t *testing.T) { testArchive(t, p.es) })
 				t.Run("data outlives a restart", func(t *testing.T) { testRestart(t, p.es) })
 			}
 		})

@@ -75,6 +75,17 @@ func testVariables(t *testing.T, es container, diskThreshold string) {
 	ok(t, http.MethodPut, es.url+"/_snapshot/fs", `{"type":"fs","settings":{"location":"`+images.ElasticsearchShared+`/a"}}`)
 }
 
+// testArchive: a JVM goes on without an archive that does not fit, and every start of a test would be slow unnoticed.
+func testArchive(t *testing.T, es container) {
+	t.Helper()
+	maps := docker(t, "exec", "--user", "1000:0", es.id, "sh", "-c", "cat /proc/[0-9]*/maps 2>/dev/null || true") // some end meanwhile
+	for _, archive := range []string{"server.jsa", "cli.jsa"} {
+		if !strings.Contains(maps, "/usr/share/elasticsearch/"+archive) {
+			t.Errorf("no process has mapped %s", archive)
+		}
+	}
+}
+
 // testRestart starts the same container again, as after a reboot: the data is there and the keystore is in nobody's way.
 func testRestart(t *testing.T, es container) {
 	t.Helper()
