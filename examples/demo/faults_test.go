@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/poll"
 )
 
@@ -50,6 +53,9 @@ func (d *demo) takeS3Away(ctx context.Context) error {
 // go on, and doing so works.
 func (d *demo) struck(t *testing.T, step string, f fault) {
 	t.Helper()
+	if step != "look" {
+		d.seesItsStore(t)
+	}
 	before := d.volumesMade(t)
 	over := make(chan error, 1)
 	struck := false
@@ -83,6 +89,18 @@ func (d *demo) struck(t *testing.T, step string, f fault) {
 		out, code = d.runRecovery(t)
 	}
 	d.recoveredExactly(t)
+}
+
+// seesItsStore waits until Elasticsearch finds the S3 server that another fault has started again, at another address: a
+// recovery that began before would be refused, with nothing touched.
+func (d *demo) seesItsStore(t *testing.T) {
+	t.Helper()
+	err := d.waitFor(t.Context(), func(ctx context.Context) error {
+		return es.Send(ctx, d.platform.client, esapi.SnapshotVerifyRepositoryRequest{Repository: repository}, nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // takeAway removes the database stack: when it is gone no Elasticsearch lives, and there is no service to make another from.
