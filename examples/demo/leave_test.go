@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,11 +20,12 @@ import (
 )
 
 // TestTheDemoLeavesNothing ends a demo with kill -9 and others with signals, at one moment by default and at many with
-// NUVLAOPS_FULL=1. Each next start removes what the one before could not; what belongs to others stays.
+// NUVLAOPS_FULL=1. Each next start removes what the one before could not; what belongs to others stays, and since a service of
+// theirs runs in the swarm, the demo takes names of its own.
 func TestTheDemoLeavesNothing(t *testing.T) {
 	testenv.UseSwarm(t) // it outlives the demo's use of it, so that what is left in it can be looked at
 	others := foreign(t)
-	moments, signals := []string{"deploying stack"}, []syscall.Signal{syscall.SIGTERM}
+	moments, signals := []string{"deploying stack nuvlaops-demo-db"}, []syscall.Signal{syscall.SIGTERM}
 	if full() {
 		signals = append(signals, syscall.SIGINT)
 		moments = append(moments, "writing", "== start the core", "== back up", "data deleted", " look | stop-db .*", " start-es ", " restore ", " start-core ")
@@ -77,9 +79,17 @@ func foreign(t *testing.T) (same func()) {
 	}
 	name := fmt.Sprintf("somebody-%d", os.Getpid())
 	t.Cleanup(func() {
+		_, _ = docker(context.Background(), "", "service", "rm", name)
 		_, _ = docker(context.Background(), "", "rm", "--force", "--volumes", name)
 		_, _ = docker(context.Background(), "", "volume", "rm", name)
 		_, _ = docker(context.Background(), "", "secret", "rm", name)
+		_, _ = docker(context.Background(), "", "config", "rm", name)
+		for range 50 { // until the service's task has left it
+			if _, err := docker(context.Background(), "", "network", "rm", name); err == nil {
+				break
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
 	})
 	run := func(args ...string) string {
 		out, err := docker(t.Context(), "secret", args...)
@@ -90,15 +100,25 @@ func foreign(t *testing.T) (same func()) {
 	}
 	run("run", "--detach", "--name", name, "--volume", name+":/data", image.Ref, "sleep", "3600")
 	run("secret", "create", name, "-")
+	run("config", "create", name, "-")
+	run("network", "create", "--driver", "overlay", name)
+	run("service", "create", "--quiet", "--name", name, "--network", name, "--secret", name, "--config", name,
+		"--endpoint-mode", "dnsrr", "--no-resolve-image", image.Ref, "sleep", "3600") // until its task runs
 	look := func() []string {
 		return []string{run("inspect", "--format", "{{.Id}} {{.State.Status}} {{.State.StartedAt}}", name),
-			run("volume", "inspect", "--format", "{{.CreatedAt}}", name), run("secret", "inspect", "--format", "{{.ID}}", name)}
+			run("volume", "inspect", "--format", "{{.CreatedAt}}", name),
+			run("secret", "inspect", "--format", "{{.ID}} {{.Version}}", name),
+			run("config", "inspect", "--format", "{{.ID}} {{.Version}}", name),
+			run("network", "inspect", "--format", "{{.Id}}", name),
+			run("service", "inspect", "--format", "{{.ID}} {{.Version}}", name),
+			run("service", "ps", "--no-trunc", "--format", "{{.ID}} {{.DesiredState}}", name),
+			run("ps", "--no-trunc", "--quiet", "--filter", "label=com.docker.swarm.service.name="+name)}
 	}
 	before := look()
 	return func() {
 		t.Helper()
 		if diff := cmp.Diff(before, look()); diff != "" {
-			t.Errorf("container, volume, secret of others (-before +after):\n%s", diff)
+			t.Errorf("container, volume, secret, config, network, service, task of others (-before +after):\n%s", diff)
 		}
 	}
 }

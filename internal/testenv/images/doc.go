@@ -23,7 +23,7 @@
 // its parent, so nothing is built twice and a changed recipe is built. Two processes that want the same image build it
 // once: the second waits for the lock of the first. A cancelled context ends every child process and leaves no tagged
 // image and no folder behind. Elasticsearch runs once while its image is built, and leaves an archive of its classes (class
-// data sharing), which takes a third off the CPU of each start of 8.11; newer servers start in a way that shares none.
+// data sharing), which takes a quarter off the CPU of each start of 8.11, or more; newer servers start in a way that shares none.
 //
 // Assembly needs, on the host, debootstrap and root (unless debian:bookworm-slim can be pulled), Maven, a JDK 17 and Go;
 // internal/testenv/scripts/engine.sh --tools installs them on Debian.
