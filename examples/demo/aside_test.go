@@ -22,13 +22,12 @@ func (d *demo) plannedWithoutElasticsearch(t *testing.T) {
 	}
 	d.noContainerOf(t, "es")
 	before := d.production(t)
-	cmd := d.recovery(t.Context(), "-plan")
-	out := watched(t, cmd, regexp.MustCompile("starting a throw-away one"), func() {
-		d.waitForCopy(t)
-		_ = cmd.Process.Kill()
-	})
-	if !cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
-		t.Errorf("want it killed, it ended with %v:\n%s", cmd.ProcessState, out)
+	if ended := d.planEndedBy(t, syscall.SIGINT); ended.ExitStatus() != cli.ExitInterrupted {
+		t.Errorf("exit code %d of an interrupted plan, want %d", ended.ExitStatus(), cli.ExitInterrupted)
+	}
+	d.nothingOfACopy(t)
+	if ended := d.planEndedBy(t, syscall.SIGKILL); !ended.Signaled() {
+		t.Errorf("want it killed, it ended with exit code %d", ended.ExitStatus())
 	}
 	got, code := d.plan(t)
 	if code != cli.ExitOK || !got.Ready || got.Restore.Indices != int64(len(d.seeded.documents)) || !strings.Contains(got.SeenThrough, "throw-away") {
@@ -38,6 +37,17 @@ func (d *demo) plannedWithoutElasticsearch(t *testing.T) {
 		t.Errorf("services, containers and volumes (-before +after):\n%s", diff)
 	}
 	d.nothingOfACopy(t)
+}
+
+// planEndedBy sends a signal to a plan while its throw-away one boots.
+func (d *demo) planEndedBy(t *testing.T, signal syscall.Signal) syscall.WaitStatus {
+	t.Helper()
+	cmd := d.recovery(t.Context(), "-plan")
+	watched(t, cmd, regexp.MustCompile("starting a throw-away one"), func() {
+		d.waitForCopy(t)
+		_ = cmd.Process.Signal(signal)
+	})
+	return cmd.ProcessState.Sys().(syscall.WaitStatus)
 }
 
 // plannedWithNothingToRestore: the database stack is gone, and the repository has no snapshot.
