@@ -120,11 +120,11 @@ func (d *demo) killedAndCalledAgain(t *testing.T) {
 	}
 	d.interruptAt(t, "stop-db")
 	d.killAtRandom(t, dice(t), 1, 12*time.Second)
-	for _, step := range []string{"wipe", "start-es", "repository", "restore", "queue", "start-core"} {
+	d.killAt(t, "wipe", begins("wipe"))
+	d.killAfter(t, "start-es", begins("start-es"), time.Second) // when the journal knows of it
+	d.brokenOffIn(t, "start-es")
+	for _, step := range []string{"repository", "restore", "queue", "start-core"} {
 		d.killAt(t, step, begins(step))
-		if step == "restore" {
-			d.brokenOffIn(t, step)
-		}
 	}
 	d.recovered(t, d.alone)
 }

@@ -35,10 +35,16 @@ func ends(step string) *regexp.Regexp   { return regexp.MustCompile(`(?m) ` + st
 // killAt runs the program and kills it as soon as it says something. It must have been killed, or have found the step done.
 func (d *demo) killAt(t *testing.T, step string, sign *regexp.Regexp) {
 	t.Helper()
+	d.killAfter(t, step, sign, 0)
+}
+
+// killAfter is killAt, a moment later.
+func (d *demo) killAfter(t *testing.T, step string, sign *regexp.Regexp, moment time.Duration) {
+	t.Helper()
 	before := d.volumesMade(t)
 	passed := regexp.MustCompile(`(?m) ` + step + ` .* done by the run before`)
 	cmd := d.recovery(t.Context())
-	out := watched(t, cmd, sign, func() { _ = cmd.Process.Kill() })
+	out := watched(t, cmd, sign, func() { time.Sleep(moment); _ = cmd.Process.Kill() })
 	switch status := cmd.ProcessState.Sys().(syscall.WaitStatus); {
 	case status.Signaled(), passed.MatchString(out) && status.ExitStatus() == cli.ExitOK:
 	default:
