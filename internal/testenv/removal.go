@@ -117,6 +117,13 @@ func (r *removal) list(ctx context.Context) ([]thing, error) {
 	return all, nil
 }
 
+// ours looks for the label itself: the lists are asked for what carries it, and whoever answers without heeding that must not
+// cost others what is theirs.
+func (r *removal) ours(labels map[string]string) bool {
+	value, labelled := labels[Label]
+	return labelled && r.match(value)
+}
+
 func (r *removal) listServices(ctx context.Context) ([]thing, error) {
 	list, err := r.docker.ServiceList(ctx, client.ServiceListOptions{Filters: labelled()})
 	if err != nil {
@@ -124,7 +131,7 @@ func (r *removal) listServices(ctx context.Context) ([]thing, error) {
 	}
 	var things []thing
 	for _, s := range list.Items {
-		if !r.match(s.Spec.Labels[Label]) {
+		if !r.ours(s.Spec.Labels) {
 			continue
 		}
 		things = append(things, thing{"service", s.Spec.Name, func(ctx context.Context) error {
@@ -146,12 +153,11 @@ func (r *removal) listContainers(ctx context.Context) ([]thing, error) {
 	}
 	var things []thing
 	for _, c := range list.Items {
-		value, labelled := c.Labels[Label]
 		service := c.Labels["com.docker.swarm.service.id"]
 		if service != "" && !r.services[service] {
 			continue // the swarm would only start another
 		}
-		if !r.services[service] && (r.swarmOnly || !labelled || !r.match(value)) {
+		if !r.services[service] && (r.swarmOnly || !r.ours(c.Labels)) {
 			continue
 		}
 		name := c.ID
@@ -173,7 +179,7 @@ func (r *removal) listNetworks(ctx context.Context) ([]thing, error) {
 	}
 	var things []thing
 	for _, n := range list.Items {
-		if r.match(n.Labels[Label]) && (n.Scope == "swarm" || !r.swarmOnly) {
+		if r.ours(n.Labels) && (n.Scope == "swarm" || !r.swarmOnly) {
 			things = append(things, thing{"network", n.Name, func(ctx context.Context) error {
 				_, err := r.docker.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 				return err
@@ -192,7 +198,7 @@ func (r *removal) listVolumes(ctx context.Context) ([]thing, error) {
 	var things, marks []thing
 	for _, v := range list.Items {
 		_, stack := v.Labels["com.docker.stack.namespace"]
-		if !r.match(v.Labels[Label]) || r.swarmOnly && !stack {
+		if !r.ours(v.Labels) || r.swarmOnly && !stack {
 			continue
 		}
 		t := thing{"volume", v.Name, func(ctx context.Context) error {
@@ -215,7 +221,7 @@ func (r *removal) listSecrets(ctx context.Context) ([]thing, error) {
 	}
 	var things []thing
 	for _, s := range list.Items {
-		if r.match(s.Spec.Labels[Label]) {
+		if r.ours(s.Spec.Labels) {
 			things = append(things, thing{"secret", s.Spec.Name, func(ctx context.Context) error {
 				_, err := r.docker.SecretRemove(ctx, s.ID, client.SecretRemoveOptions{})
 				return err
@@ -232,7 +238,7 @@ func (r *removal) listConfigs(ctx context.Context) ([]thing, error) {
 	}
 	var things []thing
 	for _, c := range list.Items {
-		if r.match(c.Spec.Labels[Label]) {
+		if r.ours(c.Spec.Labels) {
 			things = append(things, thing{"config", c.Spec.Name, func(ctx context.Context) error {
 				_, err := r.docker.ConfigRemove(ctx, c.ID, client.ConfigRemoveOptions{})
 				return err
@@ -249,7 +255,7 @@ func (r *removal) listImages(ctx context.Context) ([]thing, error) {
 	}
 	var things []thing
 	for _, i := range list.Items {
-		if !r.match(i.Labels[Label]) {
+		if !r.ours(i.Labels) {
 			continue
 		}
 		name := i.ID
