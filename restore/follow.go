@@ -127,13 +127,15 @@ func (a *application) restore(ctx context.Context, missing map[string]bool) erro
 	if err != nil {
 		return err
 	}
+	lost := false // the answer to a request that may have been carried out
 	for n := 1; ; n++ {
 		err := a.send(ctx, body)
 		exists := errors.Is(err, nuvlaops.ErrExists) // by our own request whose answer was lost, or by somebody else
 		if err == nil || ctx.Err() != nil || !(exists || es.Transient(err)) {
 			return err
 		}
-		there, lookErr := a.underWay(ctx, missing)
+		lost = lost || !exists
+		there, lookErr := a.underWay(ctx, missing, lost)
 		switch {
 		case lookErr != nil:
 			return lookErr
@@ -160,8 +162,11 @@ func (a *application) send(ctx context.Context, body string) error {
 }
 
 // underWay reports whether an earlier request was carried out: none of the indices is missing.
-func (a *application) underWay(ctx context.Context, missing map[string]bool) (bool, error) {
+func (a *application) underWay(ctx context.Context, missing map[string]bool, lost bool) (bool, error) {
 	w, err := a.inspect(ctx, a.plan, a.known())
+	if err == nil && lost {
+		w, err = a.adopt(ctx, w, missing)
+	}
 	if err != nil {
 		return false, err
 	}

@@ -34,6 +34,8 @@ type inspected struct {
 	proven   int
 	restart  bool // broken by a restart of the server: its half restored shards are lost
 	disk     bool // proven by the journal, since the server found the primaries on its own disk
+	created  time.Time
+	orphan   bool // foreign, and the server has, or looks for, all primaries on its own disk: as after a restart
 	failures []Failure
 	policy   string // of ILM
 
@@ -213,16 +215,19 @@ func runningShards(restores []es.RunningRestore, repository, snapshot string) ma
 
 // judge decides how an index that is there stands.
 func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map[shardKey]string, known, repository, snapshot string) {
-	x.uuid, x.open, x.shards, x.policy = s.UUID, s.Open, max(s.Shards, x.shards), s.Policy
+	x.uuid, x.created, x.open, x.shards, x.policy = s.UUID, s.Created, s.Open, max(s.Shards, x.shards), s.Policy
 	byJournal := known != "" && strings.HasPrefix(s.UUID, known)
-	bySource := map[int]bool{}
+	bySource, fromDisk := map[int]bool{}, map[int]bool{}
 	for _, rec := range recoveries {
-		bySource[rec.Shard] = rec.Source.From(repository, snapshot)
+		bySource[rec.Shard], fromDisk[rec.Shard] = rec.Source.From(repository, snapshot), rec.Source.Type == existingStore
 	}
-	ours, lost := byJournal, 0
+	ours, lost, onDisk := byJournal, 0, 0
 	for shard := range x.shards {
 		p, there := s.Primaries[shard]
 		state, inRestore := running[shardKey{s.UUID, shard}]
+		if p.Source.Type == existingStore || (p.Started() && fromDisk[shard]) {
+			onDisk++
+		}
 		ours = ours || inRestore || p.Source.From(repository, snapshot) || (p.Started() && bySource[shard])
 		switch {
 		case p.Started():
@@ -236,12 +241,13 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 		case state == es.RestoreFailure, there && p.State == "UNASSIGNED" && !inRestore && (p.Source.From(repository, snapshot) || p.Status == "no_valid_shard_copy"):
 			lost++
 			x.failures = append(x.failures, Failure{Index: x.planned.Target, Shard: shard, Reason: failureReason(p)})
-			x.restart = x.restart || (p.Source.Type == "EXISTING_STORE" && state == "")
+			x.restart = x.restart || (p.Source.Type == existingStore && state == "")
 		}
 	}
 	switch {
 	case !ours || !s.Open:
 		x.standing, x.failures, x.restart = foreign, nil, false
+		x.orphan = s.Open && onDisk == x.shards
 	case lost > 0:
 		x.standing = broken
 	case x.started < x.shards:
@@ -253,12 +259,15 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 	}
 }
 
+// existingStore is the source of a primary that the server looks for on its own disk.
+const existingStore = "EXISTING_STORE"
+
 // notAssigned begins the reason of a shard that no node was allowed to take.
 const notAssigned = "not assigned: "
 
 // failureReason is the innermost cause in what the routing table says of a failed shard: a stack trace.
 func failureReason(p es.Primary) string {
-	if p.Source.Type == "EXISTING_STORE" && p.Status == "no_valid_shard_copy" {
+	if p.Source.Type == existingStore && p.Status == "no_valid_shard_copy" {
 		return "the server was restarted before the shard was restored"
 	}
 	details := p.Details

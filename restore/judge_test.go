@@ -41,13 +41,17 @@ func TestIndexIsJudgedByItsPrimariesAndTheirSource(t *testing.T) {
 		known      string
 		want       standing
 		restart    bool
+		orphan     bool
 	}{
 		{name: "all started, all from the snapshot", state: state(started, started), recoveries: from(snap, snap), want: complete},
 		{name: "one from another snapshot", state: state(started, started), recoveries: from(snap, other), want: foreign},
 		{name: "made by somebody else", state: state(started), recoveries: from(es.Source{Type: "EMPTY_STORE"}), want: foreign},
-		{name: "from the server's disk, and not in the journal", state: state(started), recoveries: from(disk), want: foreign},
+		{name: "from the server's disk, and not in the journal", state: state(started), recoveries: from(disk), want: foreign, orphan: true},
+		{name: "one from the server's disk, one made by somebody else", state: state(started, started), recoveries: from(disk, es.Source{Type: "EMPTY_STORE"}), want: foreign},
+		{name: "one from the server's disk, one from another snapshot", state: state(started, started), recoveries: from(disk, other), want: foreign},
+		{name: "one from the server's disk, one lost", state: state(started, es.Primary{State: "UNASSIGNED", Source: disk, Status: "no_valid_shard_copy"}), recoveries: from(disk), want: foreign, orphan: true},
 		{name: "from the server's disk, and in the journal", state: state(started), recoveries: from(disk), known: "abcdefgh", want: complete},
-		{name: "another index under the name in the journal", state: state(started), recoveries: from(disk), known: "zzzzzzzz", want: foreign},
+		{name: "another index under the name in the journal", state: state(started), recoveries: from(disk), known: "zzzzzzzz", want: foreign, orphan: true},
 		{name: "waiting for its turn", state: state(started, es.Primary{State: "UNASSIGNED", Source: snap}), recoveries: from(snap),
 			running: running(es.RestoreSuccess, es.RestoreInit), want: underway},
 		{name: "failed and to be tried again", state: state(es.Primary{State: "UNASSIGNED", Source: snap, Attempts: 3}), running: running(es.RestoreInit), want: underway},
@@ -55,14 +59,14 @@ func TestIndexIsJudgedByItsPrimariesAndTheirSource(t *testing.T) {
 			running: running(es.RestoreFailure, es.RestoreStarted), want: broken},
 		{name: "finally failed, the restore has ended", state: state(started, es.Primary{State: "UNASSIGNED", Source: snap}), recoveries: from(snap), want: broken},
 		{name: "lost by a restart", state: state(es.Primary{State: "UNASSIGNED", Source: disk, Status: "no_valid_shard_copy"}), known: "abcdefgh", want: broken, restart: true},
-		{name: "red, and not ours", state: state(es.Primary{State: "UNASSIGNED", Source: disk, Status: "no_valid_shard_copy"}), want: foreign},
+		{name: "red, and not ours", state: state(es.Primary{State: "UNASSIGNED", Source: disk, Status: "no_valid_shard_copy"}), want: foreign, orphan: true},
 		{name: "after a restart, not yet looked for on disk", state: state(es.Primary{State: "UNASSIGNED", Source: disk, Status: "fetching_shard_data"}), known: "abcdefgh", want: underway},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := inspected{planned: PlannedIndex{Target: "i", Shards: len(c.state.Primaries)}}
 			x.judge(c.state, c.recoveries, c.running, c.known, "r", "s")
-			if x.standing != c.want || x.restart != c.restart {
-				t.Errorf("standing %d, restart %t, want %d, %t", x.standing, x.restart, c.want, c.restart)
+			if x.standing != c.want || x.restart != c.restart || x.orphan != c.orphan {
+				t.Errorf("standing %d, restart %t, orphan %t, want %d, %t, %t", x.standing, x.restart, x.orphan, c.want, c.restart, c.orphan)
 			}
 		})
 	}

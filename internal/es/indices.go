@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 )
@@ -17,6 +18,7 @@ const maxNames = 3000
 // IndexState is what the cluster state says about one index.
 type IndexState struct {
 	UUID     string
+	Created  time.Time // by index.creation_date, which a restore keeps as it was; zero when it is not said
 	Open     bool
 	Shards   int
 	Aliases  []string
@@ -72,6 +74,7 @@ type stateAnswer struct {
 			Settings struct {
 				Index struct {
 					UUID      string `json:"uuid"`
+					Created   int64  `json:"creation_date,string"` // milliseconds
 					Shards    int    `json:"number_of_shards,string"`
 					Replicas  string `json:"number_of_replicas"`
 					Lifecycle struct {
@@ -113,7 +116,7 @@ func (c *Conn) indexStates(ctx context.Context, names []string) (*stateAnswer, e
 	err := c.Read(ctx, func() esapi.Request {
 		return esapi.ClusterStateRequest{Metric: []string{"metadata", "routing_table", "customs"}, Index: names,
 			IgnoreUnavailable: &yes, AllowNoIndices: &yes, ExpandWildcards: "all",
-			FilterPath: []string{"metadata.indices.*.state", "metadata.indices.*.aliases", "metadata.indices.*.settings.index.uuid",
+			FilterPath: []string{"metadata.indices.*.state", "metadata.indices.*.aliases", "metadata.indices.*.settings.index.uuid", "metadata.indices.*.settings.index.creation_date",
 				"metadata.indices.*.settings.index.number_of_shards", "metadata.indices.*.settings.index.number_of_replicas", "metadata.indices.*.settings.index.lifecycle.name", "routing_table.indices.*.shards.*.state",
 				"routing_table.indices.*.shards.*.primary", "routing_table.indices.*.shards.*.shard",
 				"routing_table.indices.*.shards.*.recovery_source", "routing_table.indices.*.shards.*.unassigned_info", "restore"}}
@@ -126,6 +129,9 @@ func (a *stateAnswer) states() map[string]IndexState {
 	for name, m := range a.Metadata.Indices {
 		s := IndexState{UUID: m.Settings.Index.UUID, Open: m.State == "open", Shards: m.Settings.Index.Shards,
 			Aliases: m.Aliases, Replicas: m.Settings.Index.Replicas, Policy: m.Settings.Index.Lifecycle.Name, Primaries: map[int]Primary{}}
+		if ms := m.Settings.Index.Created; ms > 0 {
+			s.Created = time.UnixMilli(ms)
+		}
 		for _, copies := range a.Routing.Indices[name].Shards {
 			for _, r := range copies {
 				if r.Primary {
