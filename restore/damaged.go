@@ -8,16 +8,27 @@ import (
 	"github.com/nuvla/nuvlaops/internal/es"
 )
 
-// damaged tells an object that is missing in the repository from what is not there at all: Elasticsearch answers 404 to both,
-// and says that the snapshot is missing.
+// damaged tells what is wrong with the repository. An object that is missing is not a snapshot that is not there, though
+// Elasticsearch answers 404 to both, and says that the snapshot is missing; and a store that does not answer is an error of
+// the server without a name of its own.
 func damaged(err error) error {
 	var s *es.ServerError
 	var e *nuvlaops.Error
-	if !errors.As(err, &s) || !errors.As(err, &e) || !s.Has("no_such_file_exception") {
+	if !errors.As(err, &s) || !errors.As(err, &e) {
 		return err
 	}
-	return &nuvlaops.Error{Status: e.Status, Type: e.Type, Reason: "an object that belongs to a snapshot is missing in the repository: " + s.Innermost().Reason,
-		Hint: "put the object back from a copy of the repository, or choose another snapshot by its name", Err: nuvlaops.ErrRepository}
+	out := &nuvlaops.Error{Status: e.Status, Type: e.Type, Err: nuvlaops.ErrRepository}
+	switch {
+	case s.Has("no_such_file_exception"):
+		out.Reason = "an object that belongs to a snapshot is missing in the repository: " + s.Innermost().Reason
+		out.Hint = "put the object back from a copy of the repository, or choose another snapshot by its name"
+	case s.Kind == nil && (s.Has("i_o_exception") || s.Has("sdk_client_exception")):
+		out.Reason = "Elasticsearch cannot read the repository: " + s.Innermost().Reason
+		out.Hint = "check that what holds the repository runs and that Elasticsearch reaches it, and call again"
+	default:
+		return err
+	}
+	return out
 }
 
 // latest chooses the latest snapshot that fits. One that cannot be read may be it, and to restore an older one instead would
