@@ -23,7 +23,12 @@ import (
 	"github.com/nuvla/nuvlaops/snapshot"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	testenv.Main(m, func() { _ = os.RemoveAll(builtHere) })
+}
+
+// builtHere is the folder of the program, when it was built.
+var builtHere string
 
 // full is for what takes minutes: NUVLAOPS_FULL=1.
 func full() bool { return os.Getenv("NUVLAOPS_FULL") != "" }
@@ -34,6 +39,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	builtHere = dir
 	path := filepath.Join(dir, "backup")
 	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)

@@ -22,10 +22,15 @@ import (
 	"github.com/nuvla/nuvlaops/internal/testenv"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	testenv.Main(m, func() { _ = os.RemoveAll(builtHere) })
+}
 
 // programsVar is the folder of programs that the parent of this test has built.
 const programsVar = "NUVLAOPS_DEMO_PROGRAMS"
+
+// builtHere is the folder of the programs when this process has built them.
+var builtHere string
 
 // programs are built once, as those of the container image are: the very programs that an operator runs.
 var programs = sync.OnceValues(func() (dir string, err error) {
@@ -35,6 +40,7 @@ var programs = sync.OnceValues(func() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "nuvlaops-programs-"); err != nil {
 		return "", err
 	}
+	builtHere = dir
 	for _, name := range []string{"demo", "disaster-recovery", "rebuild-queue"} {
 		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, name), "../"+name)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

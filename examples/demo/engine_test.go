@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -92,7 +93,25 @@ func (d *demo) restartEngine(ctx context.Context, dir string) error {
 // ownEngine is a second engine on this machine, started again whenever it ends.
 type ownEngine struct {
 	name, dir string
-	log       bytes.Buffer
+	log       lockedBuffer
+}
+
+// lockedBuffer is written by a process and read beside it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func (e *ownEngine) host() string { return "unix://" + filepath.Join(e.dir, "s") }

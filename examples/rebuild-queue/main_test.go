@@ -150,6 +150,35 @@ func TestTheProgramWantsForceBesideAConsumer(t *testing.T) {
 	}
 }
 
+func TestTheProgramMovesEntriesToTheirPriorityWhenTold(t *testing.T) {
+	r := newRig(t, "moves")
+	conn, err := zkjobs.Connect(t.Context(), []string{r.addr}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	q, err := zkjobs.NewQueue(conn, &zkjobs.Options{Path: r.path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Put(t.Context(), 500, "job/00000000", "job/00000001"); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := r.result("--move", "--dry-run"); code != cli.ExitOK || out.Result.ToMove != 2 || out.Result.ToWrite != 298 {
+		t.Errorf("dry run: code %d, %+v", code, out.Result)
+	}
+	if out, code := r.result(); code != cli.ExitVerification || out.Result.Written != 298 || out.Result.Moved != 0 {
+		t.Errorf("not told: code %d, %+v", code, out.Result)
+	}
+	out, code := r.result("--move")
+	if code != cli.ExitOK || out.Result.Moved != 2 || out.Result.Written != 0 {
+		t.Errorf("told: code %d, %+v %s", code, out.Result, out.Error)
+	}
+	if diff := cmp.Diff(map[int]int{10: 100, 11: 100, 12: 100}, out.Result.Report.ByPriority); diff != "" {
+		t.Errorf("by priority (-want +got):\n%s", diff)
+	}
+}
+
 func TestEachFailureHasItsExitCode(t *testing.T) {
 	r := newRig(t, "failures")
 	for name, tc := range map[string]struct {

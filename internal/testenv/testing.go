@@ -10,10 +10,14 @@ import (
 )
 
 // Main is for TestMain: it runs the tests, removes everything that they made, and exits. Tests need it for the Shared
-// servers only: what the others make is removed by themselves, and by any of them on SIGINT and SIGTERM.
-func Main(m *testing.M) {
+// servers only: what the others make is removed by themselves, and by any of them on SIGINT and SIGTERM. The functions after
+// are called when the tests have ended.
+func Main(m *testing.M, after ...func()) {
 	own().onSignal()
 	code := m.Run()
+	for _, do := range after {
+		do()
+	}
 	own().holdOn()
 	ctx, cancel := context.WithTimeout(context.Background(), removalTime)
 	defer cancel()
