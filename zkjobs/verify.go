@@ -202,9 +202,12 @@ func (r *Report) differences() string {
 // String is the report for people.
 func (r *Report) String() string {
 	var b strings.Builder
-	if r.OK() {
+	switch {
+	case r.OK() && r.Earlier == 0:
 		fmt.Fprintf(&b, "verified: %d of %d jobs on the queue, each once, at its priority, in its order", r.Found, r.Wanted)
-	} else {
+	case r.OK():
+		fmt.Fprintf(&b, "verified: %d of %d jobs on the queue, each once; all but %d at its priority, in its order", r.Found, r.Wanted, r.Earlier)
+	default:
 		fmt.Fprintf(&b, "NOT verified: %s", r.differences())
 	}
 	b.WriteByte('\n')
@@ -215,7 +218,7 @@ func (r *Report) String() string {
 		n    int
 		text string
 	}{{r.Taken, "in executors' hands"}, {r.Consumed.Count, "consumed meanwhile"}, {r.Extra.Count, "entries that no wanted job stands behind"},
-		{r.Earlier, "entries at another place than theirs, since before"}} {
+		{r.Earlier, "entries at another place than theirs, since before: left there unless they are to be moved"}} {
 		if f.n > 0 {
 			fmt.Fprintf(&b, "  finding: %d %s\n", f.n, f.text)
 		}
