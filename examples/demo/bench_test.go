@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -100,6 +101,11 @@ func (d *demo) benchOurs(b *testing.B) *loss {
 	if err != nil {
 		b.Fatal(err)
 	}
+	steps := make([]string, len(got.Steps))
+	for i, s := range got.Steps {
+		steps[i] = fmt.Sprintf("%s %.3f", s.Name, s.Seconds)
+	}
+	b.Logf("%.1f s ours, some side by side: %s", ended.Sub(begun).Seconds(), strings.Join(steps, ", "))
 	lost := lossOf(ended.Sub(begun), idle(begun, ended, append(watching.end(), d.restored(b))), got.Steps)
 	if err := d.check(b.Context()); err != nil {
 		b.Fatal(err)
