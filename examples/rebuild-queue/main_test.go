@@ -83,6 +83,21 @@ func (r *rig) run(args ...string) (string, int) {
 	return stdout.String(), cli.ExitCode(err)
 }
 
+// queue is the queue as its producers and consumers use it.
+func (r *rig) queue() *zkjobs.Queue {
+	r.Helper()
+	conn, err := zkjobs.Connect(r.Context(), []string{r.addr}, nil)
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(conn.Close)
+	q, err := zkjobs.NewQueue(conn, &zkjobs.Options{Path: r.path})
+	if err != nil {
+		r.Fatal(err)
+	}
+	return q
+}
+
 func (r *rig) result(args ...string) (output, int) {
 	r.Helper()
 	text, code := r.run(append(args, "--json")...)
@@ -127,15 +142,7 @@ func TestTheProgramLeavesRunningJobsOutWhenTold(t *testing.T) {
 
 func TestTheProgramWantsForceBesideAConsumer(t *testing.T) {
 	r := newRig(t, "consumer")
-	conn, err := zkjobs.Connect(t.Context(), []string{r.addr}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	q, err := zkjobs.NewQueue(conn, &zkjobs.Options{Path: r.path})
-	if err != nil {
-		t.Fatal(err)
-	}
+	q := r.queue()
 	if err := q.Put(t.Context(), 10, "job/00000000", "job/not-a-job"); err != nil {
 		t.Fatal(err)
 	}
@@ -152,15 +159,7 @@ func TestTheProgramWantsForceBesideAConsumer(t *testing.T) {
 
 func TestTheProgramMovesEntriesToTheirPriorityWhenTold(t *testing.T) {
 	r := newRig(t, "moves")
-	conn, err := zkjobs.Connect(t.Context(), []string{r.addr}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	q, err := zkjobs.NewQueue(conn, &zkjobs.Options{Path: r.path})
-	if err != nil {
-		t.Fatal(err)
-	}
+	q := r.queue()
 	if err := q.Put(t.Context(), 500, "job/00000000", "job/00000001"); err != nil {
 		t.Fatal(err)
 	}
