@@ -130,3 +130,15 @@ func goList(t *testing.T, args ...string) string {
 	}
 	return string(out)
 }
+
+// go-elasticsearch's root package brings a package for each part of the API along, which nobody here uses. They are two
+// thirds of all that would be compiled, in each program that imports one of the packages.
+func TestNobodyCompilesThePackagesOfEachPartOfTheAPI(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-test", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(out), "github.com/elastic/go-elasticsearch/v8/typedapi"); n > 0 {
+		t.Errorf("%d packages of typedapi: use esapi, and es.Dial or a client that is handed in", n)
+	}
+}

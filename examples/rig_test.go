@@ -14,8 +14,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/elastic/go-elasticsearch/v8"
-
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 )
 
@@ -119,10 +118,9 @@ func (c *cluster) send(t *testing.T, method, path string, body any) map[string]a
 }
 
 // user returns a client of nuvla-NAME.
-func (c *cluster) user(t *testing.T, name, password string) *elasticsearch.BaseClient {
+func (c *cluster) user(t *testing.T, name, password string) *es.Transport {
 	t.Helper()
-	client, err := elasticsearch.NewBaseClient(elasticsearch.Config{
-		Addresses: []string{c.es.URL()}, Username: "nuvla-" + name, Password: password, DisableRetry: true})
+	client, err := es.Dial(es.Access{Addresses: []string{c.es.URL()}, Username: "nuvla-" + name, Password: password})
 	if err != nil {
 		t.Fatal(err)
 	}

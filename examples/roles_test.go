@@ -5,9 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/elastic/go-elasticsearch/v8"
-
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
@@ -102,7 +101,7 @@ func TestARoleThatIsTooSmallSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-func repository(t *testing.T, client *elasticsearch.BaseClient) *snapshot.Repo {
+func repository(t *testing.T, client *es.Transport) *snapshot.Repo {
 	t.Helper()
 	repo, err := snapshot.New(client, "roles", nil)
 	if err != nil {

@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8"
-
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/restore"
 )
@@ -42,7 +41,7 @@ func child(url, file string) error {
 	if err := json.Unmarshal(raw, &plan); err != nil {
 		return err
 	}
-	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{url}, DisableRetry: true})
+	client, err := es.Dial(es.Access{Addresses: []string{url}})
 	if err != nil {
 		return err
 	}

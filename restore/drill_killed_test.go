@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/restore"
 )
 
@@ -39,7 +39,7 @@ type killing struct {
 
 // run drills, in the child, and never returns when the moment comes.
 func (c drillChild) run() {
-	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{c.URL}, DisableRetry: true})
+	client, err := es.Dial(es.Access{Addresses: []string{c.URL}})
 	if err == nil {
 		var repo *restore.Repo
 		if repo, err = restore.New(&deadly{client: client, at: c.Kill}, c.Repository, nil); err == nil {

@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8"
-
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/restore"
 )
@@ -32,7 +31,7 @@ func TestReplyLostAtAnyRequestLeavesOneProvenRestore(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer proxy.Close()
-			client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{proxy.URL()}, DisableRetry: true})
+			client, err := es.Dial(es.Access{Addresses: []string{proxy.URL()}})
 			if err != nil {
 				t.Fatal(err)
 			}

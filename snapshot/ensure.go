@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
-	"github.com/elastic/go-elasticsearch/v8/esutil"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/es"
@@ -153,7 +152,7 @@ func difference(before *registration, after registration) Change {
 func (r *Repo) register(ctx context.Context, reg registration, want Settings) error {
 	no := false
 	err := r.conn.WriteIdempotent(ctx, func() esapi.Request {
-		return esapi.SnapshotCreateRepositoryRequest{Repository: r.name, Body: esutil.NewJSONReader(reg), Verify: &no}
+		return esapi.SnapshotCreateRepositoryRequest{Repository: r.name, Body: es.JSON(reg), Verify: &no}
 	}, nil)
 	if err == nil {
 		return nil
@@ -205,7 +204,7 @@ func (r *Repo) putBack(ctx context.Context, before *registration, cause error) e
 	} else {
 		no := false
 		err = r.conn.WriteIdempotent(ctx, func() esapi.Request {
-			return esapi.SnapshotCreateRepositoryRequest{Repository: r.name, Body: esutil.NewJSONReader(before), Verify: &no}
+			return esapi.SnapshotCreateRepositoryRequest{Repository: r.name, Body: es.JSON(before), Verify: &no}
 		}, nil)
 	}
 	if err == nil {

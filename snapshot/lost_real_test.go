@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
@@ -25,8 +25,7 @@ func (b *bench) through(opts *snapshot.Options) (*snapshot.Repo, *testenv.Proxy)
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { _ = proxy.Close() })
-	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{proxy.URL()}, DisableRetry: true,
-		Transport: &http.Transport{DisableKeepAlives: true}})
+	client, err := es.Dial(es.Access{Addresses: []string{proxy.URL()}, Transport: &http.Transport{DisableKeepAlives: true}})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
-	"github.com/elastic/go-elasticsearch/v8/esutil"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/es"
@@ -132,7 +131,7 @@ func (w *run) request() esapi.Request {
 	if features != nil {
 		body["feature_states"] = features
 	}
-	return esapi.SnapshotCreateRequest{Repository: w.Repo.name, Snapshot: w.name, WaitForCompletion: &wait, Body: esutil.NewJSONReader(body)}
+	return esapi.SnapshotCreateRequest{Repository: w.Repo.name, Snapshot: w.name, WaitForCompletion: &wait, Body: es.JSON(body)}
 }
 
 // failed adds to an error of the server what it left behind under the name.

@@ -14,10 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8"
+	"github.com/elastic/go-elasticsearch/v8/esapi"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
@@ -28,7 +29,7 @@ var indices atomic.Int64
 type index struct {
 	t      testing.TB
 	server *testenv.Elasticsearch
-	client *elasticsearch.Client
+	client *es.Transport
 	name   string
 }
 
@@ -41,7 +42,9 @@ func newIndex(t testing.TB, mapping string) *index {
 		mapping = jobMapping(t)
 	}
 	x.send("PUT", "/"+x.name, `{"settings":{"number_of_shards":3,"number_of_replicas":2},"mappings":`+mapping+`}`)
-	t.Cleanup(func() { _, _ = x.client.Indices.Delete([]string{x.name}) })
+	t.Cleanup(func() {
+		_ = es.Send(context.Background(), x.client, esapi.IndicesDeleteRequest{Index: []string{x.name}}, nil)
+	})
 	return x
 }
 
@@ -187,7 +190,7 @@ func TestACutToElasticsearchLosesNoJob(t *testing.T) {
 		if nth > 0 {
 			p.Inject(testenv.Fault{Nth: nth, Do: do})
 		}
-		client := must[*elasticsearch.Client](t)(elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{p.URL()}, DisableRetry: true}))
+		client := must[*es.Transport](t)(es.Dial(es.Access{Addresses: []string{p.URL()}}))
 		s := must[*zkjobs.Documents](t)(zkjobs.NewDocuments(client, &zkjobs.DocumentsOptions{Index: x.name, PageSize: 3,
 			Retry: nuvlaops.RetryPolicy{Initial: time.Millisecond}}))
 		if jobs, err := collect(t.Context(), s); err != nil || len(jobs) != len(docs) {
@@ -211,7 +214,7 @@ func TestWhoeverStopsReadingLeavesNothingBehind(t *testing.T) {
 	x.add(map[string]string{"a": doc("a", nil), "b": doc("b", nil), "c": doc("c", nil)})
 	p := must[*testenv.Proxy](t)(testenv.NewHTTPProxy(x.server.URL()))
 	defer func() { _ = p.Close() }()
-	client := must[*elasticsearch.Client](t)(elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{p.URL()}, DisableRetry: true}))
+	client := must[*es.Transport](t)(es.Dial(es.Access{Addresses: []string{p.URL()}}))
 	s := must[*zkjobs.Documents](t)(zkjobs.NewDocuments(client, &zkjobs.DocumentsOptions{Index: x.name, PageSize: 1}))
 	for range s.Jobs(t.Context()) {
 		break

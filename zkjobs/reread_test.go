@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
@@ -102,7 +102,7 @@ func TestAPointInTimeThatTheServerForgetsIsReadAgain(t *testing.T) {
 func TestElasticsearchMayRestartWhileTheJobsAreRead(t *testing.T) {
 	t.Parallel()
 	server := testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{})
-	client := must[*elasticsearch.Client](t)(elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{server.URL()}, DisableRetry: true}))
+	client := must[*es.Transport](t)(es.Dial(es.Access{Addresses: []string{server.URL()}}))
 	x := &index{t: t, server: server, client: client, name: "nuvla-job"}
 	x.send("PUT", "/"+x.name, `{"settings":{"number_of_replicas":0},"mappings":`+jobMapping(t)+`}`)
 	docs, want := someDocs(20)

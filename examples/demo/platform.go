@@ -13,9 +13,8 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/elastic/go-elasticsearch/v8"
-
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/internal/testenv/images"
 	"github.com/nuvla/nuvlaops/snapshot"
@@ -42,7 +41,7 @@ type platform struct {
 	s3                *testenv.S3
 	es, zk, api       string // host:port on 127.0.0.1
 	controller        *stack.Swarm
-	client            *elasticsearch.BaseClient
+	client            *es.Transport
 }
 
 func (p *platform) file(name string) string { return filepath.Join(p.folder, name) }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8"
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/nuvla/nuvlaops"
@@ -43,7 +42,7 @@ func (s seeded) total() (documents int64, jobs int) {
 
 // seed makes the indices and fills them and the queue: total documents, among them open jobs and as many others by a
 // third, each open job on the queue and its path in its document.
-func seed(ctx context.Context, client *elasticsearch.BaseClient, q *queue, p *population, total, open int, progress func(nuvlaops.Progress)) (seeded, error) {
+func seed(ctx context.Context, client *es.Transport, q *queue, p *population, total, open int, progress func(nuvlaops.Progress)) (seeded, error) {
 	s := seeded{documents: map[string]int64{}, open: map[int]int{}}
 	jobs := p.jobs(open, open/3)
 	all := map[string][]doc{}
@@ -125,7 +124,7 @@ func enqueue(ctx context.Context, q *queue, jobs []job, progress func(phase stri
 	return nil
 }
 
-func createIndex(ctx context.Context, client *elasticsearch.BaseClient, index string) error {
+func createIndex(ctx context.Context, client *es.Transport, index string) error {
 	body := map[string]any{"settings": map[string]any{"number_of_shards": shards, "number_of_replicas": replicas}}
 	if index == jobIndex {
 		body["mappings"] = jobMapping
@@ -137,7 +136,7 @@ func createIndex(ctx context.Context, client *elasticsearch.BaseClient, index st
 	return es.Send(ctx, client, esapi.IndicesCreateRequest{Index: index, Body: bytes.NewReader(raw)}, nil)
 }
 
-func write(ctx context.Context, client *elasticsearch.BaseClient, index string, docs []doc) error {
+func write(ctx context.Context, client *es.Transport, index string, docs []doc) error {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	for _, d := range docs {

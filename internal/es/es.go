@@ -28,7 +28,7 @@ import (
 	"github.com/nuvla/nuvlaops/internal/retry"
 )
 
-// Client sends a request: go-elasticsearch v8 and v9 clients and fakes all fit. Its own retries must be off.
+// Client sends a request: go-elasticsearch v8 and v9 clients, a Transport and fakes all fit. Its own retries must be off.
 type Client interface {
 	Perform(*http.Request) (*http.Response, error)
 }
@@ -114,6 +114,9 @@ func decodeAnswer(ctx context.Context, status int, body io.Reader, out any) erro
 func connectionError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
+	if errors.Is(err, nuvlaops.ErrUnsupported) { // it was an answer, see Transport.Perform
+		return err
 	}
 	return &nuvlaops.Error{Reason: err.Error(), Hint: "check that Elasticsearch runs and that its address is right",
 		Err: fmt.Errorf("%w: %w", nuvlaops.ErrUnavailable, err)}

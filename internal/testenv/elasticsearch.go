@@ -9,8 +9,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/elastic/go-elasticsearch/v8"
-
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/testenv/images"
 )
 
@@ -177,15 +176,15 @@ func (e *Elasticsearch) URL() string { return "http://" + e.addr }
 // in an assembled one.
 func (e *Elasticsearch) Official() bool { return e.official }
 
-// Client returns a client whose own retries are off, of the user elastic where security is on. Each call makes a new one.
-func (e *Elasticsearch) Client() *elasticsearch.Client {
-	cfg := elasticsearch.Config{Addresses: []string{e.URL()}, DisableRetry: true}
+// Client returns a client without retries, of the user elastic where security is on. Each call makes a new one.
+func (e *Elasticsearch) Client() *es.Transport {
+	access := es.Access{Addresses: []string{e.URL()}}
 	if e.password != "" {
-		cfg.Username, cfg.Password = "elastic", e.password
+		access.Username, access.Password = "elastic", e.password
 	}
-	c, err := elasticsearch.NewClient(cfg)
+	c, err := es.Dial(access)
 	if err != nil {
-		panic("testenv: elasticsearch.NewClient: " + err.Error()) // only for an address that is no URL
+		panic("testenv: " + err.Error()) // only for an address that is no URL
 	}
 	return c
 }

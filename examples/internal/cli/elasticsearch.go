@@ -5,13 +5,13 @@ import (
 	"os"
 	"strings"
 
-	"github.com/elastic/go-elasticsearch/v8"
+	"github.com/nuvla/nuvlaops/internal/es"
 )
 
 // Elasticsearch makes a client for one address, or for several of one cluster. The port defaults to 9200. Credentials come
-// from the environment, never from an argument: ES_API_KEY, or ES_USERNAME and ES_PASSWORD. The client's own retries are
-// off: the SDK has one retry layer. It has no method for each endpoint of the API: those would double the size of a program.
-func Elasticsearch(addresses ...string) (*elasticsearch.BaseClient, error) {
+// from the environment, never from an argument: ES_API_KEY, or ES_USERNAME and ES_PASSWORD. The client
+// repeats nothing: the SDK has one retry layer.
+func Elasticsearch(addresses ...string) (*es.Transport, error) {
 	var full []string
 	for _, address := range addresses {
 		a, err := checkAddress(address)
@@ -23,12 +23,11 @@ func Elasticsearch(addresses ...string) (*elasticsearch.BaseClient, error) {
 	if len(full) == 0 {
 		return nil, Usagef("no address of Elasticsearch")
 	}
-	return elasticsearch.NewBaseClient(elasticsearch.Config{
-		Addresses:    full,
-		APIKey:       os.Getenv("ES_API_KEY"),
-		Username:     os.Getenv("ES_USERNAME"),
-		Password:     os.Getenv("ES_PASSWORD"),
-		DisableRetry: true,
+	return es.Dial(es.Access{
+		Addresses: full,
+		APIKey:    os.Getenv("ES_API_KEY"),
+		Username:  os.Getenv("ES_USERNAME"),
+		Password:  os.Getenv("ES_PASSWORD"),
 	})
 }
 
