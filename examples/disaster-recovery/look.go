@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -13,11 +15,17 @@ import (
 )
 
 // look sees the snapshot where no Elasticsearch lives: through a copy of the stopped service that has the same image,
-// secrets and networks, answers under the same name, and has no volumes. It boots while the rest of the stacks still ends.
+// secrets and networks, answers under the same name, and has no volumes. It boots while the containers of the stacks still end.
 func (r *recovery) look(ctx context.Context) (_ string, err error) {
-	if err := r.stacks.Stop(ctx, r.cfg.db, stack.StopOptions{Groups: [][]string{{"es"}}, Progress: r.screen.Progress}); err != nil {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stopped, err := r.stopES(ctx)
+	if err != nil {
+		cancel()
+		_ = stopped()
 		return "", err
 	}
+	defer func() { err = errors.Join(err, stopped()) }()
 	if r.found.db.Service("es") == nil { // there must be a specification to copy; it starts nothing on the old volumes
 		if _, err := r.deploy(ctx, r.cfg.db, r.found.db, dbServices, r.cfg.dbCompose, true); err != nil {
 			return "", err
@@ -45,6 +53,30 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	}
 	s := r.chosen()
 	return fmt.Sprintf("%s, taken %s, is complete", s.Name, s.Started.Format(time.RFC3339)), nil
+}
+
+// stopES returns when Swarm wants no Elasticsearch to run, and stopped waits for the end of the one that ran.
+func (r *recovery) stopES(ctx context.Context) (stopped func() error, err error) {
+	var stopping sync.WaitGroup
+	var stopErr error
+	var over atomic.Bool
+	stopping.Go(func() {
+		stopErr = r.stacks.Stop(ctx, r.cfg.db, stack.StopOptions{Groups: [][]string{{"es"}}, Progress: r.screen.Progress})
+		over.Store(true)
+	})
+	stopped = func() error { stopping.Wait(); return stopErr }
+	err = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+		if over.Load() {
+			return true, "", stopErr
+		}
+		now, err := r.stacks.Look(ctx, r.cfg.db)
+		if err != nil {
+			return false, "", err
+		}
+		es := now.Service("es")
+		return es == nil || es.Replicas == 0, "es is not scaled to nothing", nil
+	})
+	return stopped, err
 }
 
 // waitForES waits until Elasticsearch serves. reach, where there is one, says why it cannot.
