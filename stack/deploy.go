@@ -13,7 +13,9 @@ import (
 )
 
 // Deploy gives the services of the compose files that are missing to docker stack deploy, with --resolve-image never:
-// images are named exactly, and a recovery does not depend on a registry.
+// images are named exactly, and a registry that is away is no obstacle. Engines ask it all the same before they start an image
+// that is named without a digest, and go on with the one that they have after their time-outs, unless their environment
+// has DOCKER_SERVICE_PREFER_OFFLINE_IMAGE=1.
 func (s *Swarm) Deploy(ctx context.Context, stack string, opts DeployOptions) error {
 	return nuvlaops.Wrap("stack.Deploy", stack, s.deploy(ctx, stack, opts))
 }

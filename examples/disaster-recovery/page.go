@@ -56,7 +56,7 @@ type check struct {
 // rank orders the checks, which come side by side.
 func (c check) rank() int {
 	kind, _, _ := strings.Cut(c.Name, " ")
-	order := []string{"WARNING", "engine", "stack", "network", "core", "volumes", "-keep-old", "mark", "ZooKeeper", "Elasticsearch", "throw-away", "job", "repository", "snapshot"}
+	order := []string{"WARNING", "engine", "stack", "images", "network", "core", "volumes", "-keep-old", "mark", "ZooKeeper", "Elasticsearch", "throw-away", "job", "repository", "snapshot"}
 	if i := slices.Index(order, kind); i >= 0 {
 		return i
 	}

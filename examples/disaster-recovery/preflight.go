@@ -94,7 +94,25 @@ func (r *recovery) checkEngine(ctx context.Context) (err error) {
 	if volumesErr != nil {
 		volumesErr = r.page.bad("volumes", volumesErr)
 	}
+	r.noteImages()
 	return cmp.Or(r.checkStacks(ctx), r.checkCore(ctx), volumesErr, r.checkRoom(ctx))
+}
+
+// noteImages names the images that an engine asks their registry for before each start, although it has them: with the
+// registry or the name server away, each start waits for its time-outs.
+func (r *recovery) noteImages() {
+	tagged := map[string]bool{}
+	for _, s := range []*stack.Stack{r.found.db, r.found.core} {
+		for _, v := range s.Services {
+			if !strings.Contains(v.Image, "@") {
+				tagged[v.Image] = true
+			}
+		}
+	}
+	if len(tagged) > 0 {
+		r.page.note("images", "without a digest: "+strings.Join(sortedKeys(tagged), ", ")+". An engine asks their registry before it starts them, and a registry "+
+			"that is away holds each start up, unless the engine's environment has DOCKER_SERVICE_PREFER_OFFLINE_IMAGE=1")
+	}
 }
 
 // checkStacks refuses when services are gone and nothing makes them again, and reads the compose files all the same.

@@ -149,6 +149,9 @@ start() {
     remove_stale /var/run/docker.pid dockerd
     remove_stale /var/run/docker/containerd/containerd.pid containerd
     say "start dockerd, log in $log"
+    # A Swarm asks the registry before each start of a container whose image is named by a tag, and waits for it: 5 s whenever
+    # a packet of the name server is lost. Images of tests are in no registry.
+    export DOCKER_SERVICE_PREFER_OFFLINE_IMAGE=1
     # a session of its own and no lock of ours: it outlives this script and its terminal
     setsid dockerd >>"$log" 2>&1 </dev/null 9>&- &
     dockerd=$!
