@@ -19,6 +19,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
 # The race detector needs a C compiler; a machine without one tests without it.
 RACE        := $(shell command -v $${CC:-gcc} >/dev/null && echo -race)
+# All that is built is built in one of two ways, so that no package is compiled in a third: as the container image has it, or
+# for the race detector.
+STATIC      := CGO_ENABLED=0 GOFLAGS=-trimpath
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench lint image images engine clean
@@ -32,27 +35,27 @@ engine:
 	@if [ "$$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then bash internal/testenv/scripts/engine.sh --tools; fi
 
 images: engine
-	@$(GO) run ./internal/testenv/images/cmd/images -all
+	@$(STATIC) $(GO) run ./internal/testenv/images/cmd/images -all
 
 image: engine
 	@bash examples/image/build.sh $(IMAGE)
 
 demo: engine
-	@$(GO) build -o $(BIN)/demo ./examples/demo
-	@$(GO) build -o $(BIN)/disaster-recovery ./examples/disaster-recovery
+	@$(STATIC) $(GO) build -o $(BIN)/demo ./examples/demo
+	@$(STATIC) $(GO) build -o $(BIN)/disaster-recovery ./examples/disaster-recovery
 	@exec $(BIN)/demo -program $(BIN)/disaster-recovery $(ARGS)
 
 # Two packages at a time: tests mostly wait for servers, and two cores carry two sets of them. -p holds for compiling too, so
 # that comes first.
 # The longest start first, so that none of them ends alone. PARALLEL=3 takes three.
 # A failed test runs once more, since the machines are shared and noisy. One that passes only then is named at the end: it
-# is a defect all the same. More than three failures are not run again.
+# is a defect all the same. More than three failures are not run again. "make lint" vets what is tested here.
 test: FIRST = $(if $(filter ./...,$(PKG)),./restore ./examples/demo ./snapshot ./zkjobs)
 test: images $(BIN)/gotestsum
 	@$(GO) build $(RACE) ./...
 	@rm -f $(BIN)/again
 	@$(BIN)/gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --rerun-fails=1 --rerun-fails-max-failures=3 \
-	  --rerun-fails-report $(BIN)/again --packages '$(strip $(FIRST) $(PKG))' -- $(RACE) -count=1 -p $(PARALLEL) -timeout 60m
+	  --rerun-fails-report $(BIN)/again --packages '$(strip $(FIRST) $(PKG))' -- $(RACE) -vet=off -count=1 -p $(PARALLEL) -timeout 60m
 	@if [ -s $(BIN)/again ]; then echo "passed only when run again, to be mended:"; cat $(BIN)/again; fi
 
 bench: images
@@ -61,16 +64,16 @@ bench: images
 lint: $(BIN)/staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	  if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
-	$(BIN)/staticcheck ./...
+	$(GO) vet $(RACE) ./...
+	GOFLAGS=$(RACE) $(BIN)/staticcheck ./...
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 
 # Tools carry their version in the name of the module, so that a new pin is a new build.
 $(BIN)/staticcheck $(BIN)/gotestsum: Makefile
-	GOBIN=$(BIN) $(GO) install $(if $(findstring staticcheck,$@),$(STATICCHECK),$(GOTESTSUM))
+	$(STATIC) GOBIN=$(BIN) $(GO) install $(if $(findstring staticcheck,$@),$(STATICCHECK),$(GOTESTSUM))
 	@touch $@
 
 clean:
-	@$(GO) run ./internal/testenv/cmd/clean
+	@$(STATIC) $(GO) run ./internal/testenv/cmd/clean
 	@rm -rf $(BIN)

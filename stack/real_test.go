@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -101,11 +100,9 @@ func testImage(ctx context.Context, path, pkg string) (ref string, err error) {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	program := filepath.Join(dir, name)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w -buildid=", "-o", program, pkg)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
+	program, err := testenv.Build(ctx, dir, pkg, "-ldflags=-s -w -buildid=")
+	if err != nil {
+		return "", err
 	}
 	content, err := os.ReadFile(program)
 	if err != nil {

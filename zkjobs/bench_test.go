@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -29,9 +28,9 @@ var million atomic.Bool
 // bare listing with data, and one create after the other. Each is the best of three; a million of one, and creates one after
 // the other, at about 0.4 ms each, of one from 100,000. peak-MiB is the most memory that the program's process ever held.
 func BenchmarkRebuild(b *testing.B) {
-	program := filepath.Join(b.TempDir(), "rebuild-queue")
-	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "../examples/rebuild-queue").CombinedOutput(); err != nil {
-		b.Fatalf("%v: %s", err, out)
+	program, err := testenv.Build(b.Context(), b.TempDir(), "../examples/rebuild-queue")
+	if err != nil {
+		b.Fatal(err)
 	}
 	for _, n := range []int{1000, 10_000, 100_000, 1_000_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {

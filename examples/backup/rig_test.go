@@ -40,11 +40,7 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	builtHere = dir
-	path := filepath.Join(dir, "backup")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
+	return testenv.Build(context.Background(), dir, ".")
 })
 
 // rig is a repository, indices and files of its own on a real server.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/internal/testenv"
 )
 
 // What the program snapshots says and does to what this one took, on a real server.
@@ -23,9 +23,9 @@ func TestTheSnapshotsProgramLooksAfterWhatWasBackedUp(t *testing.T) {
 		time.Sleep(250 * time.Millisecond) // the server's clock has steps
 	}
 	names := r.names()
-	path := filepath.Join(t.TempDir(), "snapshots")
-	if out, err := exec.Command("go", "build", "-o", path, "../snapshots").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	path, err := testenv.Build(t.Context(), t.TempDir(), "../snapshots")
+	if err != nil {
+		t.Fatal(err)
 	}
 	snapshots := func(want int, args ...string) string {
 		t.Helper()

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,11 +41,8 @@ var programs = sync.OnceValues(func() (dir string, err error) {
 	}
 	builtHere = dir
 	for _, name := range []string{"demo", "disaster-recovery", "rebuild-queue"} {
-		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, name), "../"+name)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
+		if _, err := testenv.Build(context.Background(), dir, "../"+name); err != nil {
+			return "", err
 		}
 	}
 	return dir, nil

@@ -69,7 +69,11 @@ func TestOnlyWhatCarriesTheLabelIsRemoved(t *testing.T) {
 	server := httptest.NewServer(e)
 	defer server.Close()
 
-	cmd := exec.CommandContext(t.Context(), "go", "run", ".")
+	program, err := testenv.Build(t.Context(), t.TempDir(), ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), program)
 	cmd.Env = append(os.Environ(), "DOCKER_HOST="+strings.Replace(server.URL, "http", "tcp", 1), "DOCKER_TLS_VERIFY=", "DOCKER_CERT_PATH=", "DOCKER_API_VERSION=")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
