@@ -43,6 +43,9 @@ func TestAMissingBlobOfMetadataIsSaidAndTouchesNothing(t *testing.T) {
 					t.Errorf("%s missing, %v: code %d, %v, want %d and %q", key, run.args, got.code, got.err, run.code, run.says)
 				}
 			}
+			if c.name == "the snapshot's own" {
+				r.listsAsUnreadable(t, r.taken.Name)
+			}
 			if d := cmp.Diff(before, r.originals()); d != "" {
 				t.Errorf("indices (-before +after):\n%s", d)
 			}
@@ -52,7 +55,21 @@ func TestAMissingBlobOfMetadataIsSaidAndTouchesNothing(t *testing.T) {
 			if err := r.s3.PutObject(t.Context(), r.bucket(), key, data); err != nil {
 				t.Fatal(err)
 			}
+			r.fresh()
+			r.listsAsUnreadable(t, "")
 		})
+	}
+}
+
+// listsAsUnreadable checks that the list leaves out one snapshot and says so, or none when the name is empty.
+func (r *rig) listsAsUnreadable(t *testing.T, name string) {
+	t.Helper()
+	got := r.run(t.Context(), "", "list")
+	if got.code != cli.ExitOK || strings.Contains(got.stdout, r.taken.Name) != (name == "") {
+		t.Errorf("code %d: %v\n%s", got.code, got.err, got.stdout)
+	}
+	if says := strings.Contains(got.stderr, "UNREADABLE, and not in the list: "+name+"."); says != (name != "") {
+		t.Errorf("%q, want %q named", got.stderr, name)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
 
@@ -19,6 +20,9 @@ func (p *program) list(ctx context.Context) error {
 			return err
 		}
 		all = append(all, s)
+	}
+	if err := cli.NoteUnreadable(ctx, p.screen, p.bare); err != nil {
+		return err
 	}
 	if p.json {
 		enc := json.NewEncoder(p.stdout)

@@ -73,7 +73,8 @@ func runWith(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 type program struct {
 	*config
 	restorer  *restore.Repo
-	snapshots snapshot.SnapshotRepo
+	bare      *snapshot.Repo
+	snapshots snapshot.SnapshotRepo // with marks
 	screen    *cli.Screen
 	stdin     io.Reader
 	stdout    io.Writer
@@ -94,7 +95,7 @@ func newProgram(cfg *config, stdin io.Reader, stdout, stderr io.Writer) (*progra
 	if err != nil {
 		return nil, err
 	}
-	p.snapshots = snapshot.WithMarks(repo, cfg.marks)
+	p.bare, p.snapshots = repo, snapshot.WithMarks(repo, cfg.marks)
 	return p, nil
 }
 

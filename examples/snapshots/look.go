@@ -17,6 +17,13 @@ import (
 
 // list prints a table row by row, so a long list costs no memory.
 func (p *program) list(ctx context.Context) error {
+	if err := p.listDescribed(ctx); err != nil {
+		return err
+	}
+	return cli.NoteUnreadable(ctx, p.screen, p.bare)
+}
+
+func (p *program) listDescribed(ctx context.Context) error {
 	if p.json {
 		return p.listJSON(ctx)
 	}

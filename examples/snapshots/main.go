@@ -8,7 +8,8 @@
 //	snapshots unpin  NAME
 //	snapshots delete NAME...
 //
-// All print a table, or with -json one JSON value. verify has every node verify the repository, and reads for each snapshot,
+// All print a table, or with -json one JSON value. list says on standard error which snapshots it leaves out, since an object
+// of theirs is damaged. verify has every node verify the repository, and reads for each snapshot,
 // or for the newest complete one, the lists of files that a restore begins with. prune -dry-run prints what would be kept
 // and removed, and why. prune and delete ask for the name of the repository before they remove anything, or take it from
 // -yes. A pinned snapshot is deleted only with -pinned.
@@ -52,6 +53,7 @@ type repository interface {
 	snapshot.SnapshotRepo
 	Verify(ctx context.Context) ([]string, error)
 	Check(ctx context.Context, name string) (*snapshot.Checked, error)
+	Unreadable(ctx context.Context) ([]string, error)
 }
 
 // execute runs one command on any repository.

@@ -26,6 +26,8 @@ type fake struct {
 	lost string // a snapshot whose lists of files are gone
 }
 
+func (f *fake) Unreadable(context.Context) ([]string, error) { return nil, nil }
+
 func (f *fake) Verify(context.Context) ([]string, error) { return []string{"node-1"}, nil }
 
 func (f *fake) Check(ctx context.Context, name string) (*snapshot.Checked, error) {

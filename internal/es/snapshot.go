@@ -206,6 +206,25 @@ func (c *Conn) snapshotPage(ctx context.Context, repository string, q SnapshotQu
 	return &page, err
 }
 
+// SnapshotNames are the names of all snapshots of a repository that have ended, as its own list has them: without their
+// descriptions, which may be unreadable.
+func (c *Conn) SnapshotNames(ctx context.Context, repository string) ([]string, error) {
+	var page snapshotPage
+	err := c.Read(ctx, func() esapi.Request {
+		return esapi.SnapshotGetRequest{Repository: repository, Snapshot: []string{"*"}, Verbose: new(bool)}
+	}, &page)
+	if err == nil {
+		err = page.failure()
+	}
+	var names []string
+	for _, s := range page.Snapshots {
+		if s.State != StateInProgress {
+			names = append(names, s.Name)
+		}
+	}
+	return names, err
+}
+
 // RunningSnapshots describes the snapshots that run now in this repository.
 func (c *Conn) RunningSnapshots(ctx context.Context, repository string) ([]SnapshotInfo, error) {
 	var page snapshotPage
