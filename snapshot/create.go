@@ -13,7 +13,6 @@ import (
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/es"
-	"github.com/nuvla/nuvlaops/internal/poll"
 )
 
 // CreateRequest says what to snapshot. The zero value takes nuvla-* under a name by date.
@@ -256,38 +255,20 @@ func shorten(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// waitForOthers does what is chosen when another snapshot runs in the repository, and reports whether it waited.
 func (w *run) waitForOthers(ctx context.Context) (waited bool, err error) {
-	if w.req.WhenBusy == BusyBeside {
-		return false, nil
-	}
-	limit := w.now().Add(w.req.BusyTimeout)
-	err = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
-		running, err := w.conn.RunningSnapshots(ctx, w.Repo.name)
-		if err != nil {
-			return false, "", fmt.Errorf("look for running snapshots: %w", w.explain(ctx, err))
-		}
-		if len(running) == 0 {
-			return true, "", nil
-		}
-		blocker := blockerName(running[0], w.now())
-		if w.req.WhenBusy == BusyRefuse || w.now().After(limit) {
-			return false, "", &nuvlaops.Error{Reason: blocker + " is running", Err: nuvlaops.ErrBusy,
-				Hint: "come back when it has ended, or take yours beside it (BusyBeside)"}
-		}
-		waited = true
-		w.reporter.say("waiting for another snapshot", blocker)
-		return false, blocker, nil
-	})
-	return waited, err
+	return others{w.othersRunning, w.req, w.reporter, w.now}.wait(ctx)
 }
 
-func blockerName(i es.SnapshotInfo, now time.Time) string {
-	by := "another tool"
-	if id := i.RunID(); id != "" {
-		by = "run " + id
+func (w *run) othersRunning(ctx context.Context) ([]Snapshot, error) {
+	list, err := w.conn.RunningSnapshots(ctx, w.Repo.name)
+	if err != nil {
+		return nil, fmt.Errorf("look for running snapshots: %w", w.explain(ctx, err))
 	}
-	return fmt.Sprintf("snapshot %s of %s, begun %s ago,", i.Name, by, now.Sub(i.Start).Round(time.Second))
+	running := make([]Snapshot, len(list))
+	for i, info := range list {
+		running[i] = *fromInfo(info)
+	}
+	return running, nil
 }
 
 // conclude judges what the server shows.

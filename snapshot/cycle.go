@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -79,10 +80,7 @@ func (c *cycle) run(ctx context.Context) error {
 		skip bool
 		do   func() error
 	}{
-		{"ensure", c.opts.Settings == nil, func() (err error) {
-			c.report.Change, err = c.repo.Ensure(ctx, *c.opts.Settings)
-			return err
-		}},
+		{"ensure", c.opts.Settings == nil, func() error { return c.ensure(ctx) }},
 		{"create", false, func() (err error) {
 			c.report.Snapshot, err = c.repo.Create(ctx, c.opts.Create)
 			return err
@@ -116,6 +114,44 @@ func (c *cycle) observe(s CycleStep) {
 	if c.opts.Observe != nil {
 		c.opts.Observe(s)
 	}
+}
+
+// ensure comes after the snapshots of others, as the snapshot itself does: a repository is verified on a thread of the pool
+// that a running snapshot uses, behind the files that are being written.
+func (c *cycle) ensure(ctx context.Context) error {
+	req := c.opts.Create.withDefaults()
+	_, err := others{c.othersRunning, req, newReporter(req, c.resource(), time.Now), time.Now}.wait(ctx)
+	if err == nil {
+		c.report.Change, err = c.repo.Ensure(ctx, *c.opts.Settings)
+	}
+	return err
+}
+
+// newest is how many snapshots are looked at for those that run: they began last.
+const newest = 100
+
+// othersRunning are none when this run has its snapshot, whatever became of it, and when they cannot be seen: it is for
+// Ensure to register the repository, or to put right what keeps it from being read.
+func (c *cycle) othersRunning(ctx context.Context) (running []Snapshot, err error) {
+	n := 0
+	for s, err := range c.repo.List(ctx, Filter{NewestFirst: true}) {
+		switch n++; {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.Is(err, nuvlaops.ErrUnavailable): // as Ensure would say after the same time once more
+			return nil, err
+		case err != nil:
+			return nil, nil
+		case s.RunID != "" && s.RunID == c.opts.Create.RunID:
+			return nil, nil
+		case s.Running():
+			running = append(running, s)
+		}
+		if n == newest {
+			break
+		}
+	}
+	return running, nil
 }
 
 // check reads the snapshot once more, as a restore would find it.

@@ -115,6 +115,9 @@ func TestTwoBackupsAtOnceComeOneAfterTheOther(t *testing.T) {
 			if code != cli.ExitBusy || !strings.HasPrefix(refused, "FAILURE") {
 				t.Errorf("code %d, %q", code, refused)
 			}
+			if s, err := r.repo.Get(t.Context(), first); err != nil || !s.Running() {
+				t.Errorf("refused when the first one had ended: %v, %v", s, err)
+			}
 			out, code := second("-busy-timeout", "2m")
 			if errA := a.Wait(); errA != nil || code != cli.ExitOK || !strings.Contains(out, "waiting for another") {
 				t.Errorf("%v: %s\ncode %d: %s", errA, outA, code, out)
