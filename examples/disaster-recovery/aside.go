@@ -13,7 +13,7 @@ import (
 	"github.com/nuvla/nuvlaops/stack"
 )
 
-// throwAwayWithin is how long a plan waits for its throw-away Elasticsearch: booting takes 12 s on two cores.
+// throwAwayWithin is how long a plan waits for its throw-away Elasticsearch: booting took 5 to 12 s on two cores.
 const throwAwayWithin = 3 * time.Minute
 
 // readJournal lets a plan know what an earlier call has done, without keeping anybody out.

@@ -66,7 +66,7 @@ type Elasticsearch struct {
 	password string
 }
 
-// StartElasticsearch starts a server and returns when its cluster state is recovered and it takes requests (12 s on two
+// StartElasticsearch starts a server and returns when its cluster state is recovered and it takes requests (5 to 7 s on two
 // idle cores). The caller must Close it.
 func StartElasticsearch(ctx context.Context, opts ElasticsearchOptions) (*Elasticsearch, error) {
 	if opts.Version == "" {
