@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,7 +56,8 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	return fmt.Sprintf("%s, taken %s, is complete", s.Name, s.Started.Format(time.RFC3339)), nil
 }
 
-// stopES returns when Swarm wants no Elasticsearch to run, and stopped waits for the end of the one that ran.
+// stopES returns when no Elasticsearch runs, and none is wanted to, since a node may not have the memory for two; stopped
+// waits for what is left of it. One that was killed and waits to be started again, as after a disaster, takes Swarm 2 s to end.
 func (r *recovery) stopES(ctx context.Context) (stopped func() error, err error) {
 	var stopping sync.WaitGroup
 	var stopErr error
@@ -73,10 +75,15 @@ func (r *recovery) stopES(ctx context.Context) (stopped func() error, err error)
 		if err != nil {
 			return false, "", err
 		}
-		es := now.Service("es")
-		return es == nil || es.Replicas == 0, "es is not scaled to nothing", nil
+		return idleES(now.Service("es")), "es still runs", nil
 	})
 	return stopped, err
+}
+
+func idleES(es *stack.Service) bool {
+	return es == nil || es.Replicas == 0 && !slices.ContainsFunc(es.Tasks, func(t stack.Task) bool {
+		return t.State == "starting" || t.State == "running"
+	})
 }
 
 // waitForES waits until Elasticsearch serves. reach, where there is one, says why it cannot.
