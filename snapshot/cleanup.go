@@ -30,7 +30,7 @@ func (r *Repo) cleanup(ctx context.Context) (Cleaned, error) {
 	case err != nil:
 		return Cleaned{}, r.explain(ctx, err)
 	case len(running) > 0:
-		return Cleaned{}, &nuvlaops.Error{Reason: blockerName(*fromInfo(running[0]), r.now()) + " is running",
+		return Cleaned{}, &nuvlaops.Error{Reason: blockerName(fromInfo(running[0]), r.now()) + " is running",
 			Hint: "clean up when nothing writes to the repository", Err: nuvlaops.ErrBusy}
 	}
 	var answer struct {

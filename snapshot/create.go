@@ -192,7 +192,7 @@ func (w *run) prepare(ctx context.Context) (earlier string, err error) {
 	var both sync.WaitGroup
 	var waited bool
 	var busy, uncounted error
-	both.Go(func() { waited, busy = w.waitForOthers(ctx) })
+	both.Go(func() { waited, busy = others{w.otherRunning, w.req, w.reporter, w.now}.wait(ctx) })
 	both.Go(func() { w.before, uncounted = w.count(ctx) })
 	both.Wait()
 	if busy != nil {
@@ -255,20 +255,15 @@ func shorten(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func (w *run) waitForOthers(ctx context.Context) (waited bool, err error) {
-	return others{w.othersRunning, w.req, w.reporter, w.now}.wait(ctx)
-}
-
-func (w *run) othersRunning(ctx context.Context) ([]Snapshot, error) {
-	list, err := w.conn.RunningSnapshots(ctx, w.Repo.name)
-	if err != nil {
+func (w *run) otherRunning(ctx context.Context) (*Snapshot, error) {
+	running, err := w.conn.RunningSnapshots(ctx, w.Repo.name)
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("look for running snapshots: %w", w.explain(ctx, err))
+	case len(running) == 0:
+		return nil, nil
 	}
-	running := make([]Snapshot, len(list))
-	for i, info := range list {
-		running[i] = *fromInfo(info)
-	}
-	return running, nil
+	return fromInfo(running[0]), nil
 }
 
 // conclude judges what the server shows.

@@ -120,7 +120,7 @@ func (c *cycle) observe(s CycleStep) {
 // that a running snapshot uses, behind the files that are being written.
 func (c *cycle) ensure(ctx context.Context) error {
 	req := c.opts.Create.withDefaults()
-	_, err := others{c.othersRunning, req, newReporter(req, c.resource(), time.Now), time.Now}.wait(ctx)
+	_, err := others{c.otherRunning, req, newReporter(req, c.resource(), time.Now), time.Now}.wait(ctx)
 	if err == nil {
 		c.report.Change, err = c.repo.Ensure(ctx, *c.opts.Settings)
 	}
@@ -130,22 +130,18 @@ func (c *cycle) ensure(ctx context.Context) error {
 // newest is how many snapshots are looked at for those that run: they began last.
 const newest = 100
 
-// othersRunning are none when this run has its snapshot, whatever became of it, and when they cannot be seen: it is for
-// Ensure to register the repository, or to put right what keeps it from being read.
-func (c *cycle) othersRunning(ctx context.Context) (running []Snapshot, err error) {
+// otherRunning is none when this run has its snapshot, whatever became of it, and when nothing can be seen: it is for Ensure to
+// register the repository, or to put right what keeps it from being read.
+func (c *cycle) otherRunning(ctx context.Context) (running *Snapshot, err error) {
 	n := 0
 	for s, err := range c.repo.List(ctx, Filter{NewestFirst: true}) {
 		switch n++; {
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
 		case errors.Is(err, nuvlaops.ErrUnavailable): // as Ensure would say after the same time once more
 			return nil, err
-		case err != nil:
+		case err != nil, s.RunID != "" && s.RunID == c.opts.Create.RunID:
 			return nil, nil
-		case s.RunID != "" && s.RunID == c.opts.Create.RunID:
-			return nil, nil
-		case s.Running():
-			running = append(running, s)
+		case running == nil && s.Running():
+			running = &s
 		}
 		if n == newest {
 			break

@@ -11,7 +11,7 @@ import (
 
 // others are the snapshots of somebody else that run in the repository.
 type others struct {
-	running  func(context.Context) ([]Snapshot, error)
+	running  func(context.Context) (*Snapshot, error) // one of them, nil when there is none
 	req      CreateRequest
 	reporter *reporter
 	now      func() time.Time
@@ -25,10 +25,10 @@ func (o others) wait(ctx context.Context) (waited bool, err error) {
 	limit := o.now().Add(o.req.BusyTimeout)
 	err = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
 		running, err := o.running(ctx)
-		if err != nil || len(running) == 0 {
+		if err != nil || running == nil {
 			return err == nil, "", err
 		}
-		blocker := blockerName(running[0], o.now())
+		blocker := blockerName(running, o.now())
 		if o.req.WhenBusy == BusyRefuse || o.now().After(limit) {
 			return false, "", &nuvlaops.Error{Reason: blocker + " is running", Err: nuvlaops.ErrBusy,
 				Hint: "come back when it has ended, or take yours beside it (BusyBeside)"}
@@ -40,7 +40,7 @@ func (o others) wait(ctx context.Context) (waited bool, err error) {
 	return waited, err
 }
 
-func blockerName(s Snapshot, now time.Time) string {
+func blockerName(s *Snapshot, now time.Time) string {
 	by := "another tool"
 	if s.RunID != "" {
 		by = "run " + s.RunID

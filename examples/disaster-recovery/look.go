@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -18,12 +16,8 @@ import (
 // look sees the snapshot where no Elasticsearch lives: through a copy of the stopped service that has the same image,
 // secrets and networks, answers under the same name, and has no volumes. It boots while the containers of the stacks still end.
 func (r *recovery) look(ctx context.Context) (_ string, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	stopped, err := r.stopES(ctx)
 	if err != nil {
-		cancel()
-		_ = stopped()
 		return "", err
 	}
 	defer func() { err = errors.Join(err, stopped()) }()
@@ -59,17 +53,19 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 // stopES returns when no Elasticsearch runs, and none is wanted to, since a node may not have the memory for two; stopped
 // waits for what is left of it. One that was killed and waits to be started again, as after a disaster, takes Swarm 2 s to end.
 func (r *recovery) stopES(ctx context.Context) (stopped func() error, err error) {
-	var stopping sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
 	var stopErr error
-	var over atomic.Bool
-	stopping.Go(func() {
+	go func() {
+		defer close(over)
 		stopErr = r.stacks.Stop(ctx, r.cfg.db, stack.StopOptions{Groups: [][]string{{"es"}}, Progress: r.screen.Progress})
-		over.Store(true)
-	})
-	stopped = func() error { stopping.Wait(); return stopErr }
+	}()
+	stopped = func() error { defer cancel(); <-over; return stopErr }
 	err = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
-		if over.Load() {
+		select {
+		case <-over:
 			return true, "", stopErr
+		default:
 		}
 		now, err := r.stacks.Look(ctx, r.cfg.db)
 		if err != nil {
@@ -77,6 +73,10 @@ func (r *recovery) stopES(ctx context.Context) (stopped func() error, err error)
 		}
 		return idleES(now.Service("es")), "es still runs", nil
 	})
+	if err != nil {
+		cancel()
+		_ = stopped()
+	}
 	return stopped, err
 }
 
