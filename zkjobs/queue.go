@@ -83,6 +83,22 @@ func (q *Queue) ensure(ctx context.Context) error {
 	return nil
 }
 
+// Count counts the entries by priority, those that consumers have included, from their names: one request, however many
+// there are. Entries with other names than kazoo's are not counted. A queue that is not there has none.
+func (q *Queue) Count(ctx context.Context) (map[int]int, error) {
+	listed, err := q.conn.children(ctx, q.opts.Path+entriesNode)
+	if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {
+		return nil, nuvlaops.Wrap("zkjobs.Count", q.opts.Path, fmt.Errorf("list entries: %w", err))
+	}
+	counts := map[int]int{}
+	for _, name := range listed.names {
+		if e, ok := parseEntry(name); ok {
+			counts[e.priority]++
+		}
+	}
+	return counts, nil
+}
+
 // Get locks the first entry that is free and returns it; it waits until there is one. An entry that is held already is
 // returned again.
 func (q *Queue) Get(ctx context.Context) (Entry, error) {

@@ -56,6 +56,30 @@ func TestAQueueIsConsumedInOrderByOneAtATime(t *testing.T) {
 	})
 }
 
+func TestEntriesAreCountedByPriority(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		ctx := within(t, time.Minute)
+		a := q.other()
+		if none := must[map[int]int](t)(a.Count(ctx)); len(none) > 0 {
+			t.Errorf("a queue that is not there has %v", none)
+		}
+		for priority, ids := range map[int][]string{1: {"job/a"}, 50: {"job/b", "job/c"}, 999: {"job/d"}} {
+			if err := a.Put(ctx, priority, ids...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		must[zkjobs.Entry](t)(a.Get(ctx)) // one that is taken is there
+		if diff := cmp.Diff(map[int]int{1: 1, 50: 2, 999: 1}, must[map[int]int](t)(a.Count(ctx))); diff != "" {
+			t.Errorf("counted (-want +got):\n%s", diff)
+		}
+		over, cancel := context.WithCancel(ctx)
+		cancel()
+		if _, err := a.Count(over); !errors.Is(err, context.Canceled) {
+			t.Errorf("on a context that has ended: %v", err)
+		}
+	})
+}
+
 func TestGetWaitsForAnEntryAndForALockToGo(t *testing.T) {
 	onEach(t, func(t *testing.T, q *queue) {
 		ctx := within(t, time.Minute)

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"iter"
-	"strconv"
 	"strings"
 	"time"
 
@@ -41,30 +39,11 @@ func (r *recovery) jobsNow(ctx context.Context) (map[int]int, error) {
 		return nil, err
 	}
 	defer conn.Close()
-	rebuilder, err := zkjobs.New(noJobs{}, conn, nil)
+	queue, err := zkjobs.NewQueue(conn, nil)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := rebuilder.Plan(ctx, zkjobs.PlanOptions{Settle: -1})
-	if err != nil {
-		return nil, err
-	}
-	out := map[int]int{}
-	for _, e := range plan.Extra { // no job is wanted, so that each entry is one too many
-		if parts := strings.Split(e.Name, "-"); len(parts) == 3 {
-			if priority, err := strconv.Atoi(parts[1]); err == nil {
-				out[priority]++
-			}
-		}
-	}
-	return out, nil
-}
-
-// noJobs is a source of none.
-type noJobs struct{}
-
-func (noJobs) Jobs(context.Context) iter.Seq2[zkjobs.Job, error] {
-	return func(func(zkjobs.Job, error) bool) {}
+	return queue.Count(ctx)
 }
 
 // newestDocument is when the newest document was written, by the times that Nuvla's documents carry; zero when none does.

@@ -13,6 +13,9 @@ import (
 	"github.com/nuvla/nuvlaops/stack"
 )
 
+// often is how often a server is looked at that everything waits for.
+const often = 100 * time.Millisecond
+
 // look sees the snapshot where no Elasticsearch lives: through a copy of the stopped service that has the same image,
 // secrets and networks, answers under the same name, and has no volumes. It boots while the containers of the stacks still end.
 func (r *recovery) look(ctx context.Context) (_ string, err error) {
@@ -30,11 +33,7 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() {
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		err = errors.Join(err, throwAway.Remove(clean))
-	}()
+	defer r.leave(ctx, throwAway)
 	boot, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	if err := r.waitForES(boot, nil); err != nil {
@@ -50,6 +49,22 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	return fmt.Sprintf("%s, taken %s, is complete", s.Name, s.Started.Format(time.RFC3339)), nil
 }
 
+// leave removes the throw-away one beside the steps that come next: it has nothing that they need, and is gone long before
+// another Elasticsearch has booted. Whoever calls left waits for it.
+func (r *recovery) leave(ctx context.Context, throwAway *stack.Copy) {
+	r.leaving.Go(func() {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		r.leaveErr = throwAway.Remove(clean)
+	})
+}
+
+// left returns when no throw-away one is left of this run.
+func (r *recovery) left() error {
+	r.leaving.Wait()
+	return r.leaveErr
+}
+
 // stopES returns when no Elasticsearch runs, and none is wanted to, since a node may not have the memory for two; stopped
 // waits for what is left of it. One that was killed and waits to be started again, as after a disaster, takes Swarm 2 s to end.
 func (r *recovery) stopES(ctx context.Context) (stopped func() error, err error) {
@@ -61,7 +76,7 @@ func (r *recovery) stopES(ctx context.Context) (stopped func() error, err error)
 		stopErr = r.stacks.Stop(ctx, r.cfg.db, stack.StopOptions{Groups: [][]string{{"es"}}, Progress: r.screen.Progress})
 	}()
 	stopped = func() error { defer cancel(); <-over; return stopErr }
-	err = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+	err = poll.Until(ctx, poll.Interval{Max: often}, func(ctx context.Context) (bool, string, error) {
 		select {
 		case <-over:
 			return true, "", stopErr
@@ -89,7 +104,7 @@ func idleES(es *stack.Service) bool {
 // waitForES waits until Elasticsearch serves. reach, where there is one, says why it cannot.
 func (r *recovery) waitForES(ctx context.Context, reach func(context.Context) error) error {
 	serves := cli.ElasticsearchServes(r.client)
-	return poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+	return poll.Until(ctx, poll.Interval{Max: often}, func(ctx context.Context) (bool, string, error) {
 		try, cancel := context.WithTimeout(ctx, aliveWithin)
 		defer cancel()
 		err := serves(try)

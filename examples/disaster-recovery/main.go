@@ -93,6 +93,7 @@ func (r *recovery) showPlan(ctx context.Context, stdout io.Writer) error {
 // recoverAll runs the steps under the journal and writes the report, whatever the end is.
 func (r *recovery) recoverAll(ctx context.Context) error {
 	records, err := runbook.Run(ctx, r.steps(), r.journal, r.seen)
+	err = errors.Join(err, r.left())
 	if r.cfg.drill {
 		removed, rerr := r.removeCopy(ctx)
 		records, err = append(records, removed), errors.Join(err, rerr)

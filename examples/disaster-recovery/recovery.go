@@ -33,6 +33,8 @@ type recovery struct {
 	restorer restore.Restorer
 	found    found // by preflight
 	page     page
+	leaving  sync.WaitGroup // of the throw-away Elasticsearch
+	leaveErr error
 
 	mu      sync.Mutex // steps run side by side
 	journal *runbook.Journal

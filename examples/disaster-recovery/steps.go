@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -122,13 +123,29 @@ func (r *recovery) deploy(ctx context.Context, name string, there *stack.Stack, 
 }
 
 func (r *recovery) startES(ctx context.Context) (string, error) {
-	// A run that was killed while it looked for the snapshot has left its throw-away one, under the same name.
-	if err := r.stacks.RemoveCopy(ctx, r.cfg.db, "es"); err != nil {
-		return "", err
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// The throw-away one, of this run or of one that was killed, answers under the same name.
+	removed := make(chan struct{})
+	go func() {
+		defer close(removed)
+		if err := r.stacks.RemoveCopy(ctx, r.cfg.db, "es"); err != nil {
+			cancel(err)
+		}
+	}()
+	serves := cli.ElasticsearchServes(r.client)
+	alone := func(ctx context.Context) error {
+		select {
+		case <-removed:
+			return serves(ctx)
+		default:
+			return errors.New("the throw-away one is still there")
+		}
 	}
 	err := r.stacks.Start(ctx, r.cfg.db, stack.StartOptions{
-		Groups: [][]string{{"es"}}, Probes: map[string]func(context.Context) error{"es": cli.ElasticsearchServes(r.client)}, Progress: r.screen.Progress,
+		Groups: [][]string{{"es"}}, Probes: map[string]func(context.Context) error{"es": alone}, Progress: r.screen.Progress,
 	})
+	<-removed
 	return "it serves", err
 }
 
