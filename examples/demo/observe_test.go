@@ -42,17 +42,20 @@ type observer struct {
 	d      *demo
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+	probes map[string]func(context.Context) error // by service
 
 	mu     sync.Mutex
 	events []event
+	asking map[string]bool        // by service
 	serves map[string][]time.Time // by service: when it began to serve
 }
 
-// observe follows the engine's events, and asks many times a second whether Elasticsearch and the api serve, and whether the
-// executors take jobs.
+// observe follows the engine's events, and asks each server that has been started whether it serves: Elasticsearch, the api,
+// and the executors whether they have run a job. It asks nobody else, since what it costs is counted as the program's time.
 func (d *demo) observe(tb testing.TB) *observer {
 	ctx, cancel := context.WithCancel(tb.Context())
-	o := &observer{d: d, cancel: cancel, serves: map[string][]time.Time{}}
+	o := &observer{d: d, cancel: cancel, asking: map[string]bool{}, serves: map[string][]time.Time{}, probes: map[string]func(context.Context) error{
+		"es": cli.ElasticsearchServes(d.platform.client), "api": d.serves("/api/cloud-entry-point"), "job-executor": d.takesJobs}}
 	cmd := exec.CommandContext(ctx, "docker", "events", "--format", "{{json .}}", "--filter", "type=container", "--filter", "type=service")
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -65,17 +68,28 @@ func (d *demo) observe(tb testing.TB) *observer {
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			var e event
 			if json.Unmarshal(lines.Bytes(), &e) == nil && d.owns(e.service()) {
-				o.mu.Lock()
-				o.events = append(o.events, e)
-				o.mu.Unlock()
+				o.saw(ctx, e)
 			}
 		}
 		_ = cmd.Wait()
 	})
-	o.ask(ctx, "es", cli.ElasticsearchServes(d.platform.client))
-	o.ask(ctx, "api", d.serves("/api/cloud-entry-point"))
-	o.ask(ctx, "job-executor", d.takesJobs)
 	return o
+}
+
+func (o *observer) saw(ctx context.Context, e event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.events = append(o.events, e)
+	service := shortName(e.service())
+	if e.Type == "container" && e.Action == "start" && o.probes[service] != nil && !o.asking[service] {
+		o.asking[service] = true
+		o.done.Go(func() { o.ask(ctx, service) })
+	}
+}
+
+// shortName is that of the service in its stack, for a copy that of the original.
+func shortName(service string) string {
+	return strings.TrimSuffix(service[strings.LastIndex(service, "_")+1:], "-copy")
 }
 
 func (d *demo) owns(service string) bool {
@@ -86,22 +100,27 @@ func (d *demo) serves(path string) func(context.Context) error {
 	return func(ctx context.Context) error { var answer any; return d.askAPI(ctx, path, &answer) }
 }
 
-func (o *observer) ask(ctx context.Context, service string, probe func(context.Context) error) {
-	o.done.Go(func() {
-		served := true
-		for ctx.Err() == nil {
-			once, cancel := context.WithTimeout(ctx, time.Second)
-			now := probe(once) == nil
-			cancel()
-			if now && !served {
-				o.mu.Lock()
-				o.serves[service] = append(o.serves[service], time.Now())
-				o.mu.Unlock()
-			}
-			served = now
-			time.Sleep(30 * time.Millisecond)
+// ask asks ten times a second until the service serves. It is said to have served from the last time that it did not, so
+// that the time between is not counted as the server's.
+func (o *observer) ask(ctx context.Context, service string) {
+	since := time.Now()
+	for ctx.Err() == nil {
+		begun := time.Now()
+		once, cancel := context.WithTimeout(ctx, time.Second)
+		err := o.probes[service](once)
+		cancel()
+		if err == nil {
+			break
 		}
-	})
+		since = begun
+		time.Sleep(100 * time.Millisecond)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.asking[service] = false
+	if ctx.Err() == nil {
+		o.serves[service] = append(o.serves[service], since)
+	}
 }
 
 // end stops the observer and returns when servers were being stopped or started: from the request that the engine was sent
@@ -127,8 +146,7 @@ func (o *observer) end() (work []stretch) {
 
 // servedAfter is when a server served that was started at a time; for those that nobody asks, that time.
 func (o *observer) servedAfter(service string, started time.Time) time.Time {
-	short := strings.TrimSuffix(service[strings.LastIndex(service, "_")+1:], "-copy")
-	for _, at := range o.serves[short] {
+	for _, at := range o.serves[shortName(service)] {
 		if at.After(started) {
 			return at
 		}
