@@ -44,7 +44,7 @@ func (r *recovery) startCore(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := r.startInOrder(ctx, groups(now, []string{"api"}, []string{"job-executor", "job-distributor", "ui"})); err != nil {
+	if err := r.startInOrder(ctx, groups(now, []string{"api", "ui"}, []string{"job-executor", "job-distributor"})); err != nil {
 		return "", err
 	}
 	tasks := 0
@@ -54,8 +54,8 @@ func (r *recovery) startCore(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d services run, %d replicas", len(now.Services), tasks), nil
 }
 
-// startInOrder starts the core. An api that answers is not waited for any longer: that it stays is seen together with the
-// others.
+// startInOrder starts the core: those that call the api after it. An api that answers is not waited for any longer: that it
+// stays is seen together with the others.
 func (r *recovery) startInOrder(ctx context.Context, order [][]string) error {
 	options := stack.StartOptions{Groups: order, Progress: r.screen.Progress}
 	if r.cfg.api != "" && len(order) > 1 && slices.Contains(order[0], "api") {
