@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -100,7 +101,7 @@ func (r *recovery) measureLoss(s state) {
 func (r *recovery) versions(s state) map[string]string {
 	out := map[string]string{}
 	if s.Plan != nil {
-		out["Elasticsearch"], out["Elasticsearch that took the snapshot"] = s.Plan.Cluster.Version, s.Plan.Snapshot.Version
+		out["Elasticsearch"], out["Elasticsearch that took the snapshot"] = s.Plan.Cluster.Version, takenBy(s.Plan.Snapshot.Version)
 	}
 	for _, st := range []*stack.Stack{r.found.db, r.found.core} {
 		if st == nil {
@@ -119,6 +120,14 @@ func (r *recovery) versions(s state) map[string]string {
 		}
 	}
 	return out
+}
+
+// takenBy says what the version of a snapshot is: since 8.10, Elasticsearch gives that of the indices' format.
+func takenBy(version string) string {
+	if _, err := strconv.Atoi(version); err == nil {
+		return "one whose index version is " + version
+	}
+	return version
 }
 
 // indices puts the report of the restore into the report of the recovery.

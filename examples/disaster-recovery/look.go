@@ -104,7 +104,11 @@ func idleES(es *stack.Service) bool {
 // waitForES waits until Elasticsearch serves. reach, where there is one, says why it cannot.
 func (r *recovery) waitForES(ctx context.Context, reach func(context.Context) error) error {
 	serves := cli.ElasticsearchServes(r.client)
-	return poll.Until(ctx, poll.Interval{Max: often}, func(ctx context.Context) (bool, string, error) {
+	every := poll.Interval{Max: often}
+	if reach != nil { // through a forward, each question is a process in the container that boots
+		every = poll.Interval{}
+	}
+	return poll.Until(ctx, every, func(ctx context.Context) (bool, string, error) {
 		try, cancel := context.WithTimeout(ctx, aliveWithin)
 		defer cancel()
 		err := serves(try)

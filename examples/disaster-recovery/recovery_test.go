@@ -149,3 +149,13 @@ func TestAPlanSaysWhereAnEarlierCallWasEndedAndWhatComesOfIt(t *testing.T) {
 		}
 	}
 }
+
+func TestTheVersionOfASnapshotIsSaidAsWhatItIs(t *testing.T) {
+	for version, want := range map[string]string{"8.5.1": "8.5.1", "8500003": "one whose index version is 8500003", "": ""} {
+		r := takenUp(t)
+		got := r.versions(state{Plan: &restore.Plan{Snapshot: restore.Snapshot{Version: version}}})["Elasticsearch that took the snapshot"]
+		if got != want {
+			t.Errorf("%q is shown as %q, want %q", version, got, want)
+		}
+	}
+}
