@@ -1,15 +1,12 @@
 package stack_test
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"github.com/moby/moby/api/types/swarm"
 
 	"github.com/nuvla/nuvlaops/stack"
 )
@@ -25,10 +22,7 @@ func TestStopRemindsAnOrchestratorThatHasForgottenATask(t *testing.T) {
 		case path == "/tasks" && updated.Load() == 0:
 			_, _ = io.WriteString(w, `[{"ID":"t","ServiceID":"service000","NodeID":"self","Slot":1,"DesiredState":"running","Status":{"State":"running"}}]`)
 		case path == "/services/service000":
-			zero := uint64(0)
-			v := swarm.Service{ID: "service000"}
-			v.Spec.Name, v.Spec.Mode.Replicated = "big_s000", &swarm.ReplicatedService{Replicas: &zero}
-			_ = json.NewEncoder(w).Encode(v)
+			writeService(w, 0)
 		case path == "/services/service000/update":
 			updated.Add(1)
 			_, _ = io.WriteString(w, `{}`)

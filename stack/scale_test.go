@@ -3,6 +3,7 @@ package stack_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -70,6 +71,13 @@ func fakeEngine(t testing.TB, services, tasksEach int, requests *atomic.Int64) h
 		}
 		_ = json.NewEncoder(w).Encode(answer)
 	})
+}
+
+// writeService answers with the first service of a fakeEngine.
+func writeService(w io.Writer, replicas uint64) {
+	v := swarm.Service{ID: "service000"}
+	v.Spec.Name, v.Spec.Mode.Replicated = "big_s000", &swarm.ReplicatedService{Replicas: &replicas}
+	_ = json.NewEncoder(w).Encode(v)
 }
 
 func TestPlanOfALargeStackAsksLittleMoreThanOneRequestAVolume(t *testing.T) {

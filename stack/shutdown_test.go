@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/moby/moby/api/types/swarm"
-
 	"github.com/nuvla/nuvlaops/stack"
 )
 
@@ -33,10 +31,7 @@ func TestAnEngineThatShutsDownIsWaitedFor(t *testing.T) {
 					case "/events":
 						<-r.Context().Done()
 					case "/services/service000":
-						one := uint64(1)
-						v := swarm.Service{ID: "service000"}
-						v.Spec.Name, v.Spec.Mode.Replicated = "big_s000", &swarm.ReplicatedService{Replicas: &one}
-						_ = json.NewEncoder(w).Encode(v)
+						writeService(w, 1)
 					case "/services/service000/update":
 						updated.Store(true)
 						_, _ = io.WriteString(w, `{}`)
