@@ -41,7 +41,7 @@ func transient(err error) bool {
 		return false
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return false
-	case client.IsErrConnectionFailed(err), cerrdefs.IsUnavailable(err), noLeader(err), shutsDown(err):
+	case client.IsErrConnectionFailed(err), cerrdefs.IsUnavailable(err), noLeader(err), comesOrGoes(err):
 		return true
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return true
@@ -55,17 +55,17 @@ func badCertificate(err error) bool {
 	return errors.As(err, &theirs) || strings.Contains(err.Error(), "remote error: tls:")
 }
 
-// noLeader: a manager answers 500 while the swarm elects a leader, or while it starts.
+// noLeader: a manager answers so while the swarm elects a leader.
 func noLeader(err error) bool {
 	text := err.Error()
-	return strings.Contains(text, "does not have a leader") || strings.Contains(text, "has no leader") ||
-		strings.Contains(text, "context deadline exceeded") && cerrdefs.IsInternal(err)
+	return strings.Contains(text, "does not have a leader") || strings.Contains(text, "has no leader")
 }
 
-// shutsDown: a manager that is being stopped answers 500 with the end of its own calls, which is not the end of ours.
-func shutsDown(err error) bool {
+// comesOrGoes: a manager that starts or is being stopped answers 500 with the end of its own calls, which is not the end of ours.
+func comesOrGoes(err error) bool {
 	text := err.Error()
-	return cerrdefs.IsInternal(err) && (strings.Contains(text, "context canceled") || strings.Contains(text, "client connection is closing"))
+	return cerrdefs.IsInternal(err) && (strings.Contains(text, "context deadline exceeded") || strings.Contains(text, "context canceled") ||
+		strings.Contains(text, "client connection is closing"))
 }
 
 func isNotManager(err error) bool {

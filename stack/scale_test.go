@@ -73,11 +73,24 @@ func fakeEngine(t testing.TB, services, tasksEach int, requests *atomic.Int64) h
 	})
 }
 
-// writeService answers with the first service of a fakeEngine.
-func writeService(w io.Writer, replicas uint64) {
-	v := swarm.Service{ID: "service000"}
-	v.Spec.Name, v.Spec.Mode.Replicated = "big_s000", &swarm.ReplicatedService{Replicas: &replicas}
-	_ = json.NewEncoder(w).Encode(v)
+// stoppable is a fakeEngine with one service of so many replicas, which can be scaled down. It counts how often that is asked.
+func stoppable(t testing.TB, replicas uint64, updated *atomic.Int64) http.Handler {
+	engine := fakeEngine(t, 1, 1, new(atomic.Int64))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch strings.TrimPrefix(r.URL.Path, "/v1.41") {
+		case "/events":
+			<-r.Context().Done()
+		case "/services/service000":
+			v := swarm.Service{ID: "service000"}
+			v.Spec.Name, v.Spec.Mode.Replicated = "big_s000", &swarm.ReplicatedService{Replicas: &replicas}
+			_ = json.NewEncoder(w).Encode(v)
+		case "/services/service000/update":
+			updated.Add(1)
+			_, _ = io.WriteString(w, `{}`)
+		default:
+			engine.ServeHTTP(w, r)
+		}
+	})
 }
 
 func TestPlanOfALargeStackAsksLittleMoreThanOneRequestAVolume(t *testing.T) {
