@@ -47,11 +47,14 @@ func restartInEachStep(t *testing.T, dir string) {
 	d := newDemo(t, options{documents: 2000, jobs: 1000})
 	steps := []string{"restore"}
 	if full() {
-		steps = []string{"stop-core", "stop-db", "wipe", "start-es", "start-zk", "repository", "restore", "queue", "start-core"}
+		steps = []string{"stop-core", "stop-db", "wipe", "start-es", "start-zk", "repository", "restore", "newest", "queue", "promote", "start-core"}
 	}
 	restart := fault{"the engine is restarted", func(d *demo, ctx context.Context) error { return d.restartEngine(ctx, dir) }}
 	for _, step := range steps {
 		t.Run(step, func(t *testing.T) { d.struck(t, step, restart) })
+	}
+	if full() {
+		t.Run("look", func(t *testing.T) { d.struckInLook(t, restart) })
 	}
 }
 

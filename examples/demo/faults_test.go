@@ -128,13 +128,17 @@ func (d *demo) everyFaultInEveryStep(t *testing.T) {
 		}
 	}
 	for _, f := range []fault{elasticsearchDies, zooKeeperDies, s3IsAway} {
-		t.Run(f.name+" in look", func(t *testing.T) {
-			if err := d.destroyForGood(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			d.struck(t, "look", f)
-		})
+		t.Run(f.name+" in look", func(t *testing.T) { d.struckInLook(t, f) })
 	}
+}
+
+// struckInLook is struck in the step that there is only where no Elasticsearch lives.
+func (d *demo) struckInLook(t *testing.T, f fault) {
+	t.Helper()
+	if err := d.destroyForGood(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.struck(t, "look", f)
 }
 
 var errStillAlive = errors.New("an Elasticsearch lives on a volume that it cannot use")
