@@ -53,7 +53,7 @@ func image(t *testing.T) string {
 func docker(t *testing.T, args ...string) (stdout, said string, code int) {
 	t.Helper()
 	var out, complaints bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "docker", args...)
+	cmd := testenv.Command(t, "docker", args...)
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	err := cmd.Run()
 	var exit *exec.ExitError

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -108,7 +107,7 @@ func TestDeployMakesTheSameCoreAsTheDockerProgram(t *testing.T) {
 	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Files: []string{file}}))
 	ours := b.specs(b.stack)
 	b.removeStack(b.stack)
-	if out, err := exec.CommandContext(t.Context(), "docker", "stack", "deploy", "--resolve-image", "never", "-c", file, b.stack).CombinedOutput(); err != nil {
+	if out, err := testenv.Command(t, "docker", "stack", "deploy", "--resolve-image", "never", "-c", file, b.stack).CombinedOutput(); err != nil {
 		t.Fatalf("docker stack deploy: %v\n%s", err, out)
 	}
 	theirs := b.specs(b.stack)
@@ -200,7 +199,7 @@ func TestDeployMakesTheSameSpecificationsAsTheDockerProgram(t *testing.T) {
 	}
 
 	b.removeStack(b.stack)
-	docker := exec.CommandContext(t.Context(), "docker", "stack", "deploy", "--resolve-image", "never", "-c", opts.Files[0], b.stack)
+	docker := testenv.Command(t, "docker", "stack", "deploy", "--resolve-image", "never", "-c", opts.Files[0], b.stack)
 	docker.Env = append(os.Environ(), "WHO=us")
 	if out, err := docker.CombinedOutput(); err != nil {
 		t.Fatalf("docker stack deploy: %v\n%s", err, out)
@@ -273,7 +272,7 @@ func TestDeployRightAfterTheRemovalOfAStackWaitsForItsContainers(t *testing.T) {
 	b := newBench(t)
 	b.deploy(dbStack)
 	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
-	if out, err := exec.CommandContext(t.Context(), "docker", "stack", "rm", b.stack).CombinedOutput(); err != nil {
+	if out, err := testenv.Command(t, "docker", "stack", "rm", b.stack).CombinedOutput(); err != nil {
 		t.Fatalf("docker stack rm: %v\n%s", err, out)
 	}
 	if b.containers(b.stack+"_db") == 0 {

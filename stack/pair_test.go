@@ -14,6 +14,8 @@ import (
 
 	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/client"
+
+	"github.com/nuvla/nuvlaops/internal/testenv"
 )
 
 // pair is a swarm of two engines of our own, each in a network namespace, joined by a virtual cable. Nothing of the
@@ -68,7 +70,7 @@ func newEngine(t testing.TB, name string) *ownEngine {
 		_ = e.api.Close()
 		e.kill()
 		// What an engine that was killed leaves: its shims with their containers, and mounts below its folder.
-		cleanup := exec.Command("sh", "-c", `for p in $(ip netns pids "$NAME"); do kill -9 $p; done 2>/dev/null
+		cleanup := testenv.Command(t, "sh", "-c", `for p in $(ip netns pids "$NAME"); do kill -9 $p; done 2>/dev/null
 			for p in $(grep -ls -- "$DIR" /proc/[0-9]*/cmdline | cut -d/ -f3); do kill -9 $p; done 2>/dev/null
 			sleep 0.5
 			grep -o " $DIR/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l

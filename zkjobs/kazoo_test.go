@@ -3,7 +3,6 @@ package zkjobs_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -27,7 +26,7 @@ func (q *queue) kazoo(args ...string) []string {
 	code := must[[]byte](q.t)(os.ReadFile(script))
 	docker := append([]string{"run", "--rm", "--network", "host", "--label", testenv.Label + "=" + testenv.OwnerLabelValue(), image.Ref,
 		"python3", "-c", string(code), q.addr, q.path}, args...)
-	cmd := exec.CommandContext(q.t.Context(), "docker", docker...)
+	cmd := testenv.Command(q.t, "docker", docker...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -2,10 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/internal/testenv/images"
@@ -71,8 +69,8 @@ func (d *demo) byHand(t *testing.T) {
 // typed runs a line in the folder with the operator's files, as a shell does, and returns what it prints.
 func (d *demo) typed(t *testing.T, line string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "bash", "-c", line)
-	cmd.Dir, cmd.WaitDelay = d.platform.folder, 10*time.Second
+	cmd := testenv.Command(t, "bash", "-c", line)
+	cmd.Dir = d.platform.folder
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()

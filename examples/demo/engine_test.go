@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/internal/testenv/images"
 )
 
@@ -133,7 +134,7 @@ func startOwnEngine(t *testing.T) *ownEngine {
 		cancel()
 		<-ended
 		// What an engine that was killed leaves: its shims with their containers, and mounts below its folder.
-		cleanup := exec.Command("sh", "-c", `for p in $(ip netns pids "$NAME"); do kill -9 $p; done 2>/dev/null
+		cleanup := testenv.Command(t, "sh", "-c", `for p in $(ip netns pids "$NAME"); do kill -9 $p; done 2>/dev/null
 			for p in $(grep -ls -- "$DIR" /proc/[0-9]*/cmdline | cut -d/ -f3); do kill -9 $p; done 2>/dev/null
 			sleep 0.5
 			grep -o " $DIR/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l
@@ -174,7 +175,7 @@ func startOwnEngine(t *testing.T) *ownEngine {
 
 func shell(t *testing.T, command string) {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput(); err != nil {
+	if out, err := testenv.Command(t, "sh", "-c", command).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", command, err, out)
 	}
 }

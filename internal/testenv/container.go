@@ -246,6 +246,8 @@ func (c *Container) Exec(ctx context.Context, cmd ...string) (string, error) {
 }
 
 func (c *Container) exec(ctx context.Context, user string, cmd ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	status, output, err := c.tc.Exec(ctx, cmd, tcexec.WithUser(user), tcexec.Multiplexed())
 	if err != nil {
 		return "", fmt.Errorf("run %s: %w", cmd[0], err)

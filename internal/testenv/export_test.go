@@ -33,3 +33,6 @@ func OwnerDead(value string, local bool) bool {
 	o, ok := parseOwner(value)
 	return ok && o.dead(own().me, local)
 }
+
+// CommandWithin is Command with another limit.
+var CommandWithin = command

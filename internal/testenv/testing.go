@@ -88,7 +88,9 @@ func (v volume) Close(ctx context.Context) error { return RemoveVolume(ctx, stri
 func use[T closer](t testing.TB, start func(context.Context) (T, error)) T {
 	t.Helper()
 	own().onSignal()
-	it, err := start(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	it, err := start(ctx)
 	own().holdOn()
 	if err != nil {
 		t.Fatal(err)

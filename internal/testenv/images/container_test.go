@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -44,7 +43,7 @@ func start(t *testing.T, network, ref string, port int, env []string, files map[
 	c.id = docker(t, append(append(args, ref), command...)...)
 	t.Cleanup(func() {
 		if t.Failed() {
-			out, _ := exec.Command("docker", "logs", "--tail", "40", c.id).CombinedOutput()
+			out, _ := testenv.Command(t, "docker", "logs", "--tail", "40", c.id).CombinedOutput()
 			t.Logf("%s:\n%s", ref, out)
 		}
 		docker(t, "rm", "--force", "--volumes", c.id)
@@ -62,8 +61,20 @@ func start(t *testing.T, network, ref string, port int, env []string, files map[
 	docker(t, "cp", root+"/.", c.id+":/")
 	docker(t, "start", c.id)
 	c.host = docker(t, "inspect", "--format", `{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}`, c.id)
-	c.url = "http://" + docker(t, "port", c.id, fmt.Sprintf("%d/tcp", port))
+	c.published(t, port)
 	return c
+}
+
+// restart ends the server and starts it again, on another port of this host.
+func (c *container) restart(t *testing.T, port int) {
+	t.Helper()
+	docker(t, "restart", "--time", "20", c.id)
+	c.published(t, port)
+}
+
+func (c *container) published(t *testing.T, port int) {
+	t.Helper()
+	c.url = "http://" + docker(t, "port", c.id, fmt.Sprintf("%d/tcp", port))
 }
 
 // exec runs a command in the container as root.
@@ -92,7 +103,7 @@ func label() string { return images.Label + "=" + testenv.OwnerLabelValue() }
 func docker(t *testing.T, args ...string) string {
 	t.Helper()
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "docker", args...) // cleanups, too
+	cmd := testenv.Command(t, "docker", args...)
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {

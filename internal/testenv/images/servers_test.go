@@ -2,13 +2,16 @@ package images_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/internal/testenv/images"
 )
 
@@ -90,8 +93,7 @@ func testArchive(t *testing.T, es container) {
 func testRestart(t *testing.T, es container) {
 	t.Helper()
 	ok(t, http.MethodPut, es.url+"/kept/_doc/1?refresh=true", `{"a":1}`)
-	docker(t, "restart", "--time", "20", es.id)
-	es.url = "http://" + docker(t, "port", es.id, "9200/tcp")
+	es.restart(t, images.ElasticsearchPort)
 	eventually(t, "Elasticsearch", func() error {
 		a, err := try(t, http.MethodGet, es.url+"/kept/_count", "")
 		if err == nil && a.get("count") != float64(1) {
@@ -119,7 +121,7 @@ func TestZooKeeperIsHealthyAndKeepsItsData(t *testing.T) {
 					t.Errorf("%s is no volume: %s", folder, volumes)
 				}
 			}
-			docker(t, "restart", "--time", "10", zk.id)
+			zk.restart(t, images.ZooKeeperPort)
 			zk.healthy(t)
 			if out := kazoo(t, network, zk, `print(client.get("/kept")[0])`); out != "b'1'" {
 				t.Errorf("after a restart: %s", out)
@@ -165,7 +167,7 @@ queue.consume()
 }
 
 func TestS3ServerWithoutKeysSaysWhatToSet(t *testing.T) {
-	out, err := exec.Command("docker", "run", "--rm", "--label", label(), assembled(t, images.Spec{Name: images.S3})).CombinedOutput()
+	out, err := testenv.Command(t, "docker", "run", "--rm", "--label", label(), assembled(t, images.Spec{Name: images.S3})).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "set ROOT_ACCESS_KEY and ROOT_SECRET_KEY") {
 		t.Errorf("%s, %v", out, err)
 	}
@@ -181,10 +183,18 @@ client.start(timeout=60)
 `+script)
 }
 
-// ask sends a four letter word.
+// ask sends a four letter word and returns the answer, which is empty as long as nothing listens.
 func (c container) ask(t *testing.T, word string) string {
 	t.Helper()
-	return c.exec(t, "sh", "-c", "echo "+word+" | nc -q 1 localhost 2181 || true")
+	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(c.url, "http://"), 5*time.Second)
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_, _ = io.WriteString(conn, word)
+	said, _ := io.ReadAll(conn)
+	return string(said)
 }
 
 func (c container) healthy(t *testing.T) {
