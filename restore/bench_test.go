@@ -34,15 +34,38 @@ func TestMain(m *testing.M) {
 
 // place is a real server and a kind of repository on it.
 type place struct {
-	name    string
 	version string
 	s3      bool
 }
 
 var places = []place{
-	{"8.11.3 s3", testenv.Elasticsearch811, true},
-	{"8.11.3 fs", testenv.Elasticsearch811, false},
-	{"8.19.7 fs", testenv.Elasticsearch819, false},
+	{testenv.Elasticsearch811, true},
+	{testenv.Elasticsearch811, false},
+	{testenv.Elasticsearch819, false},
+}
+
+func (p place) kind() string {
+	if p.s3 {
+		return "s3"
+	}
+	return "fs"
+}
+
+// at runs a test at places: side by side on different servers, one after the other on the same, whose settings they change.
+func at(t *testing.T, places []place, test func(*testing.T, place)) {
+	t.Helper()
+	byServer := map[string][]place{}
+	for _, p := range places {
+		byServer[p.version] = append(byServer[p.version], p)
+	}
+	for version, places := range byServer {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			for _, p := range places {
+				t.Run(p.kind(), func(t *testing.T) { test(t, p) })
+			}
+		})
+	}
 }
 
 // bench is a repository and a prefix of indices for one test, which are removed with it.

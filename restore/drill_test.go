@@ -55,37 +55,35 @@ func (b *bench) scratch() []string {
 }
 
 func TestDrillProvesASnapshotAndLeavesTheOriginalsByteForByteAlone(t *testing.T) {
-	for _, p := range places {
-		t.Run(p.name, func(t *testing.T) {
-			b := p.bench(t)
-			b.fill(b.index("a"), 3, 60, 200)
-			b.fill(b.index("b"), 1, 7, 10)
-			b.do("POST", "/_aliases", `{"actions":[{"add":{"index":"`+b.index("a")+`","alias":"alias-`+b.id+`"}}]}`)
-			b.snapshot("snap")
-			b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":-1}`) // the original goes on: the drill must not take it for the copy
-			b.do("POST", "/*"+b.id+"-*/_flush", "")
-			before := b.fingerprint()
-			report, err := b.drill(restore.DrillOptions{Checksums: true, Budget: time.Hour, Verify: restore.VerifyOptions{
-				Queries: []restore.Query{{Name: "small numbers", Index: b.index("a"), Query: json.RawMessage(`{"range":{"n":{"lt":5}}}`), Min: 5}}}})
-			if err != nil {
-				t.Fatalf("%v\n%s", err, report)
-			}
-			if !report.Proven || report.OverBudget || report.RTO <= 0 || report.Removed != 2 || report.Restore.Documents != 67 || len(report.Left)+len(report.Swept) > 0 {
-				t.Errorf("report:\n%s", report)
-			}
-			if d := cmp.Diff(before, b.fingerprint()); d != "" {
-				t.Errorf("originals and settings (-before +after):\n%s", d)
-			}
-			if got := b.scratch(); len(got) > 0 {
-				t.Errorf("left: %v", got)
-			}
-			raw, err := json.Marshal(report)
-			var read restore.DrillReport
-			if err != nil || json.Unmarshal(raw, &read) != nil || read.RTO != report.RTO || read.String() != report.String() {
-				t.Errorf("report from JSON: %v\n%s", err, read.String())
-			}
-		})
-	}
+	at(t, places, func(t *testing.T, p place) {
+		b := p.bench(t)
+		b.fill(b.index("a"), 3, 60, 200)
+		b.fill(b.index("b"), 1, 7, 10)
+		b.do("POST", "/_aliases", `{"actions":[{"add":{"index":"`+b.index("a")+`","alias":"alias-`+b.id+`"}}]}`)
+		b.snapshot("snap")
+		b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":-1}`) // the original goes on: the drill must not take it for the copy
+		b.do("POST", "/*"+b.id+"-*/_flush", "")
+		before := b.fingerprint()
+		report, err := b.drill(restore.DrillOptions{Checksums: true, Budget: time.Hour, Verify: restore.VerifyOptions{
+			Queries: []restore.Query{{Name: "small numbers", Index: b.index("a"), Query: json.RawMessage(`{"range":{"n":{"lt":5}}}`), Min: 5}}}})
+		if err != nil {
+			t.Fatalf("%v\n%s", err, report)
+		}
+		if !report.Proven || report.OverBudget || report.RTO <= 0 || report.Removed != 2 || report.Restore.Documents != 67 || len(report.Left)+len(report.Swept) > 0 {
+			t.Errorf("report:\n%s", report)
+		}
+		if d := cmp.Diff(before, b.fingerprint()); d != "" {
+			t.Errorf("originals and settings (-before +after):\n%s", d)
+		}
+		if got := b.scratch(); len(got) > 0 {
+			t.Errorf("left: %v", got)
+		}
+		raw, err := json.Marshal(report)
+		var read restore.DrillReport
+		if err != nil || json.Unmarshal(raw, &read) != nil || read.RTO != report.RTO || read.String() != report.String() {
+			t.Errorf("report from JSON: %v\n%s", err, read.String())
+		}
+	})
 }
 
 func TestDrillOfADataStreamRestoresItsIndicesAlone(t *testing.T) {

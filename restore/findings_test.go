@@ -155,47 +155,45 @@ func TestRenamedRestoreLeavesOriginalsAlone(t *testing.T) {
 }
 
 func TestDataStreamIsRestoredWholeAndItsMissingTemplateIsSaid(t *testing.T) {
-	for _, p := range []place{places[0], places[2]} {
-		t.Run(p.name, func(t *testing.T) {
-			b := p.bench(t)
-			stream := b.index("ts")
-			b.do("PUT", "/_index_template/"+b.id, `{"index_patterns":["`+stream+`*"],"priority":500,"data_stream":{},"template":{"settings":{"number_of_shards":2,"number_of_replicas":0}}}`)
-			b.do("POST", "/"+stream+"/_doc?op_type=create&refresh", `{"@timestamp":"2026-01-01T00:00:00Z"}`)
-			b.snapshot("snap")
-			req := b.request()
-			req.RenamePrefix = "copy-"
-			plan := b.plan(req)
-			if len(plan.DataStreams) != 1 || len(plan.Indices) != 1 || plan.Indices[0].Stream != stream || plan.Shards != 2 {
-				t.Fatalf("plan:\n%s", plan)
-			}
-			if d := cmp.Diff([]string{restore.CodeReplicas, restore.CodeWritable, restore.CodeTemplate}, codes(plan, restore.SeverityWarning)); d != "" {
-				t.Errorf("warnings (-want +got):\n%s", d)
-			}
-			report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
-			if err != nil || !report.OK() || report.Documents != 1 {
-				t.Fatalf("%v\n%s", err, report)
-			}
-			if got := b.do("GET", "/_resolve/index/copy-"+stream+"?filter_path=data_streams.name", "")["data_streams"]; got == nil {
-				t.Error("the restored data stream is not one")
-			}
-			if d := cmp.Diff([]string{restore.CodeStreamExists, restore.CodeOpenIndex}, codes(b.plan(b.request()), restore.SeverityError)); d != "" {
-				t.Errorf("errors onto the original (-want +got):\n%s", d)
-			}
-			replace := b.plan(b.replacing())
-			if d := cmp.Diff([]string{restore.CodeStreamExists, restore.CodeOpenIndex}, codes(replace, restore.SeverityError)); d != "" {
-				t.Errorf("errors in the place of the original (-want +got):\n%s", d)
-			}
-			if text := replace.String(); !strings.Contains(text, "data streams are not replaced") || !strings.Contains(text, "reindex what you need from there; or delete the data stream") {
-				t.Errorf("the plan does not say what to do instead:\n%s", text)
-			}
-		})
-	}
+	at(t, []place{places[0], places[2]}, func(t *testing.T, p place) {
+		b := p.bench(t)
+		stream := b.index("ts")
+		b.do("PUT", "/_index_template/"+b.id, `{"index_patterns":["`+stream+`*"],"priority":500,"data_stream":{},"template":{"settings":{"number_of_shards":2,"number_of_replicas":0}}}`)
+		b.do("POST", "/"+stream+"/_doc?op_type=create&refresh", `{"@timestamp":"2026-01-01T00:00:00Z"}`)
+		b.snapshot("snap")
+		req := b.request()
+		req.RenamePrefix = "copy-"
+		plan := b.plan(req)
+		if len(plan.DataStreams) != 1 || len(plan.Indices) != 1 || plan.Indices[0].Stream != stream || plan.Shards != 2 {
+			t.Fatalf("plan:\n%s", plan)
+		}
+		if d := cmp.Diff([]string{restore.CodeReplicas, restore.CodeWritable, restore.CodeTemplate}, codes(plan, restore.SeverityWarning)); d != "" {
+			t.Errorf("warnings (-want +got):\n%s", d)
+		}
+		report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+		if err != nil || !report.OK() || report.Documents != 1 {
+			t.Fatalf("%v\n%s", err, report)
+		}
+		if got := b.do("GET", "/_resolve/index/copy-"+stream+"?filter_path=data_streams.name", "")["data_streams"]; got == nil {
+			t.Error("the restored data stream is not one")
+		}
+		if d := cmp.Diff([]string{restore.CodeStreamExists, restore.CodeOpenIndex}, codes(b.plan(b.request()), restore.SeverityError)); d != "" {
+			t.Errorf("errors onto the original (-want +got):\n%s", d)
+		}
+		replace := b.plan(b.replacing())
+		if d := cmp.Diff([]string{restore.CodeStreamExists, restore.CodeOpenIndex}, codes(replace, restore.SeverityError)); d != "" {
+			t.Errorf("errors in the place of the original (-want +got):\n%s", d)
+		}
+		if text := replace.String(); !strings.Contains(text, "data streams are not replaced") || !strings.Contains(text, "reindex what you need from there; or delete the data stream") {
+			t.Errorf("the plan does not say what to do instead:\n%s", text)
+		}
+	})
 }
 
 func TestPlanRefusesWhatWouldFillTheDiskOverItsWatermark(t *testing.T) {
 	server := testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{DataSize: 96 << 20, Settings: map[string]string{
 		"cluster.routing.allocation.disk.threshold_enabled": "true"}})
-	b := place{"fs", testenv.Elasticsearch811, false}.benchOn(t, server, nil)
+	b := places[1].benchOn(t, server, nil)
 	b.fill(b.index("a"), 1, 6000, 2000)
 	b.snapshot("snap")
 	req := b.request()
@@ -235,45 +233,43 @@ func (c crowded) Perform(req *http.Request) (*http.Response, error) {
 }
 
 func TestNamesOfDataStreamsAndIndicesThatClashAreFoundBothWays(t *testing.T) {
-	for _, p := range []place{places[1], places[2]} {
-		t.Run(p.name, func(t *testing.T) {
-			b := p.bench(t)
-			template := func(name, stream string) {
-				b.do("PUT", "/_index_template/"+b.id+name, `{"index_patterns":["`+stream+`"],"priority":500,"data_stream":{},"template":{"settings":{"number_of_replicas":0}}}`)
+	at(t, []place{places[1], places[2]}, func(t *testing.T, p place) {
+		b := p.bench(t)
+		template := func(name, stream string) {
+			b.do("PUT", "/_index_template/"+b.id+name, `{"index_patterns":["`+stream+`"],"priority":500,"data_stream":{},"template":{"settings":{"number_of_replicas":0}}}`)
+		}
+		write := func(stream string) {
+			b.do("POST", "/"+stream+"/_doc?op_type=create&refresh", `{"@timestamp":"2026-01-01T00:00:00Z"}`)
+		}
+		template("ts", b.index("ts"))
+		write(b.index("ts"))
+		b.fill(b.index("a"), 1, 5, 100)
+		b.snapshot("snap")
+		template("copy", "copy-"+b.index("a"))
+		write("copy-" + b.index("a"))
+		b.fill("copy-"+b.index("ts"), 1, 5, 100)
+		req := b.request()
+		req.RenamePrefix = "copy-"
+		plan := b.plan(req)
+		var got []string
+		for _, f := range plan.Findings {
+			if f.Severity == restore.SeverityError {
+				got = append(got, f.Code+" "+f.Resource+": "+f.Text)
 			}
-			write := func(stream string) {
-				b.do("POST", "/"+stream+"/_doc?op_type=create&refresh", `{"@timestamp":"2026-01-01T00:00:00Z"}`)
-			}
-			template("ts", b.index("ts"))
-			write(b.index("ts"))
-			b.fill(b.index("a"), 1, 5, 100)
-			b.snapshot("snap")
-			template("copy", "copy-"+b.index("a"))
-			write("copy-" + b.index("a"))
-			b.fill("copy-"+b.index("ts"), 1, 5, 100)
-			req := b.request()
-			req.RenamePrefix = "copy-"
-			plan := b.plan(req)
-			var got []string
-			for _, f := range plan.Findings {
-				if f.Severity == restore.SeverityError {
-					got = append(got, f.Code+" "+f.Resource+": "+f.Text)
-				}
-			}
-			want := []string{
-				restore.CodeNameClash + " copy-" + b.index("a") + ": a data stream of this name is there",
-				restore.CodeNameClash + " copy-" + b.index("ts") + ": an index that bears the name of a data stream is there",
-			}
-			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("errors (-want +got):\n%s%s", d, plan)
-			}
-			before := b.state()
-			if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrRefused) {
-				t.Errorf("Apply: %v, want ErrRefused", err)
-			}
-			if d := cmp.Diff(before, b.state()); d != "" {
-				t.Errorf("indices after the refusal (-want +got):\n%s", d)
-			}
-		})
-	}
+		}
+		want := []string{
+			restore.CodeNameClash + " copy-" + b.index("a") + ": a data stream of this name is there",
+			restore.CodeNameClash + " copy-" + b.index("ts") + ": an index that bears the name of a data stream is there",
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("errors (-want +got):\n%s%s", d, plan)
+		}
+		before := b.state()
+		if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrRefused) {
+			t.Errorf("Apply: %v, want ErrRefused", err)
+		}
+		if d := cmp.Diff(before, b.state()); d != "" {
+			t.Errorf("indices after the refusal (-want +got):\n%s", d)
+		}
+	})
 }

@@ -124,30 +124,28 @@ func TestStalledShardIsNamedWithItsReason(t *testing.T) {
 }
 
 func TestOverridesReplaceReplicasSettingsAndAliases(t *testing.T) {
-	for _, p := range places[1:] {
-		t.Run(p.name, func(t *testing.T) {
-			b := p.bench(t)
-			b.fill(b.index("a"), 1, 10, 100)
-			b.do("PUT", "/"+b.index("a")+"/_settings", `{"index.refresh_interval":"9s","index.max_result_window":777}`)
-			b.do("POST", "/_aliases", `{"actions":[{"add":{"index":"`+b.index("a")+`","alias":"alias-`+b.id+`"}}]}`)
-			b.snapshot("snap")
-			for _, without := range []bool{false, true} {
-				b.wipe()
-				req := b.request()
-				req.Replicas, req.WithoutAliases = new(int), without
-				req.Settings = map[string]string{"index.refresh_interval": "7s", "index.max_result_window": ""}
-				if report, err := b.repo.Apply(t.Context(), b.plan(req), restore.ApplyOptions{}); err != nil {
-					t.Fatalf("%v\n%s", err, report)
-				}
-				index := b.do("GET", "/"+b.index("a"), "")[b.index("a")].(map[string]any)
-				settings := index["settings"].(map[string]any)["index"].(map[string]any)
-				if settings["number_of_replicas"] != "0" || settings["refresh_interval"] != "7s" || settings["max_result_window"] != nil {
-					t.Errorf("settings %v", settings)
-				}
-				if got := len(index["aliases"].(map[string]any)); (got == 0) != without {
-					t.Errorf("%d aliases, without aliases: %t", got, without)
-				}
+	at(t, places[1:], func(t *testing.T, p place) {
+		b := p.bench(t)
+		b.fill(b.index("a"), 1, 10, 100)
+		b.do("PUT", "/"+b.index("a")+"/_settings", `{"index.refresh_interval":"9s","index.max_result_window":777}`)
+		b.do("POST", "/_aliases", `{"actions":[{"add":{"index":"`+b.index("a")+`","alias":"alias-`+b.id+`"}}]}`)
+		b.snapshot("snap")
+		for _, without := range []bool{false, true} {
+			b.wipe()
+			req := b.request()
+			req.Replicas, req.WithoutAliases = new(int), without
+			req.Settings = map[string]string{"index.refresh_interval": "7s", "index.max_result_window": ""}
+			if report, err := b.repo.Apply(t.Context(), b.plan(req), restore.ApplyOptions{}); err != nil {
+				t.Fatalf("%v\n%s", err, report)
 			}
-		})
-	}
+			index := b.do("GET", "/"+b.index("a"), "")[b.index("a")].(map[string]any)
+			settings := index["settings"].(map[string]any)["index"].(map[string]any)
+			if settings["number_of_replicas"] != "0" || settings["refresh_interval"] != "7s" || settings["max_result_window"] != nil {
+				t.Errorf("settings %v", settings)
+			}
+			if got := len(index["aliases"].(map[string]any)); (got == 0) != without {
+				t.Errorf("%d aliases, without aliases: %t", got, without)
+			}
+		}
+	})
 }

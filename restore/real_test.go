@@ -139,21 +139,20 @@ func (b *bench) slow() { b.register(`,"max_restore_bytes_per_sec":"1mb"`) }
 
 // TestOnServersOfTheirOwn does what a server that is shared must not suffer.
 func TestOnServersOfTheirOwn(t *testing.T) {
-	for _, p := range places[1:] {
-		t.Run(p.name, func(t *testing.T) {
-			server := testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{Version: p.version})
-			for _, mode := range []string{"restore", "replace"} {
-				if !full() && (mode == "replace") != (p.version == testenv.Elasticsearch819) {
-					continue // one of the two on each server
-				}
-				t.Run(mode+", server killed half-way and started again", func(t *testing.T) { serverKilled(t, p.benchOn(t, server, nil), mode) })
+	t.Parallel()
+	at(t, places[1:], func(t *testing.T, p place) {
+		server := testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{Version: p.version})
+		for _, mode := range []string{"restore", "replace"} {
+			if !full() && (mode == "replace") != (p.version == testenv.Elasticsearch819) {
+				continue // one of the two on each server
 			}
-			if p.version == testenv.Elasticsearch811 || full() {
-				t.Run("server killed before anybody saw what it restores", func(t *testing.T) { serverKilledUnseen(t, p.benchOn(t, server, nil)) })
-			}
-			t.Run("global state", func(t *testing.T) { globalState(t, p.benchOn(t, server, nil)) })
-		})
-	}
+			t.Run(mode+", server killed half-way and started again", func(t *testing.T) { serverKilled(t, p.benchOn(t, server, nil), mode) })
+		}
+		if p.version == testenv.Elasticsearch811 || full() {
+			t.Run("server killed before anybody saw what it restores", func(t *testing.T) { serverKilledUnseen(t, p.benchOn(t, server, nil)) })
+		}
+		t.Run("global state", func(t *testing.T) { globalState(t, p.benchOn(t, server, nil)) })
+	})
 }
 
 // serverKilled: a restore goes on by itself through the death of the server; a replace is taken up by another process.

@@ -58,55 +58,53 @@ func (b *bench) changed() {
 }
 
 func TestReplaceTakesThePlaceOfOpenClosedAndOtherwiseShardedIndices(t *testing.T) {
-	for _, p := range []place{places[0], places[2]} {
-		t.Run(p.name, func(t *testing.T) {
-			b := p.bench(t)
-			b.changed()
-			before := b.state()
-			refused := b.plan(b.replacing())
-			if d := cmp.Diff([]string{restore.CodeShardsDiffer}, codes(refused, restore.SeverityError)); d != "" {
-				t.Errorf("errors where shards differ and nothing was said (-want +got):\n%s", d)
+	at(t, []place{places[0], places[2]}, func(t *testing.T, p place) {
+		b := p.bench(t)
+		b.changed()
+		before := b.state()
+		refused := b.plan(b.replacing())
+		if d := cmp.Diff([]string{restore.CodeShardsDiffer}, codes(refused, restore.SeverityError)); d != "" {
+			t.Errorf("errors where shards differ and nothing was said (-want +got):\n%s", d)
+		}
+		if _, err := b.repo.Apply(t.Context(), refused, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrRefused) {
+			t.Errorf("Apply: %v, want ErrRefused", err)
+		}
+		if d := cmp.Diff(before, b.state()); d != "" {
+			t.Errorf("a refused plan changed (-want +got):\n%s", d)
+		}
+		req := b.replacing()
+		req.OtherShards = true
+		plan := b.plan(req)
+		report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{Progress: func(nuvlaops.Progress) {}})
+		if err != nil || report.Documents != 65 || report.Proven != 7 {
+			t.Fatalf("%v\n%s", err, report)
+		}
+		after := b.state()
+		if len(after) != 4 {
+			t.Errorf("indices after the restore: %v", after)
+		}
+		for name, text := range map[string]string{"a": "3 shards, 2 replicas", "b": "2 shards, 2 replicas", "c": "1 shards, 2 replicas", "d": "1 shards, 2 replicas, aliases map[]"} {
+			if !strings.Contains(after[b.index(name)], text) || strings.HasPrefix(after[b.index(name)], strings.SplitN(before[b.index(name)]+",", ",", 2)[0]+",") {
+				t.Errorf("index %s is %s, want another one of %s", name, after[b.index(name)], text)
 			}
-			if _, err := b.repo.Apply(t.Context(), refused, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrRefused) {
-				t.Errorf("Apply: %v, want ErrRefused", err)
-			}
-			if d := cmp.Diff(before, b.state()); d != "" {
-				t.Errorf("a refused plan changed (-want +got):\n%s", d)
-			}
-			req := b.replacing()
-			req.OtherShards = true
-			plan := b.plan(req)
-			report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{Progress: func(nuvlaops.Progress) {}})
-			if err != nil || report.Documents != 65 || report.Proven != 7 {
-				t.Fatalf("%v\n%s", err, report)
-			}
-			after := b.state()
-			if len(after) != 4 {
-				t.Errorf("indices after the restore: %v", after)
-			}
-			for name, text := range map[string]string{"a": "3 shards, 2 replicas", "b": "2 shards, 2 replicas", "c": "1 shards, 2 replicas", "d": "1 shards, 2 replicas, aliases map[]"} {
-				if !strings.Contains(after[b.index(name)], text) || strings.HasPrefix(after[b.index(name)], strings.SplitN(before[b.index(name)]+",", ",", 2)[0]+",") {
-					t.Errorf("index %s is %s, want another one of %s", name, after[b.index(name)], text)
-				}
-			}
-			alias := b.do("GET", "/_alias/alias-"+b.id, "")
-			want := map[string]any{b.index("a"): map[string]any{"aliases": map[string]any{"alias-" + b.id: map[string]any{"is_write_index": true, "filter": map[string]any{"term": map[string]any{"n": 7.0}}}}}}
-			if d := cmp.Diff(want, alias); d != "" {
-				t.Errorf("alias (-want +got):\n%s", d)
-			}
-			b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":8}`) // it can be written to
-			verified, err := b.repo.Verify(t.Context(), plan, restore.VerifyOptions{})
-			if err == nil || verified.Proven != 7 { // one document more, of 30, is over the tolerance
-				t.Errorf("Verify after a write: %v\n%s", err, verified)
-			}
-			if again, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); again == nil || again.AlreadyThere != 4 {
-				t.Errorf("applied again: %v\n%s", err, again)
-			}
-			if report, err := b.repo.Apply(t.Context(), b.plan(b.replacing()), restore.ApplyOptions{}); err != nil || report.AlreadyThere != 0 || b.documents(b.index("a")) != 30.0 {
-				t.Errorf("planned again: %v\n%s", err, report)
-			}
-		})
-	}
+		}
+		alias := b.do("GET", "/_alias/alias-"+b.id, "")
+		want := map[string]any{b.index("a"): map[string]any{"aliases": map[string]any{"alias-" + b.id: map[string]any{"is_write_index": true, "filter": map[string]any{"term": map[string]any{"n": 7.0}}}}}}
+		if d := cmp.Diff(want, alias); d != "" {
+			t.Errorf("alias (-want +got):\n%s", d)
+		}
+		b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":8}`) // it can be written to
+		verified, err := b.repo.Verify(t.Context(), plan, restore.VerifyOptions{})
+		if err == nil || verified.Proven != 7 { // one document more, of 30, is over the tolerance
+			t.Errorf("Verify after a write: %v\n%s", err, verified)
+		}
+		if again, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); again == nil || again.AlreadyThere != 4 {
+			t.Errorf("applied again: %v\n%s", err, again)
+		}
+		if report, err := b.repo.Apply(t.Context(), b.plan(b.replacing()), restore.ApplyOptions{}); err != nil || report.AlreadyThere != 0 || b.documents(b.index("a")) != 30.0 {
+			t.Errorf("planned again: %v\n%s", err, report)
+		}
+	})
 }
 
 func TestReplaceOfASnapshotWithACorruptBlobLeavesEveryOriginalAsItWas(t *testing.T) {

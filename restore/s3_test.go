@@ -12,6 +12,7 @@ import (
 )
 
 func TestS3KilledDuringAReplaceIsAFailureThatTouchesNothingAndCanBeRepeated(t *testing.T) {
+	t.Parallel() // no other such test uses that server
 	s3 := testenv.UseS3(t, testenv.S3Options{Keys: testenv.SharedS3(t).Keys()})
 	b := places[0].benchOn(t, testenv.SharedElasticsearch(t, testenv.Elasticsearch811), s3)
 	b.setLimit("21mb")

@@ -13,63 +13,61 @@ import (
 )
 
 func TestVerifySaysWhatWasAndWasNotVerified(t *testing.T) {
-	for _, p := range []place{places[0], places[2]} {
-		t.Run(p.name, func(t *testing.T) {
-			b := p.bench(t)
-			b.fill(b.index("a"), 2, 400, 2000)
-			b.fill(b.index("b"), 1, 7, 10)
-			b.snapshot("snap")
-			b.wipe()
-			req := b.request()
-			req.Checksums = true
-			plan := b.plan(req)
-			if d := cmp.Diff([]string{restore.CodeChecksums}, codes(plan, restore.SeverityInfo)); d != "" {
-				t.Errorf("what the plan says (-want +got):\n%s", d)
-			}
-			if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
-				t.Fatal(err)
-			}
-			if got := b.checksWhenOpened(b.index("a")); got != "checksum" {
-				t.Errorf("the server checks %q when it opens a shard, want checksum", got)
-			}
-			seven := int64(7)
-			report, err := b.repo.Verify(t.Context(), plan, restore.VerifyOptions{
-				Documents: map[string]restore.DocumentRange{b.index("a"): {Min: 390, Max: 410}},
-				Queries: []restore.Query{
-					{Name: "small numbers", Index: b.index("*"), Query: json.RawMessage(`{"range":{"n":{"lt":5}}}`), Min: 10},
-					{Name: "all of b", Index: b.index("b"), Min: 7, Max: &seven},
-				}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := []string{
-				"the primaries of 2 indices are started and were recovered from " + b.repository() + "/snap",
-				"the documents of 1 index are exactly as many as in the snapshot's manifest",
-				"the documents of 1 index are as many as before the snapshot, as after it, or in between",
-				"the files of 2 indices were compared with their Lucene checksums when the shards were opened",
-				"query small numbers finds 10 documents in " + b.index("*") + ", wanted at least 10",
-				"query all of b finds 7 documents in " + b.index("b") + ", wanted exactly 7",
-			}
-			if d := cmp.Diff(want, report.Verified); d != "" {
-				t.Errorf("verified (-want +got):\n%s", d)
-			}
-			if d := cmp.Diff([]string{"replicas are not waited for"}, report.NotVerified); d != "" {
-				t.Errorf("not verified (-want +got):\n%s", d)
-			}
-			raw, err := json.Marshal(report)
-			var read restore.Report
-			if err != nil || json.Unmarshal(raw, &read) != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(report, &read); d != "" {
-				t.Errorf("report as JSON (-want +got):\n%s", d)
-			}
-			if text := report.String(); !strings.Contains(text, "400 documents of 390 to 410\n") || !strings.Contains(text, "not verified: replicas") {
-				t.Errorf("report:\n%s", text)
-			}
-			b.misses(t, plan)
-		})
-	}
+	at(t, []place{places[0], places[2]}, func(t *testing.T, p place) {
+		b := p.bench(t)
+		b.fill(b.index("a"), 2, 400, 2000)
+		b.fill(b.index("b"), 1, 7, 10)
+		b.snapshot("snap")
+		b.wipe()
+		req := b.request()
+		req.Checksums = true
+		plan := b.plan(req)
+		if d := cmp.Diff([]string{restore.CodeChecksums}, codes(plan, restore.SeverityInfo)); d != "" {
+			t.Errorf("what the plan says (-want +got):\n%s", d)
+		}
+		if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.checksWhenOpened(b.index("a")); got != "checksum" {
+			t.Errorf("the server checks %q when it opens a shard, want checksum", got)
+		}
+		seven := int64(7)
+		report, err := b.repo.Verify(t.Context(), plan, restore.VerifyOptions{
+			Documents: map[string]restore.DocumentRange{b.index("a"): {Min: 390, Max: 410}},
+			Queries: []restore.Query{
+				{Name: "small numbers", Index: b.index("*"), Query: json.RawMessage(`{"range":{"n":{"lt":5}}}`), Min: 10},
+				{Name: "all of b", Index: b.index("b"), Min: 7, Max: &seven},
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{
+			"the primaries of 2 indices are started and were recovered from " + b.repository() + "/snap",
+			"the documents of 1 index are exactly as many as in the snapshot's manifest",
+			"the documents of 1 index are as many as before the snapshot, as after it, or in between",
+			"the files of 2 indices were compared with their Lucene checksums when the shards were opened",
+			"query small numbers finds 10 documents in " + b.index("*") + ", wanted at least 10",
+			"query all of b finds 7 documents in " + b.index("b") + ", wanted exactly 7",
+		}
+		if d := cmp.Diff(want, report.Verified); d != "" {
+			t.Errorf("verified (-want +got):\n%s", d)
+		}
+		if d := cmp.Diff([]string{"replicas are not waited for"}, report.NotVerified); d != "" {
+			t.Errorf("not verified (-want +got):\n%s", d)
+		}
+		raw, err := json.Marshal(report)
+		var read restore.Report
+		if err != nil || json.Unmarshal(raw, &read) != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(report, &read); d != "" {
+			t.Errorf("report as JSON (-want +got):\n%s", d)
+		}
+		if text := report.String(); !strings.Contains(text, "400 documents of 390 to 410\n") || !strings.Contains(text, "not verified: replicas") {
+			t.Errorf("report:\n%s", text)
+		}
+		b.misses(t, plan)
+	})
 }
 
 // misses holds Verify against what is not in the snapshot, and against what makes no sense.
