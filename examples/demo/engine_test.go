@@ -48,7 +48,7 @@ func restartInEachStep(t *testing.T, dir string) {
 	d := newDemo(t, options{documents: 2000, jobs: 1000})
 	steps := []string{"restore"}
 	if full() {
-		steps = []string{"stop-core", "stop-db", "wipe", "start-es", "start-zk", "repository", "restore", "newest", "queue", "promote", "start-core"}
+		steps = inEachRecovery
 	}
 	restart := fault{"the engine is restarted", func(d *demo, ctx context.Context) error { return d.restartEngine(ctx, dir) }}
 	for _, step := range steps {

@@ -118,9 +118,13 @@ func (d *demo) takeAway(t *testing.T) {
 	}
 }
 
+// inEachRecovery are the steps that work in every recovery: look does where no Elasticsearch lives, and deploy-db where the stack
+// is gone.
+var inEachRecovery = []string{"stop-core", "stop-db", "wipe", "start-es", "start-zk", "repository", "restore", "newest", "queue", "promote", "start-core"}
+
 // everyFaultInEveryStep is the full size of struck.
 func (d *demo) everyFaultInEveryStep(t *testing.T) {
-	for _, step := range []string{"stop-core", "stop-db", "wipe", "start-es", "start-zk", "repository", "restore", "newest", "queue", "promote", "start-core"} {
+	for _, step := range inEachRecovery {
 		for _, f := range []fault{elasticsearchDies, zooKeeperDies, s3IsAway} {
 			if !t.Run(f.name+" in "+step, func(t *testing.T) { d.struck(t, step, f) }) {
 				_, _ = d.runRecovery(t) // to its end, so that the next one begins with a whole recovery
