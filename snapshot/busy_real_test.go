@@ -49,6 +49,7 @@ func TestASnapshotOfSomebodyElseIsWaitedForOrRefusedOrJoined(t *testing.T) {
 	if err != nil || (!blocker.Running() && !beside.Start.Before(blocker.End)) { // a small server copies one shard at a time
 		t.Fatalf("the snapshot at %v did not begin beside %+v, %v", beside.Start, blocker, err)
 	}
+	b.grow(150) // it has something to copy, though the first one may have ended meanwhile
 	again := b.begin("blocker-2")
 	var waited string
 	after, err := b.repo.Create(t.Context(), snapshot.CreateRequest{Indices: job, Progress: func(p nuvlaops.Progress) {

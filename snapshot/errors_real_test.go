@@ -149,6 +149,12 @@ func (b *bench) slow(rate string, kilobytes int) {
 	s.MaxSnapshotBytesPerSec = rate
 	b.ensure(s)
 	b.do("PUT", "/"+b.index("big"), `{"settings":{"number_of_shards":1,"number_of_replicas":0},"mappings":{"enabled":false}}`)
+	b.grow(kilobytes)
+}
+
+// grow adds documents to the index of slow, that no other snapshot has copied.
+func (b *bench) grow(kilobytes int) {
+	b.t.Helper()
 	const chars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 	var lines strings.Builder
 	for range kilobytes {
