@@ -122,7 +122,11 @@ func share[T any](t testing.TB, name string, start func(context.Context) (T, err
 	get := p.shared.servers[name]
 	if get == nil {
 		// It outlives this test, so it must not start on the test's context.
-		get = sync.OnceValues(func() (any, error) { return start(context.Background()) })
+		get = sync.OnceValues(func() (any, error) {
+			ctx, cancel := context.WithTimeout(context.Background(), limit)
+			defer cancel()
+			return start(ctx)
+		})
 		if p.shared.servers == nil {
 			p.shared.servers = map[string]func() (any, error){}
 		}
