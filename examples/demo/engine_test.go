@@ -133,16 +133,7 @@ func startOwnEngine(t *testing.T) *ownEngine {
 	t.Cleanup(func() {
 		cancel()
 		<-ended
-		// What an engine that was killed leaves: its shims with their containers, and mounts below its folder.
-		cleanup := testenv.Command(t, "sh", "-c", `for p in $(ip netns pids "$NAME"); do kill -9 $p; done 2>/dev/null
-			for p in $(grep -ls -- "$DIR" /proc/[0-9]*/cmdline | cut -d/ -f3); do kill -9 $p; done 2>/dev/null
-			sleep 0.5
-			grep -o " $DIR/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l
-			ip netns del "$NAME"; rm -rf "$DIR"`)
-		cleanup.Env = append(os.Environ(), "NAME="+name, "DIR="+dir) // not among the arguments, or it kills itself
-		if out, err := cleanup.CombinedOutput(); err != nil {
-			t.Logf("clean up of engine %s: %v: %s", name, err, out)
-		}
+		testenv.RemoveNamespace(t, name, dir)
 	})
 	shell(t, "ip netns add "+name+" && ip -n "+name+" link set lo up")
 	go func() {

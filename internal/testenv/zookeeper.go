@@ -114,6 +114,20 @@ func (z *ZooKeeper) Mode(ctx context.Context) (string, error) {
 
 // zooKeeperMode asks with the four letters "srvr", which a server without a quorum answers without a mode.
 func zooKeeperMode(ctx context.Context, addr string) (string, error) {
+	answer, err := AskZooKeeper(ctx, addr, "srvr")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(answer) {
+		if mode, found := strings.CutPrefix(line, "Mode: "); found {
+			return strings.TrimSpace(mode), nil
+		}
+	}
+	return "", fmt.Errorf("the server does not serve: %.100q", answer)
+}
+
+// AskZooKeeper sends a four letter word to a server and returns its answer, within the context's deadline.
+func AskZooKeeper(ctx context.Context, addr, word string) (string, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -123,17 +137,9 @@ func zooKeeperMode(ctx context.Context, addr string) (string, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline)
 	}
-	if _, err := io.WriteString(conn, "srvr"); err != nil {
+	if _, err := io.WriteString(conn, word); err != nil {
 		return "", err
 	}
 	answer, err := io.ReadAll(io.LimitReader(conn, 1<<16))
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(answer)) {
-		if mode, found := strings.CutPrefix(line, "Mode: "); found {
-			return strings.TrimSpace(mode), nil
-		}
-	}
-	return "", fmt.Errorf("the server does not serve: %.100q", answer)
+	return string(answer), err
 }

@@ -1,9 +1,8 @@
 package images_test
 
 import (
+	"context"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -186,15 +185,10 @@ client.start(timeout=60)
 // ask sends a four letter word and returns the answer, which is empty as long as nothing listens.
 func (c container) ask(t *testing.T, word string) string {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(c.url, "http://"), 5*time.Second)
-	if err != nil {
-		return ""
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-	_, _ = io.WriteString(conn, word)
-	said, _ := io.ReadAll(conn)
-	return string(said)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	said, _ := testenv.AskZooKeeper(ctx, strings.TrimPrefix(c.url, "http://"), word)
+	return said
 }
 
 func (c container) healthy(t *testing.T) {
