@@ -115,12 +115,8 @@ func settingTexts(raw map[string]json.RawMessage) map[string]string {
 
 // PutClusterSettings changes settings; nil removes one. All are changed, or none.
 func (c *Conn) PutClusterSettings(ctx context.Context, persistent, transient map[string]any) error {
-	body, err := json.Marshal(map[string]any{"persistent": notNil(persistent), "transient": notNil(transient)})
-	if err != nil {
-		return err
-	}
-	err = c.WriteIdempotent(ctx, func() esapi.Request {
-		return esapi.ClusterPutSettingsRequest{Body: strings.NewReader(string(body))}
+	err := c.WriteIdempotent(ctx, func() esapi.Request {
+		return esapi.ClusterPutSettingsRequest{Body: JSON(map[string]any{"persistent": notNil(persistent), "transient": notNil(transient)})}
 	}, nil)
 	if err != nil {
 		return fmt.Errorf("change cluster settings: %w", err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -210,11 +209,7 @@ func (c *Conn) Aliases(ctx context.Context, names []string) (map[string]map[stri
 
 // UpdateAliases carries out all of the actions or none, in one moment.
 func (c *Conn) UpdateAliases(ctx context.Context, actions []any) error {
-	body, err := json.Marshal(map[string]any{"actions": actions})
-	if err != nil {
-		return err
-	}
 	return c.WriteIdempotent(ctx, func() esapi.Request {
-		return esapi.IndicesUpdateAliasesRequest{Body: strings.NewReader(string(body))}
+		return esapi.IndicesUpdateAliasesRequest{Body: JSON(map[string]any{"actions": actions})}
 	}, nil)
 }
