@@ -78,13 +78,13 @@ func BenchmarkStopOnAnotherNode(b *testing.B) {
 	p := newPair(b)
 	image, err := shared()
 	must(b, err)
-	p.worker.load(image)
-	s, err := stack.NewSwarm(&stack.Options{Host: p.manager.host()})
+	p.worker.Load(image)
+	s, err := stack.NewSwarm(&stack.Options{Host: p.manager.Host()})
 	must(b, err)
 	defer s.Close()
-	w := &bench{Swarm: s, t: b, api: p.manager.api, stack: "db", image: image, dir: b.TempDir()}
+	w := &bench{Swarm: s, t: b, api: p.manager.API, stack: "db", image: image, dir: b.TempDir()}
 	w.deploy(farStack)
-	benchmarkStop(b, w, p.worker.api)
+	benchmarkStop(b, w, p.worker.API)
 }
 
 const farStack = `

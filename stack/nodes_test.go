@@ -37,15 +37,15 @@ func TestTwoNodes(t *testing.T) {
 	p := newPair(t)
 	image, err := shared()
 	must(t, err)
-	p.manager.load(image)
-	p.worker.load(image)
+	p.manager.Load(image)
+	p.worker.Load(image)
 	open := func(engines map[string]string, job *stack.NodeJob) *bench {
-		s, err := stack.NewSwarm(&stack.Options{Host: p.manager.host(), Engines: engines, Job: job, VolumeSizes: true})
+		s, err := stack.NewSwarm(&stack.Options{Host: p.manager.Host(), Engines: engines, Job: job, VolumeSizes: true})
 		must(t, err)
 		t.Cleanup(func() { _ = s.Close() })
-		return &bench{Swarm: s, t: t, api: p.worker.api, stack: "db", image: image, dir: t.TempDir()}
+		return &bench{Swarm: s, t: t, api: p.worker.API, stack: "db", image: image, dir: t.TempDir()}
 	}
-	blind, b := open(nil, nil), open(map[string]string{p.worker.name: p.worker.host()}, nil)
+	blind, b := open(nil, nil), open(map[string]string{p.worker.Name: p.worker.Host()}, nil)
 	b.deploy(workerStack)
 	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
 	volume := b.stack + "_data"
@@ -54,14 +54,14 @@ func TestTwoNodes(t *testing.T) {
 	}
 
 	t.Run("a worker's engine is refused", func(t *testing.T) {
-		s, err := stack.NewSwarm(&stack.Options{Host: p.worker.host()})
+		s, err := stack.NewSwarm(&stack.Options{Host: p.worker.Host()})
 		must(t, err)
 		defer s.Close()
 		_, err = s.Look(t.Context(), b.stack)
 		mustBe(t, err, nuvlaops.ErrUnsupported, "not a manager", "node is active", "DOCKER_HOST")
 	})
 	t.Run("an engine under a wrong name is refused", func(t *testing.T) {
-		s, err := stack.NewSwarm(&stack.Options{Host: p.manager.host(), Engines: map[string]string{p.worker.name: p.manager.host()}})
+		s, err := stack.NewSwarm(&stack.Options{Host: p.manager.Host(), Engines: map[string]string{p.worker.Name: p.manager.Host()}})
 		must(t, err)
 		defer s.Close()
 		_, err = s.Look(t.Context(), b.stack)
@@ -69,12 +69,12 @@ func TestTwoNodes(t *testing.T) {
 	})
 	t.Run("containers of another node are waited for, and its volumes refused without its engine", func(t *testing.T) {
 		must(t, blind.Stop(t.Context(), b.stack, stack.StopOptions{}))
-		for _, c := range running(t, p.worker.api) {
+		for _, c := range running(t, p.worker.API) {
 			t.Errorf("container %s still runs on the second node", c)
 		}
 		plan, err := blind.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 		must(t, err)
-		mustBe(t, blind.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, p.worker.name, "Options.Engines")
+		mustBe(t, blind.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, p.worker.Name, "Options.Engines")
 		must(t, blind.Start(t.Context(), b.stack, stack.StartOptions{}))
 		if n := b.marks(volume); n != 2 {
 			t.Errorf("%d starts on the volume, want 2: it is the same", n)
@@ -84,8 +84,8 @@ func TestTwoNodes(t *testing.T) {
 		must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
 		plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 		must(t, err)
-		if len(plan.Volumes) != 1 || plan.Volumes[0].Node != p.worker.name || plan.Volumes[0].Bytes < 0 || len(plan.Volumes[0].Containers) > 0 {
-			t.Fatalf("want a plan for the volume of node %s, with its size:\n%s", p.worker.name, plan)
+		if len(plan.Volumes) != 1 || plan.Volumes[0].Node != p.worker.Name || plan.Volumes[0].Bytes < 0 || len(plan.Volumes[0].Containers) > 0 {
+			t.Fatalf("want a plan for the volume of node %s, with its size:\n%s", p.worker.Name, plan)
 		}
 		must(t, b.Wipe(t.Context(), plan, stack.Unguarded))
 		must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
@@ -101,7 +101,7 @@ func TestTwoNodes(t *testing.T) {
 			if probes++; probes == 1 {
 				go func() {
 					defer close(restarted)
-					failure = p.manager.restart()
+					failure = p.manager.Restart()
 				}()
 			}
 			select {
@@ -129,7 +129,7 @@ func TestTwoNodes(t *testing.T) {
 			once.Do(func() {
 				go func() {
 					defer close(restarted)
-					failure = p.manager.restart()
+					failure = p.manager.Restart()
 				}()
 			})
 		}}))
@@ -141,7 +141,7 @@ func TestTwoNodes(t *testing.T) {
 				t.Errorf("%s after the restart: %+v, want it stopped with %d remembered", name, v, want)
 			}
 		}
-		for _, api := range []*client.Client{p.manager.api, p.worker.api} {
+		for _, api := range []*client.Client{p.manager.API, p.worker.API} {
 			if left := running(t, api); len(left) > 0 {
 				t.Errorf("containers still run: %v", left)
 			}
@@ -149,16 +149,16 @@ func TestTwoNodes(t *testing.T) {
 	})
 	t.Run("a volume whose node is down is refused", func(t *testing.T) {
 		must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
-		p.worker.kill()
+		p.worker.Kill()
 		plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 		must(t, err)
 		asked := false
 		err = b.Wipe(t.Context(), plan, func(context.Context) error { asked = true; return nil })
-		mustBe(t, err, nuvlaops.ErrRefused, p.worker.name, "cannot be reached")
+		mustBe(t, err, nuvlaops.ErrRefused, p.worker.Name, "cannot be reached")
 		if asked {
 			t.Error("the guard was asked")
 		}
-		if files, _ := filepath.Glob(filepath.Join(p.worker.dir, "data", "volumes", volume, "_data", "mark-*")); len(files) == 0 {
+		if files, _ := filepath.Glob(filepath.Join(p.worker.Dir, "data", "volumes", volume, "_data", "mark-*")); len(files) == 0 {
 			t.Error("the volume on the node that is down is gone")
 		}
 	})

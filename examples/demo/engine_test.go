@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,17 +28,14 @@ func TestTheEngineRestartsInEachStep(t *testing.T) {
 		return
 	}
 	t.Parallel()
-	if _, err := exec.LookPath("dockerd"); err != nil || os.Geteuid() != 0 {
-		t.Skip("an engine of our own needs root and the program dockerd on this machine")
-	}
 	e := startOwnEngine(t)
-	child := exec.CommandContext(t.Context(), "nsenter", "--net=/run/netns/"+e.name, os.Args[0],
+	child := exec.CommandContext(t.Context(), "nsenter", "--net=/run/netns/"+e.Name, os.Args[0],
 		"-test.run", "^TestTheEngineRestartsInEachStep$", "-test.v", "-test.timeout", "50m")
-	child.Env = append(os.Environ(), "DOCKER_HOST="+e.host(), ownEngineVar+"="+e.dir, programsVar+"="+filepath.Dir(program(t, "demo")))
+	child.Env = append(os.Environ(), "DOCKER_HOST="+e.Host(), ownEngineVar+"="+e.Dir, programsVar+"="+filepath.Dir(program(t, "demo")))
 	child.Stdout, child.Stderr = t.Output(), t.Output()
 	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
 	if err := child.Run(); err != nil {
-		t.Errorf("on an engine of its own: %v; the engine's last lines:\n%s", err, tail(e.log.String(), 30))
+		t.Errorf("on an engine of its own: %v; the engine's last lines:\n%s", err, e.Log(30))
 	}
 }
 
@@ -94,59 +89,13 @@ func (d *demo) restartEngine(ctx context.Context, dir string) error {
 	}
 }
 
-// ownEngine is a second engine on this machine, started again whenever it ends.
-type ownEngine struct {
-	name, dir string
-	log       lockedBuffer
-}
-
-// lockedBuffer is written by a process and read beside it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (e *ownEngine) host() string { return "unix://" + filepath.Join(e.dir, "s") }
-
-func startOwnEngine(t *testing.T) *ownEngine {
+// startOwnEngine starts an engine that has all the images that the demo takes, and that is started again whenever it ends.
+func startOwnEngine(t *testing.T) *testenv.OwnEngine {
 	t.Helper()
-	name := fmt.Sprintf("nvd%d", os.Getpid())
-	dir, err := os.MkdirTemp("", name) // short: the path of a socket has 107 bytes
-	if err != nil {
+	e := testenv.NewOwnEngine(t, "d")
+	if err := e.KeepRunning(); err != nil {
 		t.Fatal(err)
 	}
-	e := &ownEngine{name: name, dir: dir}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	t.Cleanup(func() {
-		cancel()
-		<-ended
-		testenv.RemoveNamespace(t, name, dir)
-	})
-	shell(t, "ip netns add "+name+" && ip -n "+name+" link set lo up")
-	go func() {
-		defer close(ended)
-		for ctx.Err() == nil {
-			_ = os.Remove(filepath.Join(dir, "pid"))
-			cmd := exec.CommandContext(ctx, "nsenter", "--net=/run/netns/"+name, "unshare", "--uts", "sh", "-c", "hostname "+name+` && exec dockerd "$@"`,
-				"dockerd", "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "x"), "--pidfile", filepath.Join(dir, "pid"),
-				"-H", e.host(), "--bridge", "none")
-			cmd.Stdout, cmd.Stderr = &e.log, &e.log
-			_ = cmd.Run()
-		}
-	}()
 	resolver, err := images.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -159,19 +108,6 @@ func startOwnEngine(t *testing.T) *ownEngine {
 	for _, image := range all {
 		refs = append(refs, image.Ref)
 	}
-	// In one archive, in which the layers that they share are once.
-	shell(t, fmt.Sprintf("for i in $(seq 120); do docker -H %[1]s version >/dev/null 2>&1 && break; sleep 0.25; done; docker save %[2]s | docker -H %[1]s load", e.host(), strings.Join(refs, " ")))
+	e.Load(refs...)
 	return e
-}
-
-func shell(t *testing.T, command string) {
-	t.Helper()
-	if out, err := testenv.Command(t, "sh", "-c", command).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", command, err, out)
-	}
-}
-
-func tail(text string, lines int) string {
-	all := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }

@@ -31,6 +31,13 @@ func TestChild(t *testing.T) {
 	case "starting":
 		fmt.Println("owner", testenv.OwnerLabelValue())
 		testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{})
+	case "engine":
+		e := testenv.NewOwnEngine(t, "k")
+		if err := e.Start(); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println("owner", e.Name)
+		<-t.Context().Done()
 	case "program":
 		ctx, end := testenv.Guard(context.Background())
 		_, err := testenv.StartZooKeeper(ctx, testenv.ZooKeeperOptions{})
