@@ -1,9 +1,6 @@
 package stack_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,34 +16,29 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/stack"
 )
 
 // secureEngine wants a certificate of its clients. It writes ca.pem, cert.pem and key.pem for them.
 func secureEngine(t *testing.T, dir string) (host string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	must(t, err)
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	must(t, err)
+	authority := testenv.NewAuthority(t)
+	cert, key := authority.Issue("client")
 	trusted := x509.NewCertPool()
-	trusted.AddCert(must1(x509.ParseCertificate(cert)))
+	trusted.AppendCertsFromPEM([]byte(authority.PEM))
 
 	server := httptest.NewUnstartedServer(fakeEngine(t, 1, 1, new(atomic.Int64)))
 	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: trusted}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that fail are what is tested
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	for name, block := range map[string]*pem.Block{"ca.pem": {Type: "CERTIFICATE", Bytes: server.Certificate().Raw},
-		"cert.pem": {Type: "CERTIFICATE", Bytes: cert}, "key.pem": {Type: "PRIVATE KEY", Bytes: private}} {
-		must(t, os.MkdirAll(dir, 0o700))
-		must(t, os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600))
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	must(t, os.MkdirAll(dir, 0o700))
+	for name, content := range map[string]string{"ca.pem": ca, "cert.pem": cert, "key.pem": key} {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
 	}
 	return "tcp://" + server.Listener.Addr().String()
 }

@@ -128,7 +128,7 @@ func (d *demo) destroyOne(ctx context.Context, service string) error {
 	if service == "es" {
 		return d.waitForTheEmptyOne(ctx)
 	}
-	return d.waitFor(ctx, cli.ZooKeeperServes(d.platform.zk))
+	return d.waitFor(ctx, cli.ZooKeeperServes(nil, d.platform.zk))
 }
 
 func (d *demo) documentsNow(t *testing.T) (n int64) {

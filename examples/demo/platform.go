@@ -85,7 +85,7 @@ func (d *demo) bringUp(ctx context.Context) error {
 		return err
 	}
 	return p.controller.Start(ctx, p.db, stack.StartOptions{
-		Probes:   map[string]func(context.Context) error{"es": cli.ElasticsearchServes(p.client), "zk": cli.ZooKeeperServes(p.zk)},
+		Probes:   map[string]func(context.Context) error{"es": cli.ElasticsearchServes(p.client), "zk": cli.ZooKeeperServes(nil, p.zk)},
 		Progress: d.screen.Progress,
 	})
 }

@@ -34,7 +34,7 @@ func (r *recovery) documentsNow(ctx context.Context) (map[string]int64, error) {
 
 // jobsNow counts the entries of the queue by priority.
 func (r *recovery) jobsNow(ctx context.Context) (map[int]int, error) {
-	conn, err := zkjobs.Connect(ctx, r.zk, nil)
+	conn, err := r.zk.connect(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -17,12 +17,17 @@ import (
 
 // finish checks what the flags said. Each error names its flag.
 func (c *config) finish(r raw) error {
-	for _, check := range []func(raw) error{c.checkSnapshot, c.checkStacks, c.checkRun} {
+	for _, check := range []func(raw) error{c.checkZooKeeper, c.checkSnapshot, c.checkStacks, c.checkRun} {
 		if err := check(r); err != nil {
 			return err
 		}
 	}
 	return c.files()
+}
+
+func (c *config) checkZooKeeper(r raw) (err error) {
+	c.zookeeper, err = newZooKeeper(c.zk, r.zk)
+	return err
 }
 
 func (c *config) checkSnapshot(r raw) error {

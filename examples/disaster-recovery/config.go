@@ -17,6 +17,7 @@ import (
 // config is what the operator said, checked.
 type config struct {
 	es, zk, api    string
+	zookeeper      zookeeper // that -zk and the flags of its connection mean
 	repository     string
 	repositoryFile string
 	settings       snapshot.Settings
@@ -52,6 +53,7 @@ type config struct {
 type raw struct {
 	before, indices, budget string
 	replicas                int
+	zk                      cli.ZooKeeper
 }
 
 func parse(args []string, stderr io.Writer) (*config, error) {
@@ -69,7 +71,8 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 
 func (c *config) dataFlags(fs *flag.FlagSet, r *raw) {
 	fs.StringVar(&c.es, "es", "http://localhost:9200", "`address` of Elasticsearch, before and after; credentials by ES_API_KEY, or ES_USERNAME and ES_PASSWORD")
-	fs.StringVar(&c.zk, "zk", "localhost:2181", "ZooKeeper as `host:port`, several with commas")
+	fs.StringVar(&c.zk, "zk", "localhost:2181", "ZooKeeper as `host:port`, several with commas, the last perhaps with a /chroot; a drill reaches its copy at port 2181 without TLS")
+	r.zk.Flags(fs)
 	fs.StringVar(&c.api, "api", "", "`URL` that answers 200 when the api works, such as http://HOST/api/cloud-entry-point (default: not asked)")
 	fs.StringVar(&c.repository, "repository", "s3_backup", "`name` of the snapshot repository")
 	fs.StringVar(&c.repositoryFile, "repository-file", "", "JSON `file` with the repository's type and settings, as sent to PUT _snapshot/NAME (required, but for -only zookeeper)")
@@ -140,6 +143,3 @@ func (c *config) stackOptions() *stack.Options {
 	}
 	return options
 }
-
-// zkHosts are the hosts of ZooKeeper.
-func (c *config) zkHosts() []string { return strings.Split(c.zk, ",") }

@@ -152,7 +152,7 @@ func (r *recovery) openCopy() error {
 		return err
 	}
 	r.forwards = append(r.forwards, zk)
-	r.zk = []string{zk.Addr()}
+	r.zk = r.zk.copied(zk.Addr())
 	return r.talkTo("http://" + es.Addr())
 }
 

@@ -212,9 +212,8 @@ func (r *recovery) checkDatabases(ctx context.Context) error {
 func (r *recovery) lookAtZooKeeper(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, aliveWithin)
 	defer cancel()
-	// A session is tried for again and again, which the dead need not be.
-	if !slices.ContainsFunc(r.zk, func(host string) bool { return stack.ProbeZooKeeper(host)(ctx) == nil }) {
-		r.page.note("ZooKeeper", "no answer from "+strings.Join(r.zk, ", "))
+	if !r.zk.answers(ctx) {
+		r.page.note("ZooKeeper", "no answer from "+r.zk.String())
 		return
 	}
 	jobs, err := r.jobsNow(ctx)

@@ -19,7 +19,7 @@ func (r *recovery) queue(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	conn, err := zkjobs.Connect(ctx, r.zk, nil)
+	conn, err := r.zk.connect(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -26,7 +26,7 @@ type recovery struct {
 
 	client   snapshot.Client
 	conn     *es.Conn
-	zk       []string
+	zk       zookeeper
 	forwards []*stack.Forward // into the copy of a drill
 	stacks   *stack.Swarm
 	repo     *snapshot.Repo
@@ -59,7 +59,7 @@ type state struct {
 }
 
 func newRecovery(cfg *config, screen *cli.Screen) (*recovery, error) {
-	r := &recovery{cfg: cfg, screen: screen, now: time.Now, zk: cfg.zkHosts()}
+	r := &recovery{cfg: cfg, screen: screen, now: time.Now, zk: cfg.zookeeper}
 	r.state.Started = r.now().UTC()
 	err := r.talkTo(cfg.es)
 	if err == nil {

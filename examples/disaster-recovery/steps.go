@@ -151,7 +151,7 @@ func (r *recovery) startES(ctx context.Context) (string, error) {
 
 func (r *recovery) startZK(ctx context.Context) (string, error) {
 	err := r.stacks.Start(ctx, r.cfg.db, stack.StartOptions{
-		Groups: [][]string{{"zk"}}, Probes: map[string]func(context.Context) error{"zk": cli.ZooKeeperServes(r.zk...)}, Progress: r.screen.Progress,
+		Groups: [][]string{{"zk"}}, Probes: map[string]func(context.Context) error{"zk": r.zk.serves}, Progress: r.screen.Progress,
 	})
 	return "it serves", err
 }

@@ -1,74 +1,15 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"errors"
 	"io"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 )
-
-// authority signs the certificates of one test.
-type authority struct {
-	t    *testing.T
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pem  string
-}
-
-func newAuthority(t *testing.T) *authority {
-	a := &authority{t: t}
-	a.key = a.newKey()
-	a.cert = &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	a.pem = a.sign(a.cert, a.key)
-	return a
-}
-
-func (a *authority) newKey() *ecdsa.PrivateKey {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return key
-}
-
-func (a *authority) sign(cert *x509.Certificate, key *ecdsa.PrivateKey) string {
-	a.t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, cert, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-}
-
-// issue makes a certificate and its key.
-func (a *authority) issue(name string, addresses ...net.IP) (cert, key string) {
-	a.t.Helper()
-	k := a.newKey()
-	cert = a.sign(&x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: addresses,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, k)
-	der, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return cert, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-}
 
 func write(t *testing.T, name, content string) string {
 	t.Helper()
@@ -79,41 +20,13 @@ func write(t *testing.T, name, content string) string {
 	return path
 }
 
-// newSecureZooKeeper starts a server whose secure client port takes whoever has a certificate of the authority. That port is
-// not published: it is reached at the container's own address, for which the server's certificate is made.
-func newSecureZooKeeper(t *testing.T, a *authority) string {
-	t.Helper()
-	server := testenv.UseZooKeeper(t, testenv.ZooKeeperOptions{Version: testenv.ZooKeeper39, Env: map[string]string{
-		"ZOO_CFG_EXTRA": "secureClientPort=2281",
-		"JVMFLAGS": strings.Join([]string{"-Dzookeeper.serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
-			"-Dzookeeper.ssl.keyStore.location=/data/server.pem", "-Dzookeeper.ssl.trustStore.location=/data/ca.pem",
-			"-Dzookeeper.ssl.clientAuth=need", "-Dzookeeper.ssl.hostnameVerification=false"}, " ")}})
-	put := func(path, content string) {
-		if _, err := server.Exec(t.Context(), "sh", "-c", "printf %s \"$1\" >"+path, "sh", content); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("/data/ca.pem", a.pem) // read when the server starts; its own certificate at each connection
-	if err := errors.Join(server.Kill(t.Context()), server.Start(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	address, err := server.Exec(t.Context(), "hostname", "-i")
-	ip := net.ParseIP(strings.TrimSpace(address))
-	if err != nil || ip == nil {
-		t.Fatalf("address of the container: %q, %v", address, err)
-	}
-	cert, key := a.issue("zk", ip)
-	put("/data/server.pem", key+cert)
-	return net.JoinHostPort(ip.String(), "2281")
-}
-
 func TestTheProgramConnectsByTLSWithItsCertificate(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := testenv.NewAuthority(t)
 	r := newRig(t, "tls")
-	r.addr = newSecureZooKeeper(t, a)
-	ca := write(t, "ca.pem", a.pem)
-	cert, key := a.issue("nuvlaops")
+	r.addr = testenv.UseSecureZooKeeper(t, a)
+	ca := write(t, "ca.pem", a.PEM)
+	cert, key := a.Issue("nuvlaops")
 	certFile, keyFile := write(t, "cert.pem", cert), write(t, "key.pem", key)
 	if out, code := r.result("--zk-ca", ca, "--zk-cert", certFile, "--zk-key", keyFile); code != cli.ExitOK || out.Result.Written != 300 {
 		t.Errorf("with our certificate: code %d, %+v %s", code, out.Result, out.Error)
@@ -124,7 +37,7 @@ func TestTheProgramConnectsByTLSWithItsCertificate(t *testing.T) {
 	}{
 		// In TLS 1.3 the server says no after the handshake, and go-zookeeper does not hand on why.
 		"without a certificate of ours":           {"gives no session", []string{"--zk-ca", ca}},
-		"with an authority that did not sign its": {"certificate", []string{"--zk-ca", write(t, "other.pem", newAuthority(t).pem), "--zk-cert", certFile, "--zk-key", keyFile}},
+		"with an authority that did not sign its": {"certificate", []string{"--zk-ca", write(t, "other.pem", testenv.NewAuthority(t).PEM), "--zk-cert", certFile, "--zk-key", keyFile}},
 		"with the authorities of the system":      {"certificate", []string{"--zk-tls", "--zk-cert", certFile, "--zk-key", keyFile}},
 	} {
 		if out, code := r.result(append(tc.args, "--timeout", "3s")...); code != cli.ExitTimeout || !strings.Contains(out.Error, tc.want) {
@@ -145,9 +58,9 @@ func TestTheUserOfZooKeeperComesFromAFile(t *testing.T) {
 }
 
 func TestABadFileForZooKeeperIsAUsageErrorThatNamesItsFlag(t *testing.T) {
-	a := newAuthority(t)
-	cert, key := a.issue("x")
-	_, otherKey := a.issue("y")
+	a := testenv.NewAuthority(t)
+	cert, key := a.Issue("x")
+	_, otherKey := a.Issue("y")
 	certFile, none := write(t, "cert.pem", cert), filepath.Join(t.TempDir(), "none")
 	for name, tc := range map[string]struct {
 		want string

@@ -15,9 +15,9 @@ func ElasticsearchServes(client es.Client) func(context.Context) error {
 }
 
 // ZooKeeperServes is a probe: ZooKeeper gives a session.
-func ZooKeeperServes(hosts ...string) func(context.Context) error {
+func ZooKeeperServes(options *zkjobs.ConnectOptions, hosts ...string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		conn, err := zkjobs.Connect(ctx, hosts, nil)
+		conn, err := zkjobs.Connect(ctx, hosts, options)
 		if err != nil {
 			return err
 		}
