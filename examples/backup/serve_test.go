@@ -1,40 +1,21 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/internal/testenv"
 )
 
-// shared is a buffer that is read while it is written to.
-type shared struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *shared) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *shared) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 // waitFor returns what the pattern's group found in the output.
-func (r *rig) waitFor(out *shared, pattern string) string {
+func (r *rig) waitFor(out *testenv.Buffer, pattern string) string {
 	r.Helper()
 	re := regexp.MustCompile(pattern)
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -66,7 +47,7 @@ func TestAScheduleServesItsMetricsAndItsHealth(t *testing.T) {
 	r := newRig(t, "")
 	r.fill("job", 4, 10)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	var out shared
+	var out testenv.Buffer
 	ended := make(chan error, 1)
 	go func() {
 		ended <- run(ctx, r.args("-schedule", "30 4 29 2 *", "-listen", "127.0.0.1:0"), &out, &out) // the slot of years ago was missed

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
@@ -199,22 +198,13 @@ func decode[T any](t *testing.T, text string) T {
 
 // watched is standard error; seen is called with each piece that is written.
 type watched struct {
-	mu   sync.Mutex
-	buf  bytes.Buffer
+	testenv.Buffer
 	seen func(string)
 }
 
 func (w *watched) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.seen != nil {
 		w.seen(string(p))
 	}
-	return w.buf.Write(p)
-}
-
-func (w *watched) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.buf.String()
+	return w.Buffer.Write(p)
 }

@@ -1,7 +1,6 @@
 package testenv
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,7 +25,7 @@ type OwnEngine struct {
 	API *client.Client
 
 	t       testing.TB
-	log     lockedBuffer
+	log     Buffer
 	process *exec.Cmd
 	exited  chan struct{}
 }
@@ -180,22 +178,4 @@ func removeOwnEngine(t testing.TB, name, dir string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Logf("clean up of engine %s: %v: %s", name, err, out)
 	}
-}
-
-// lockedBuffer is written by a process and read beside it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
