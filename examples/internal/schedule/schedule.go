@@ -21,6 +21,9 @@ func Parse(text string) (*Schedule, error) {
 	if strings.Contains(text, "=") {
 		return nil, errors.New("a time zone is not taken: " + want)
 	}
+	if strings.HasPrefix(text, "@every") { // counts from whenever it is asked, so that each moment would be a slot
+		return nil, errors.New("@every is not taken: " + want)
+	}
 	s, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor).Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, want)

@@ -81,7 +81,7 @@ func TestRunCallsAtEachSlotAndLeavesOutThoseThatComeMeanwhile(t *testing.T) {
 }
 
 func TestWhatIsNoScheduleIsRefused(t *testing.T) {
-	for _, bad := range []string{"", "soon", "* * * *", "61 * * * *", "TZ=Europe/Zurich 0 3 * * *", "0 0 31 2 *"} {
+	for _, bad := range []string{"", "soon", "* * * *", "61 * * * *", "TZ=Europe/Zurich 0 3 * * *", "0 0 31 2 *", "@every 1h"} {
 		if s, err := schedule.Parse(bad); err == nil {
 			t.Errorf("%q is %v", bad, s)
 		}
