@@ -49,7 +49,7 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 		return nil, err
 	}
 	for len(args) > 0 {
-		if !strings.HasPrefix(args[0], "-") {
+		if !strings.HasPrefix(args[0], "-") || args[0] == "-" { // a lone one is no flag
 			c.names, args = append(c.names, args[0]), args[1:]
 			continue
 		}
