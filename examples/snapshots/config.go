@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"io"
 	"os"
@@ -99,6 +100,9 @@ func (c *config) flags(fs *flag.FlagSet) error {
 func moment(into *time.Time) func(string) error {
 	return func(s string) error {
 		if ago, err := time.ParseDuration(s); err == nil {
+			if ago < 0 {
+				return errors.New("it is to come: want how long ago it was, such as 24h")
+			}
 			*into = time.Now().Add(-ago)
 			return nil
 		}
