@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -95,13 +97,20 @@ func (b *backup) takeLock(ctx context.Context) (*filelock.Lock, error) {
 
 var errStillBusy = errors.New("waited for as long as -busy-timeout says")
 
-const (
-	slotRun     = "slot " // begins the run identifier of a slot, which is the same on each host
-	takeUpSince = 30 * time.Minute
-)
+const takeUpSince = 30 * time.Minute
 
-// hostRun begins the run identifiers of this host. They end in @ and the time, by this host's clock.
-func (b *backup) hostRun() string { return "host " + b.host + " " }
+// hostRun begins the run identifiers of this host that take the same and record it in the same file. They end in @ and the
+// time, by this host's clock.
+func (b *backup) hostRun() string { return "host " + b.host + " " + b.digest(b.timestamp) + " " }
+
+// slotRun begins the run identifiers of slots, which are the same on each host.
+func (b *backup) slotRun() string { return "slot " + b.repository + " " + b.digest() + "@" }
+
+// digest tells runs apart that take different things: one must not pass for the other.
+func (b *backup) digest(more ...string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %t %q", b.create.Indices, b.create.GlobalState, more))
+	return hex.EncodeToString(sum[:4])
+}
 
 // begun is when a run of this program began, by the clock of its host: the server's may be another.
 func begun(s snapshot.Snapshot) time.Time {
@@ -113,7 +122,8 @@ func begun(s snapshot.Snapshot) time.Time {
 }
 
 // unfinished finds what a killed run of this host has left: the lock is held here, so nobody works on it any more. It is
-// running, or complete and not recorded. Without one the run is new.
+// running, or complete and not recorded. Without one the run is new. A schedule takes up its slots, of whatever host; for a
+// run by hand they are somebody else's, who may be at work, and too old.
 func (b *backup) unfinished(ctx context.Context) (identity, error) {
 	now := b.now()
 	for s, err := range b.repo.List(ctx, snapshot.Filter{NewestFirst: true, Ours: true}) {
@@ -126,7 +136,7 @@ func (b *backup) unfinished(ctx context.Context) (identity, error) {
 		if now.Sub(begun(s)) > takeUpSince {
 			break
 		}
-		ours := strings.HasPrefix(s.RunID, b.hostRun()) || strings.HasPrefix(s.RunID, slotRun+b.repository+"@")
+		ours := strings.HasPrefix(s.RunID, b.hostRun()) || b.schedule != nil && strings.HasPrefix(s.RunID, b.slotRun())
 		if ours && strings.HasPrefix(s.Name, b.create.Prefix) && (s.Running() || s.Complete() && !b.recorded(s)) {
 			b.out.info("taking up a run that was broken off", "snapshot", s.Name)
 			return identity{s.Name, s.RunID}, nil

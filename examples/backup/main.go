@@ -13,8 +13,9 @@
 //
 // Without a -keep flag nothing is removed.
 //
-// A run that was killed leaves its snapshot running in Elasticsearch. The next run on the same host finds it, waits for it
-// and records it, if it began within the last half hour; an older one is left as it is, and another is taken.
+// A run that was killed leaves its snapshot running in Elasticsearch. The next run on the same host with the same -indices,
+// -global-state and -timestamp finds it, waits for it and records it, if it began within the last half hour; an older one is
+// left as it is, and another is taken. Only with -schedule, and on each host of it, is the snapshot of a slot taken up.
 //
 // It writes the timestamp file, and as they are asked for: metrics (-metrics), a manifest for each snapshot (-manifests).
 // It reads the marks (-marks) that "snapshots pin" and "restore drill" leave.

@@ -204,3 +204,23 @@ func TestTheCronLineOfTheOperationsPageRunsAsItStands(t *testing.T) {
 		t.Errorf("the log is\n%s", log)
 	}
 }
+
+// A snapshot that another run on this host has taken, of other indices or for another timestamp file, was not broken off.
+func TestARunOfAnotherKindIsNotTakenUp(t *testing.T) {
+	r := newRig(t, "")
+	r.fill("job", 3, 10)
+	r.fill("user", 5, 10)
+	if _, code := r.run("-indices", r.index("job")); code != cli.ExitOK {
+		t.Fatal("no backup to begin with")
+	}
+	for n, more := range [][]string{
+		{"-indices", r.index("user"), "-timestamp", r.path("of-users")},
+		{"-indices", r.index("job"), "-timestamp", r.path("by-hand")},
+	} {
+		time.Sleep(250 * time.Millisecond) // the server's clock has steps
+		out, code := r.run(more...)
+		if got := r.names(); code != cli.ExitOK || len(got) != n+2 {
+			t.Errorf("%v: code %d, %v are there: %s", more, code, got, out)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -67,7 +66,7 @@ func (b *backup) identityOf(slot, furthest time.Time) identity {
 	if !slot.After(furthest) {
 		return identity{}
 	}
-	return identity{name: snapshot.Name(b.create.Prefix, slot), runID: fmt.Sprintf("%s%s@%s", slotRun, b.repository, slot.Format(time.RFC3339))}
+	return identity{name: snapshot.Name(b.create.Prefix, slot), runID: b.slotRun() + slot.Format(time.RFC3339)}
 }
 
 // served reports whether a complete snapshot that is recorded here was begun at the slot or later.

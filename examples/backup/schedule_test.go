@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/snapshot"
 	"github.com/nuvla/nuvlaops/snapshot/snapshottest"
@@ -193,6 +195,39 @@ func TestASignalEndsTheScheduleAndSaysSoOnlyWithinARun(t *testing.T) {
 			if err := <-ended; cli.ExitCode(err) != want {
 				t.Errorf("within a run %v: %v", within, err)
 			}
+		}
+	})
+}
+
+// By hand, on another host, a slot's snapshot of half an hour ago is not what was asked for.
+func TestARunWithoutAScheduleTakesUpNoSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newClockwork(t, "30 * * * *"), newClockwork(t, "30 * * * *")
+		if got := a.runFor(t, 40*time.Minute, nil); len(got) != 2 {
+			t.Fatal(got)
+		}
+		b.host, b.repo, b.schedule = "host-2", a.fake, nil
+		if err := b.once(t.Context(), identity{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.runFor(t, time.Minute, nil); len(got) != 3 {
+			t.Errorf("%v\n%s", got, b.out.String())
+		}
+	})
+}
+
+// Two schedules of one repository do not take each other's snapshots for their own.
+func TestASlotOfOtherIndicesIsNotTakenForOnesOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newClockwork(t, "30 * * * *"), newClockwork(t, "30 * * * *", "-indices", "other-*")
+		a.fake.Documents["other-user"] = 5
+		b.host, b.repo = "host-2", a.fake
+		slot := a.schedule.Next(a.now())
+		if err := a.once(t.Context(), a.identityOf(slot, time.Time{})); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.once(t.Context(), b.identityOf(slot, time.Time{})); !errors.Is(err, nuvlaops.ErrExists) {
+			t.Errorf("%v\n%s", err, b.out.String())
 		}
 	})
 }
