@@ -192,14 +192,21 @@ func (b *backup) forget(ctx context.Context, r *snapshot.CycleReport) error {
 		}
 	}
 	marks, err := snapshot.ReadMarks(b.marks)
-	if err != nil || len(marks) == 0 {
+	if err != nil {
 		return err
 	}
+	var gone []string
+	for _, d := range r.Plan.Decisions {
+		if _, marked := marks[d.UUID]; marked && !d.Keep {
+			gone = append(gone, d.UUID)
+		}
+	}
+	if len(gone) == 0 { // whoever prunes need not be allowed to write what others have pinned
+		return nil
+	}
 	return snapshot.UpdateMarks(ctx, b.marks, func(m snapshot.Marks) error {
-		for _, d := range r.Plan.Decisions {
-			if !d.Keep {
-				delete(m, d.UUID)
-			}
+		for _, uuid := range gone {
+			delete(m, uuid)
 		}
 		return nil
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -228,6 +229,28 @@ func TestASlotOfOtherIndicesIsNotTakenForOnesOwn(t *testing.T) {
 		}
 		if err := b.once(t.Context(), b.identityOf(slot, time.Time{})); !errors.Is(err, nuvlaops.ErrExists) {
 			t.Errorf("%v\n%s", err, b.out.String())
+		}
+	})
+}
+
+// The file may be another user's, such as root's who has pinned a snapshot: it is written only when a mark goes.
+func TestTheMarksAreLeftAloneWhenNoneOfThemGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClockwork(t, "30 * * * *", "-keep-last", "1", "-keep-min", "1")
+		if err := os.WriteFile(w.marks, []byte(`{"another":{"snapshot":"snapshot.0","pinned":{"at":"2000-01-01T00:00:00Z"}}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := w.once(t.Context(), identity{}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+		}
+		if !strings.Contains(w.out.String(), "1 older ones removed") {
+			t.Fatal(w.out.String())
+		}
+		if _, err := os.Stat(w.marks + ".lock"); !os.IsNotExist(err) {
+			t.Errorf("the file was written: %v", err)
 		}
 	})
 }

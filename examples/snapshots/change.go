@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -69,8 +70,12 @@ func (p *program) table(plan *snapshot.Plan) error {
 // forget removes the marks of what is gone.
 func (p *program) forget(ctx context.Context, uuids []string) error {
 	marks, err := snapshot.ReadMarks(p.marks)
-	if err != nil || len(marks) == 0 {
+	if err != nil {
 		return err
+	}
+	uuids = slices.DeleteFunc(uuids, func(uuid string) bool { _, marked := marks[uuid]; return !marked })
+	if len(uuids) == 0 { // whoever prunes need not be allowed to write what others have pinned
+		return nil
 	}
 	return snapshot.UpdateMarks(ctx, p.marks, func(m snapshot.Marks) error {
 		for _, uuid := range uuids {

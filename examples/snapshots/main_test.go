@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -233,6 +234,22 @@ func TestAPinnedSnapshotIsDeletedOnlyWhenToldAndItsMarkGoesWithIt(t *testing.T) 
 	}
 	if _, code := r.run("", "pin", "nobody"); code != cli.ExitFailed {
 		t.Errorf("pin of nobody: code %d", code)
+	}
+}
+
+// The file may be another user's, who has pinned a snapshot: it is written only when a mark goes.
+func TestTheMarksAreLeftAloneWhenNoneOfThemGoes(t *testing.T) {
+	r := newRig(t)
+	if err := os.WriteFile(r.marks, []byte(`{"uuid-0":{"snapshot":"snapshot.0","pinned":{"at":"2026-03-01T12:30:00Z"}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"prune -keep-last 1 -keep-min 1", "delete snapshot.4"} {
+		if _, code := r.run("s3_backup\n", strings.Fields(args)...); code != cli.ExitOK {
+			t.Errorf("%s: code %d", args, code)
+		}
+	}
+	if _, err := os.Stat(r.marks + ".lock"); !os.IsNotExist(err) {
+		t.Errorf("the file was written: %v", err)
 	}
 }
 
