@@ -17,6 +17,7 @@ import (
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/internal/filelock"
 	"github.com/nuvla/nuvlaops/snapshot"
 	"github.com/nuvla/nuvlaops/snapshot/snapshottest"
 )
@@ -251,6 +252,29 @@ func TestTheMarksAreLeftAloneWhenNoneOfThemGoes(t *testing.T) {
 		}
 		if _, err := os.Stat(w.marks + ".lock"); !os.IsNotExist(err) {
 			t.Errorf("the file was written: %v", err)
+		}
+	})
+}
+
+// A run that finds the lock held is counted, and writes no file.
+func TestTheCounterOfFailuresNeverGoesDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClockwork(t, "30 * * * *", "-when-busy", "refuse", "-metrics", filepath.Join(t.TempDir(), "backup.prom"))
+		if err := w.once(t.Context(), identity{}); err != nil {
+			t.Fatal(err)
+		}
+		held, err := filelock.Take(w.lock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.once(t.Context(), identity{}); cli.ExitCode(err) != cli.ExitBusy || w.status.failures != 1 {
+			t.Errorf("%v, %v failures, want it busy and 1", err, w.status.failures)
+		}
+		if err := held.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.once(t.Context(), identity{}); err != nil || w.status.failures != 1 {
+			t.Errorf("%v, %v failures, 1 before", err, w.status.failures)
 		}
 	})
 }

@@ -52,7 +52,8 @@ func (s *status) load(c *config) {
 		}
 		return time.Time{}
 	}
-	s.failures, s.newestGood = old[metrics.BackupFailures], at(metrics.BackupNewestGood)
+	s.failures = max(s.failures, old[metrics.BackupFailures]) // one that goes down would look like one that began anew
+	s.newestGood = at(metrics.BackupNewestGood)
 	if t := at(metrics.BackupLastSuccess); t.After(s.success) {
 		s.success = t
 	}
