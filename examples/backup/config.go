@@ -108,6 +108,8 @@ func (c *config) finish() error {
 		return cli.Usagef("-timeout %s: want 0 or more", c.timeout)
 	case c.create.BusyTimeout <= 0:
 		return cli.Usagef("-busy-timeout %s: want more than 0", c.create.BusyTimeout)
+	case c.create.Prefix == "": // the snapshots would have the default one, and the rules be about all names
+		return cli.Usagef("-prefix is empty: want what the names of snapshots begin with")
 	case c.timestamp == "":
 		return cli.Usagef("-timestamp is empty: want a file")
 	case c.metrics != "" && !strings.HasSuffix(c.metrics, ".prom"):

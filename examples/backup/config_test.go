@@ -107,6 +107,7 @@ func TestBadInputNamesWhatIsWrongAndNeverASecret(t *testing.T) {
 		"an address that is none":       {[]string{"-schedule", "0 * * * *", "-listen", "9115"}, "HOST:PORT"},
 		"a cap without a rule":          {[]string{"-max-delete", "5"}, "say what to keep"},
 		"a rule below zero":             {[]string{"-keep-daily", "-7"}, "negative"},
+		"no prefix":                     {[]string{"-prefix", "", "-keep-daily", "7"}, "-prefix"},
 		"a prefix in upper case":        {[]string{"-prefix", "Nuvla."}, "lower case"},
 		"a pattern with a space":        {[]string{"-indices", " "}, "empty"},
 		"a folder that is not there":    {[]string{"-manifests", "/no/such"}, "-manifests"},
