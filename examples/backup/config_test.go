@@ -79,6 +79,20 @@ func TestCredentialsMayStandInTheFile(t *testing.T) {
 	}
 }
 
+// A key counts more than a user; the one of the file must not outdo the environment so.
+func TestAUserOfTheEnvironmentStandsAboveAKeyOfTheFile(t *testing.T) {
+	t.Setenv("ES_API_KEY", "")
+	t.Setenv("ES_USERNAME", "admin")
+	t.Setenv("ES_PASSWORD", "hunter2")
+	path := file(t, "x.conf", "ES_API_KEY=of-the-file\n")
+	if _, err := parse([]string{"-conf", path}, os.LookupEnv, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if got := os.Getenv("ES_API_KEY"); got != "" {
+		t.Errorf("the key %q would be sent", got)
+	}
+}
+
 func TestBadInputNamesWhatIsWrongAndNeverASecret(t *testing.T) {
 	conf := func(line string) []string { return []string{"-conf", file(t, "x.conf", "ES_HOST=es\n"+line+"\n")} }
 	for name, tc := range map[string]struct {

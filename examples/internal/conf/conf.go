@@ -62,6 +62,9 @@ func Preset(fs *flag.FlagSet, args []string, lookup func(string) (string, bool),
 		v, ok := file[name]
 		return v, path, ok && v != ""
 	}
+	if user, _ := lookup("ES_USERNAME"); user != "" {
+		delete(file, "ES_API_KEY") // it would be sent instead of the user whom the environment names
+	}
 	for _, name := range credentials {
 		if v, source, ok := get(name); ok && source == path {
 			if err := os.Setenv(name, v); err != nil {
