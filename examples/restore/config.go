@@ -73,7 +73,25 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	if err := cli.Parse(fs, args[1:]); err != nil {
 		return nil, err
 	}
+	if err := c.planAlone(fs); err != nil {
+		return nil, err
+	}
 	return c, c.finish()
+}
+
+// planAlone: a plan holds what was asked for when it was made, and a flag that asks for something else would say nothing.
+func (c *config) planAlone(fs *flag.FlagSet) (err error) {
+	if c.text.plan == "" {
+		return nil
+	}
+	asks := flag.NewFlagSet("", flag.ContinueOnError)
+	(&config{command: c.command}).requestFlags(asks)
+	fs.Visit(func(f *flag.Flag) {
+		if asks.Lookup(f.Name) != nil {
+			err = cli.Usagef("-%s does not go with -plan, which says that already: plan again with it", f.Name)
+		}
+	})
+	return err
 }
 
 // flags are those of the command.
@@ -210,7 +228,7 @@ func (c *config) finishSelection() error {
 		}
 		c.sel.Name = name
 	}
-	if c.sel.AllowPartial && c.sel.Name == "" && c.command != "list" && c.text.plan == "" {
+	if c.sel.AllowPartial && c.sel.Name == "" && c.command != "list" {
 		return cli.Usagef("-allow-partial goes with the name of a snapshot")
 	}
 	return nil

@@ -138,7 +138,6 @@ func TestBadInputIsAUsageErrorThatNamesTheFlag(t *testing.T) {
 		"-plan " + garbled:           {"apply", "-plan", garbled},
 		"-snapshot does not go with": {"apply", "-plan", plan, "-snapshot", "x", "-timeout", "1ms"},
 		"-replicas does not go with": {"verify", "-replicas", "0", "-plan", plan, "-timeout", "1ms"},
-		"-tolerance 2":               {"drill", "-tolerance", "2", "-timeout", "1ms"},
 		"-snapshot: name":            {"attach"},
 		"-snapshot: name the":        {"verify"},
 		"-queries " + none:           {"verify", "-snapshot", "x", "-queries", none},
