@@ -187,6 +187,9 @@ func (c *config) finish() error {
 	if c.timeout < 0 || c.budget < 0 || c.jitter < 0 {
 		return cli.Usagef("-timeout, -budget and -jitter: want 0 or more")
 	}
+	if !(c.request.DocumentTolerance < 1) { // NaN too
+		return cli.Usagef("-tolerance %v: want a share such as 0.02; from 1 on an empty index would pass", c.request.DocumentTolerance)
+	}
 	if c.text.replicas < -1 {
 		return cli.Usagef("-replicas %d: want 0 or more", c.text.replicas)
 	}

@@ -136,6 +136,7 @@ func TestBadInputIsAUsageErrorThatNamesTheFlag(t *testing.T) {
 		"-plan: open":                {"apply", "-plan", folder + "/missing"},
 		"-plan " + foreign:           {"apply", "-plan", foreign},
 		"-plan " + garbled:           {"apply", "-plan", garbled},
+		"-tolerance 2":               {"drill", "-tolerance", "2"},
 		"-snapshot does not go with": {"apply", "-plan", plan, "-snapshot", "x", "-timeout", "1ms"},
 		"-replicas does not go with": {"verify", "-replicas", "0", "-plan", plan, "-timeout", "1ms"},
 		"-snapshot: name":            {"attach"},
