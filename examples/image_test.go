@@ -101,6 +101,28 @@ func TestEachProgramRunsInTheImageWithoutRightsToWrite(t *testing.T) {
 	}
 }
 
+// Also the file that is read since nobody has named another.
+func TestAnErrorInTheDefaultFileOfSettingsNamesIt(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "nuvla")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for text, says := range map[string]string{
+		"BACKUP_KEEP_DALY=7":     "/etc/nuvla/nuvla-es-backup.conf: nobody knows BACKUP_KEEP_DALY",
+		"BACKUP_KEEP_DAILY=many": "BACKUP_KEEP_DAILY=many in /etc/nuvla/nuvla-es-backup.conf",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, "nuvla-es-backup.conf"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		id := must(t, "create", "--network", "none", image(t), "backup")
+		defer docker(t, "rm", id)
+		must(t, "cp", folder, id+":/etc/")
+		if _, said, code := docker(t, "start", "--attach", id); code != 2 || !strings.Contains(said, says) {
+			t.Errorf("%s: exit code %d: %s", text, code, said)
+		}
+	}
+}
+
 // The image holds the programs, certificates, and two folders of its user; no shell, no library, no file that its user may change.
 func TestTheImageHoldsNothingElse(t *testing.T) {
 	id := must(t, "create", image(t), "none")

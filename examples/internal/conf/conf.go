@@ -3,6 +3,7 @@
 package conf
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -44,9 +45,10 @@ func Preset(fs *flag.FlagSet, args []string, lookup func(string) (string, bool),
 	if helps(args) {
 		return nil
 	}
-	path, _ := lookup(Key("conf"))
-	path = fileOf(args, path)
-	file, err := read(path)
+	named, _ := lookup(Key("conf"))
+	named = fileOf(args, named)
+	path := cmp.Or(named, DefaultFile)
+	file, err := read(path, named != "")
 	if err != nil {
 		return err
 	}
@@ -119,13 +121,9 @@ func noUnknownKeys(fs *flag.FlagSet, path string, file map[string]string) error 
 	return cli.Usagef("%s: nobody knows %s; -h shows the names", path, strings.Join(unknown, ", "))
 }
 
-// read reads lines of KEY=value as a shell does that sources them, but for substitutions, which are an error. The
-// default file need not be there.
-func read(path string) (map[string]string, error) {
-	named := path != ""
-	if !named {
-		path = DefaultFile
-	}
+// read reads lines of KEY=value as a shell does that sources them, but for substitutions, which are an error. A file that
+// nobody has named need not be there.
+func read(path string, named bool) (map[string]string, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		if !named && errors.Is(err, os.ErrNotExist) {
