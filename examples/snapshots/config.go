@@ -55,7 +55,8 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 			continue
 		}
 		if err := fs.Parse(args); err != nil {
-			return nil, cli.Parse(fs, args) // says it in the form of all programs
+			fs.SetOutput(io.Discard)        // it was said
+			return nil, cli.Parse(fs, args) // in the form of all programs
 		}
 		args = fs.Args()
 	}

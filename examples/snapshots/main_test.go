@@ -277,3 +277,12 @@ func TestTheFileOfTheBackupSaysWhereTheMarksAre(t *testing.T) {
 		t.Errorf("%s daily %d", diff, c.policy.Daily)
 	}
 }
+
+func TestHelpAndMistakesAreSaidOnce(t *testing.T) {
+	for _, args := range []string{"list -h", "-h", "list -nope", "show a -timeout b"} {
+		var stderr bytes.Buffer
+		if _, err := parse(strings.Fields(args), func(string) (string, bool) { return "", false }, &stderr); err == nil || strings.Count(stderr.String(), "Usage of") != 1 {
+			t.Errorf("%s: %v\n%s", args, err, stderr.String())
+		}
+	}
+}
