@@ -116,7 +116,7 @@ func (c *config) finish() error {
 		return cli.Usagef("-metrics %q: the name must end in .prom, or node_exporter does not read it", c.metrics)
 	}
 	if err := c.create.Validate(); err != nil {
-		return fmt.Errorf("%w: %w", cli.ErrUsage, err)
+		return fmt.Errorf("%w: -prefix: %w", cli.ErrUsage, err)
 	}
 	if err := c.finishSchedule(); err != nil {
 		return err

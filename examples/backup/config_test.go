@@ -93,6 +93,13 @@ func TestAUserOfTheEnvironmentStandsAboveAKeyOfTheFile(t *testing.T) {
 	}
 }
 
+func TestARepositoryThatCannotBeNamesItsFlag(t *testing.T) {
+	err := run(t.Context(), []string{"-repository", "a/b"}, io.Discard, io.Discard)
+	if cli.ExitCode(err) != cli.ExitUsage || !strings.Contains(err.Error(), "-repository") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestBadInputNamesWhatIsWrongAndNeverASecret(t *testing.T) {
 	conf := func(line string) []string { return []string{"-conf", file(t, "x.conf", "ES_HOST=es\n"+line+"\n")} }
 	for name, tc := range map[string]struct {
@@ -122,7 +129,7 @@ func TestBadInputNamesWhatIsWrongAndNeverASecret(t *testing.T) {
 		"a cap without a rule":          {[]string{"-max-delete", "5"}, "say what to keep"},
 		"a rule below zero":             {[]string{"-keep-daily", "-7"}, "negative"},
 		"no prefix":                     {[]string{"-prefix", "", "-keep-daily", "7"}, "-prefix"},
-		"a prefix in upper case":        {[]string{"-prefix", "Nuvla."}, "lower case"},
+		"a prefix in upper case":        {[]string{"-prefix", "Nuvla."}, "-prefix: snapshot name"},
 		"a pattern with a space":        {[]string{"-indices", " "}, "empty"},
 		"a folder that is not there":    {[]string{"-manifests", "/no/such"}, "-manifests"},
 		"no repository file":            {[]string{"-repository-file", "/no/such"}, "-repository-file"},

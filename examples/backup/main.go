@@ -60,7 +60,7 @@ func newBackup(cfg *config, stdout, stderr io.Writer) (*backup, error) {
 	out := newOutput(cfg, stdout, stderr)
 	repo, err := snapshot.New(client, cfg.repository, &snapshot.Options{Log: out.log})
 	if err != nil {
-		return nil, err
+		return nil, cli.Usagef("-repository: %w", err)
 	}
 	b := &backup{config: cfg, repo: repo, out: out, now: time.Now}
 	if b.host, err = os.Hostname(); err != nil {

@@ -93,7 +93,7 @@ func newProgram(cfg *config, stdin io.Reader, stdout, stderr io.Writer) (*progra
 	}
 	repo, err := snapshot.New(client, cfg.repository, nil)
 	if err != nil {
-		return nil, err
+		return nil, cli.Usagef("-repository: %w", err)
 	}
 	p.bare, p.snapshots = repo, snapshot.WithMarks(repo, cfg.marks)
 	return p, nil

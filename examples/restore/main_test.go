@@ -122,6 +122,7 @@ func TestBadInputIsAUsageErrorThatNamesTheFlag(t *testing.T) {
 		"unexpected argument":        {"list", "x"},
 		"-nope":                      {"plan", "-nope"},
 		"-repository":                {"list", "-repository", "a,b"},
+		"-repository: ":              {"list", "-repository", "_x"},
 		"-timeout":                   {"list", "-timeout", "-1s"},
 		"address of Elasticsearch":   {"list", "-es", "ftp://x"},
 		"-before \"today\"":          {"plan", "-before", "today"},

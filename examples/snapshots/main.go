@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	repo, err := snapshot.New(client, cfg.repository, nil)
 	if err != nil {
-		return err
+		return cli.Usagef("-repository: %w", err)
 	}
 	return execute(ctx, cfg, repo, os.Stdin, stdout, stderr)
 }

@@ -261,6 +261,9 @@ func TestBadInputIsAUsageError(t *testing.T) {
 			t.Errorf("%q: code %d, %v", args, code, r.names())
 		}
 	}
+	if err := run(t.Context(), []string{"list", "-repository", "a/b"}, io.Discard, io.Discard); cli.ExitCode(err) != cli.ExitUsage || !strings.Contains(err.Error(), "-repository") {
+		t.Errorf("a repository that cannot be: %v", err)
+	}
 	if _, err := parse([]string{"pin", "a", "-marks", "/no/such/folder/marks.json"}, func(string) (string, bool) { return "", false }, io.Discard); cli.ExitCode(err) != cli.ExitUsage {
 		t.Errorf("marks in a folder that is not there: %v", err)
 	}
