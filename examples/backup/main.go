@@ -4,7 +4,8 @@
 //
 //	30 */1 * * * elasticsearch (date --utc; nuvla-backup.sh) >> /var/log/nuvla-backup-cron.log 2>&1
 //
-// runs it from cron when it is installed under that name. Without cron it keeps its own time, in UTC:
+// runs it from cron when it is installed under that name, in a folder of cron's PATH. Without cron it keeps its own time, in
+// UTC:
 //
 //	backup -schedule "30 * * * *" -listen :9115 -repository-file repo.json -keep-hourly 24 -keep-daily 7 -keep-weekly 5
 //

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -222,5 +223,31 @@ func TestARunOfAnotherKindIsNotTakenUp(t *testing.T) {
 		if got := r.names(); code != cli.ExitOK || len(got) != n+2 {
 			t.Errorf("%v: code %d, %v are there: %s", more, code, got, out)
 		}
+	}
+}
+
+// Cron looks in /usr/bin and /bin alone, unless its file says more.
+func TestTheCronFileOfTheReadmeFindsTheProgram(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	find := func(pattern string) string {
+		found := regexp.MustCompile("(?m)" + pattern).FindSubmatch(readme)
+		if found == nil {
+			return ""
+		}
+		return string(found[1])
+	}
+	folder, file := find(`^install backup (\S+)/nuvla-backup\.sh$`), find(`(?s)/etc/cron\.d/nuvla-backup <<'EOF'\n(.*?)^EOF$`)
+	if folder == "" || !strings.Contains(file, "nuvla-backup.sh)") {
+		t.Fatalf("installed in %q, the file is %q", folder, file)
+	}
+	path := "/usr/bin:/bin"
+	if said := regexp.MustCompile(`(?m)^PATH=(\S+)$`).FindStringSubmatch(file); said != nil {
+		path = said[1]
+	}
+	if !slices.Contains(strings.Split(path, ":"), folder) {
+		t.Errorf("%s is not in %s", folder, path)
 	}
 }
