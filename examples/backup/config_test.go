@@ -28,11 +28,15 @@ func env(vars map[string]string) func(string) (string, bool) {
 }
 
 func TestTheFileOfTodayIsReadAsAShellReadsIt(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "nuvla es")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	path := file(t, "x.conf", `# Nuvla backup
 ES_HOST=es.example.com
 export ES_PORT="9201"   # not the default
 
-BACKUP_TIMESTAMP='/var/log/nuvla es/timestamp'
+BACKUP_TIMESTAMP='`+folder+`/timestamp'
 BACKUP_KEEP_DAILY=7
 BACKUP_INDICES="nuvla-*,other-\"quoted\""
 SOMETHING_ELSE=1
@@ -42,7 +46,7 @@ SOMETHING_ELSE=1
 		t.Fatal(err)
 	}
 	got := []string{c.es, c.timestamp, c.marks, strings.Join(c.create.Indices, "+")}
-	want := []string{"es.example.com:9201", "/var/log/nuvla es/timestamp", "/var/log/nuvla es/nuvla-es-backup-marks.json", `nuvla-*+other-"quoted"`}
+	want := []string{"es.example.com:9201", folder + "/timestamp", folder + "/nuvla-es-backup-marks.json", `nuvla-*+other-"quoted"`}
 	if diff := cmp.Diff(want, got); diff != "" || c.policy.Daily != 7 || !c.retains() {
 		t.Errorf("%s, daily %d", diff, c.policy.Daily)
 	}
@@ -131,6 +135,9 @@ func TestBadInputNamesWhatIsWrongAndNeverASecret(t *testing.T) {
 		"no prefix":                     {[]string{"-prefix", "", "-keep-daily", "7"}, "-prefix"},
 		"a prefix in upper case":        {[]string{"-prefix", "Nuvla."}, "-prefix: snapshot name"},
 		"a pattern with a space":        {[]string{"-indices", " "}, "empty"},
+		"marks in no folder":            {[]string{"-keep-daily", "7", "-marks", "/no/such/marks.json"}, "-marks"},
+		"metrics in no folder":          {[]string{"-metrics", "/no/such/x.prom"}, "-metrics"},
+		"a timestamp in no folder":      {[]string{"-timestamp", "/no/such/timestamp"}, "-timestamp"},
 		"a folder that is not there":    {[]string{"-manifests", "/no/such"}, "-manifests"},
 		"no repository file":            {[]string{"-repository-file", "/no/such"}, "-repository-file"},
 		"a repository of nothing":       {[]string{"-repository-file", file(t, "r.json", `{"type":"gcs"}`)}, "use s3 or fs"},

@@ -261,6 +261,13 @@ func (c *config) finishSchedule() (err error) {
 
 // files reads what the flags name, so that a mistake shows before anything is touched.
 func (c *config) files() error {
+	if c.command == "drill" {
+		for _, f := range [][2]string{{"marks", c.marks}, {"metrics", c.metrics}} {
+			if err := cli.InFolder(f[0], f[1]); err != nil && f[1] != "" {
+				return err
+			}
+		}
+	}
 	if c.text.plan != "" {
 		c.plan = &restore.Plan{}
 		if err := readJSON("-plan", c.text.plan, c.plan); err != nil {

@@ -146,6 +146,8 @@ func TestBadInputIsAUsageErrorThatNamesTheFlag(t *testing.T) {
 		"-queries " + garbled:        {"verify", "-snapshot", "x", "-queries", garbled},
 		"-manifest":                  {"verify", "-snapshot", "x", "-manifest", none},
 		"-metrics \"x\"":             {"drill", "-metrics", "x"},
+		"-metrics /no":               {"drill", "-metrics", "/no/such/x.prom"},
+		"-marks /no":                 {"drill", "-marks", "/no/such/marks.json"},
 		"-listen and -jitter":        {"drill", "-listen", ":1"},
 		"-schedule \"soon\"":         {"drill", "-schedule", "soon"},
 		"a time zone is not taken":   {"drill", "-schedule", "TZ=Europe/Zurich 0 3 * * *"},

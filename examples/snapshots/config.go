@@ -4,8 +4,6 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -141,16 +139,8 @@ func (c *config) finish() error {
 			return cli.Usagef("the -keep flags: %w", err)
 		}
 	}
-	if c.command == "pin" || c.command == "unpin" {
-		return c.marksWritable()
-	}
-	return nil
-}
-
-// marksWritable: a mistake in the flag must not look like a pin.
-func (c *config) marksWritable() error {
-	if info, err := os.Stat(filepath.Dir(c.marks)); err != nil || !info.IsDir() {
-		return cli.Usagef("-marks %s: the folder is not there", c.marks)
+	if slices.Contains([]string{"pin", "unpin", "prune", "delete"}, c.command) { // pins that are not seen would be removed
+		return cli.InFolder("marks", c.marks)
 	}
 	return nil
 }

@@ -264,19 +264,22 @@ func TestBadInputIsAUsageError(t *testing.T) {
 	if err := run(t.Context(), []string{"list", "-repository", "a/b"}, io.Discard, io.Discard); cli.ExitCode(err) != cli.ExitUsage || !strings.Contains(err.Error(), "-repository") {
 		t.Errorf("a repository that cannot be: %v", err)
 	}
-	if _, err := parse([]string{"pin", "a", "-marks", "/no/such/folder/marks.json"}, func(string) (string, bool) { return "", false }, io.Discard); cli.ExitCode(err) != cli.ExitUsage {
-		t.Errorf("marks in a folder that is not there: %v", err)
+	for _, args := range []string{"pin a", "prune -keep-last 1", "delete a"} {
+		if _, err := parse(append(strings.Fields(args), "-marks", "/no/such/folder/marks.json"), func(string) (string, bool) { return "", false }, io.Discard); cli.ExitCode(err) != cli.ExitUsage {
+			t.Errorf("%s: marks in a folder that is not there: %v", args, err)
+		}
 	}
 }
 
 // The backup and this program must look at the same marks.
 func TestTheFileOfTheBackupSaysWhereTheMarksAre(t *testing.T) {
-	vars := map[string]string{"BACKUP_TIMESTAMP": "/data/timestamp", "BACKUP_REPOSITORY": "other", "BACKUP_KEEP_DAILY": "7", "ES_HOST": "es"}
+	folder := t.TempDir()
+	vars := map[string]string{"BACKUP_TIMESTAMP": folder + "/timestamp", "BACKUP_REPOSITORY": "other", "BACKUP_KEEP_DAILY": "7", "ES_HOST": "es"}
 	c, err := parse([]string{"prune", "-dry-run"}, func(name string) (string, bool) { v, ok := vars[name]; return v, ok }, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"/data/nuvla-es-backup-marks.json", "other", "es"}, []string{c.marks, c.repository, c.es}); diff != "" || c.policy.Daily != 7 {
+	if diff := cmp.Diff([]string{folder + "/nuvla-es-backup-marks.json", "other", "es"}, []string{c.marks, c.repository, c.es}); diff != "" || c.policy.Daily != 7 {
 		t.Errorf("%s daily %d", diff, c.policy.Daily)
 	}
 }
