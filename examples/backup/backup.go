@@ -133,8 +133,12 @@ func (b *backup) unfinished(ctx context.Context) (identity, error) {
 		if err != nil {
 			return identity{}, err
 		}
-		if now.Sub(begun(s)) > takeUpSince {
+		age := now.Sub(begun(s))
+		if age > takeUpSince {
 			break
+		}
+		if age < 0 { // this host's clock was ahead, so what has been recorded since looks older
+			continue
 		}
 		ours := strings.HasPrefix(s.RunID, b.hostRun()) || b.schedule != nil && strings.HasPrefix(s.RunID, b.slotRun())
 		if ours && strings.HasPrefix(s.Name, b.create.Prefix) && (s.Running() || s.Complete() && !b.recorded(s)) {

@@ -278,3 +278,28 @@ func TestTheCounterOfFailuresNeverGoesDown(t *testing.T) {
 		}
 	})
 }
+
+// A snapshot of a time that is to come was begun before the clock went back: it is no run that was just broken off.
+func TestAClockThatWasAheadDoesNotKeepCronFromBackingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClockwork(t, "0 * * * *")
+		w.schedule = nil
+		for n, ahead := range []time.Duration{24 * time.Hour, 0, 0, 0} {
+			w.ahead.Store(int64(ahead))
+			if err := w.once(t.Context(), identity{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(w.timestamp, w.now(), w.now()); err != nil { // touch goes by the real clock
+				t.Fatal(err)
+			}
+			taken := 0
+			for range w.fake.List(t.Context(), snapshot.Filter{}) {
+				taken++
+			}
+			if taken != n+1 {
+				t.Errorf("%d snapshots after %d runs\n%s", taken, n+1, w.out.String())
+			}
+			time.Sleep(time.Hour)
+		}
+	})
+}
