@@ -160,7 +160,7 @@ func (b *backup) record(ctx context.Context, r *snapshot.CycleReport, began time
 	var errs []error
 	if r.Verified() {
 		if m := r.Snapshot.Manifest; b.manifests != "" && m != nil {
-			errs = append(errs, m.WriteFile(filepath.Join(b.manifests, r.Snapshot.Name+".json")))
+			errs = append(errs, writeManifest(m, filepath.Join(b.manifests, r.Snapshot.Name+".json")))
 		}
 		errs = append(errs, touch(b.timestamp))
 	}
@@ -171,6 +171,19 @@ func (b *backup) record(ctx context.Context, r *snapshot.CycleReport, began time
 	b.status.ends(began, b.now(), r, errors.Join(append(errs, r.Err)...))
 	errs = append(errs, b.status.write(b.config))
 	return errors.Join(errs...)
+}
+
+// writeManifest keeps the whole one of the run that has counted. What another run finds of the same snapshot is only what
+// went into its metadata, without the UUIDs of indices.
+func writeManifest(m *snapshot.Manifest, path string) error {
+	counted := false
+	for _, i := range m.Indices {
+		counted = counted || i.UUID != ""
+	}
+	if old, err := snapshot.ReadManifest(path); !counted && err == nil && old.UUID == m.UUID {
+		return nil
+	}
+	return m.WriteFile(path)
 }
 
 // answers reports whether the server is worth asking once more after a run that ended so.

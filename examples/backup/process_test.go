@@ -251,3 +251,32 @@ func TestTheCronFileOfTheReadmeFindsTheProgram(t *testing.T) {
 		t.Errorf("%s is not in %s", folder, path)
 	}
 }
+
+// What a run finds of a snapshot that another one has taken is less than that one has counted.
+func TestAWholeManifestIsNotReplacedByWhatASecondHostFinds(t *testing.T) {
+	r := newRig(t, "")
+	r.fill("job", 3, 10)
+	if err := os.Mkdir(r.path("manifests"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var slot identity
+	for _, host := range []string{"host-1", "host-2"} {
+		var out bytes.Buffer
+		cfg, err := parse(r.args("-schedule", "0 * * * *", "-manifests", r.path("manifests"), "-timestamp", r.path(host), "-lock", r.path(host+".lock")), env(nil), &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := newBackup(cfg, &out, &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slot = b.identityOf(cfg.schedule.Before(time.Now()), time.Time{})
+		if err := b.once(t.Context(), slot); err != nil {
+			t.Fatal(err, out.String())
+		}
+	}
+	m, err := snapshot.ReadManifest(r.path("manifests/" + slot.name + ".json"))
+	if err != nil || m.Indices[r.index("job")].After == nil || len(r.names()) != 1 {
+		t.Errorf("%+v, %v, %v", m, err, r.names())
+	}
+}
