@@ -41,10 +41,11 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		c.command, args = args[0], args[1:]
 	}
-	if err := c.flags(fs); err != nil {
+	c.shared(fs)
+	if err := conf.Preset(fs, args, lookup, false); err != nil {
 		return nil, err
 	}
-	if err := conf.Preset(fs, args, lookup, false); err != nil {
+	if err := c.own(fs); err != nil {
 		return nil, err
 	}
 	for len(args) > 0 {
@@ -61,12 +62,21 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 	return c, c.finish()
 }
 
-func (c *config) flags(fs *flag.FlagSet) error {
+// shared are the flags whose values the backup's file and the environment may give.
+func (c *config) shared(fs *flag.FlagSet) {
 	fs.StringVar(&c.file, "conf", "", "configuration `file` of the backup program, whose names are in brackets [BACKUP_CONF] (default "+conf.DefaultFile+" if it is there)")
 	fs.StringVar(&c.es, "es", "", "`address` of Elasticsearch [ES_URL, ES_HOST, ES_PORT] (default http://localhost:9200)")
 	fs.StringVar(&c.repository, "repository", "s3_backup", "`name` of the snapshot repository [BACKUP_REPOSITORY]")
 	fs.StringVar(&c.timestamp, "timestamp", conf.DefaultTimestamp, "the backup's timestamp `file`, beside which the marks are [BACKUP_TIMESTAMP]")
 	fs.StringVar(&c.marks, "marks", "", "`file` with pins and verified drills [BACKUP_MARKS] (default: nuvla-es-backup-marks.json beside the timestamp file)")
+	if c.command == "prune" {
+		cli.RetentionFlags(fs, &c.policy, func(name string) string { return " [" + conf.Key(name) + "]" })
+		fs.StringVar(&c.policy.Prefix, "prefix", snapshot.DefaultPrefix, "what the names of the snapshots begin with that the rules are about [BACKUP_PREFIX]")
+	}
+}
+
+// own are the flags that are given as such alone.
+func (c *config) own(fs *flag.FlagSet) error {
 	fs.DurationVar(&c.timeout, "timeout", 10*time.Minute, "give up after this `time`, 0 for no limit")
 	fs.BoolVar(&c.json, "json", false, "print one JSON value")
 	switch c.command {
@@ -79,8 +89,6 @@ func (c *config) flags(fs *flag.FlagSet) error {
 		fs.Func("until", "only those that began at or before this `time`, in the same forms", moment(&c.filter.Until))
 		fs.BoolVar(&c.filter.NewestFirst, "newest-first", false, "turn the order round")
 	case "prune":
-		cli.RetentionFlags(fs, &c.policy, nil)
-		fs.StringVar(&c.policy.Prefix, "prefix", snapshot.DefaultPrefix, "what the names of the snapshots begin with that the rules are about")
 		fs.BoolVar(&c.dryRun, "dry-run", false, "print what would be kept and removed, and remove nothing")
 		fs.StringVar(&c.yes, "yes", "", "`name` of the repository, instead of typing it")
 	case "pin":

@@ -292,3 +292,14 @@ func TestHelpAndMistakesAreSaidOnce(t *testing.T) {
 		}
 	}
 }
+
+// What the help has no name for is said by a flag alone: BACKUP_NAME may be anybody's, and BACKUP_YES would confirm unseen.
+func TestOnlyWhatTheHelpNamesIsReadFromTheEnvironment(t *testing.T) {
+	vars := map[string]string{"BACKUP_NAME": "x", "BACKUP_YES": "s3_backup", "BACKUP_PINNED": "true", "BACKUP_TIMEOUT": "1ns", "BACKUP_JSON": "true"}
+	for _, args := range []string{"list", "delete a", "prune -keep-last 1"} {
+		c, err := parse(append(strings.Fields(args), "-marks", t.TempDir()+"/marks.json"), func(name string) (string, bool) { v, ok := vars[name]; return v, ok }, io.Discard)
+		if err != nil || c.filter.Names != nil || c.yes != "" || c.pinned || c.json || c.timeout == 1 {
+			t.Errorf("%s: %+v, %v", args, c, err)
+		}
+	}
+}
