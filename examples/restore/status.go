@@ -39,7 +39,6 @@ func (s *status) begins(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running, s.next = at, time.Time{}
-	s.known[metrics.DrillLastAttempt] = seconds(at)
 }
 
 func (s *status) waitsFor(next time.Time) {
@@ -48,14 +47,19 @@ func (s *status) waitsFor(next time.Time) {
 	s.running, s.next = time.Time{}, next
 }
 
-// ends keeps the end of a drill. A drill that somebody ended is no failure of the snapshot.
+// ends keeps the end of a drill. One that somebody ended is no failure of the snapshot, and no attempt: an attempt after the
+// last success alarms.
 func (s *status) ends(at time.Time, budget time.Duration, r *restore.DrillReport, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	began := s.running
 	s.running, s.failure = time.Time{}, ""
 	if err != nil {
 		s.failure = err.Error()
-		if cli.ExitCode(err) != cli.ExitInterrupted {
+	}
+	if code := cli.ExitCode(err); code != cli.ExitInterrupted {
+		s.known[metrics.DrillLastAttempt] = seconds(began)
+		if code != cli.ExitOK {
 			s.known[metrics.DrillFailures]++
 		}
 	}

@@ -54,7 +54,7 @@ func All() []Metric {
 		{BackupExitCode, gauge, nil, "Exit code of the last backup; 0 is a complete one."},
 
 		{DrillLastSuccess, gauge, nil, "When the last restore drill ended whose result was verified."},
-		{DrillLastAttempt, gauge, nil, "When the last restore drill began."},
+		{DrillLastAttempt, gauge, nil, "When the last restore drill began that has come to an end of its own."},
 		{DrillDuration, gauge, nil, "How long the last restore drill took."},
 		{DrillBudget, gauge, nil, "How long a restore drill may take."},
 		{DrillOverBudget, gauge, nil, "1 when the last restore drill took longer than it may, else 0."},
