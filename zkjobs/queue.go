@@ -257,6 +257,13 @@ func (q *Queue) finish(ctx context.Context, consume bool) (bool, error) {
 			return false, err
 		}
 		if !mine {
+			if lost && consume { // by us, or the lock ended with the session
+				there, err := q.there(ctx, e.Name)
+				if err != nil {
+					return false, err
+				}
+				lost = !there
+			}
 			q.drop()
 			return lost, nil
 		}
@@ -271,6 +278,15 @@ func (q *Queue) finish(ctx context.Context, consume bool) (bool, error) {
 			return false, err
 		}
 	}
+}
+
+// there reports whether an entry is on the queue.
+func (q *Queue) there(ctx context.Context, name string) (bool, error) {
+	_, err := q.conn.get(ctx, q.opts.Path+entriesNode+"/"+name)
+	if errors.Is(err, nuvlaops.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (q *Queue) drop() {
