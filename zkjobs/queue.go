@@ -21,6 +21,8 @@ type Queue struct {
 	opts Options
 	id   string // what its locks hold
 
+	getting, finishing turn // two at once would hold two entries, or finish one twice
+
 	mu      sync.Mutex
 	ensured bool
 	held    *Entry
@@ -36,8 +38,22 @@ func NewQueue(conn *Conn, opts *Options) (*Queue, error) {
 	if err != nil {
 		return nil, nuvlaops.Wrap("zkjobs.NewQueue", o.Path, err)
 	}
-	return &Queue{conn: conn, opts: o, id: strings.ToLower(rand.Text())}, nil
+	return &Queue{conn: conn, opts: o, id: strings.ToLower(rand.Text()), getting: make(turn, 1), finishing: make(turn, 1)}, nil
 }
+
+// turn lets one call at a time go on; the others wait no longer than their contexts last.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (t turn) end() { <-t }
 
 // Put puts jobs on the queue, at most 499 in one transaction, in this order: all of a transaction or none. It is not
 // repeated: after an error that matches ErrUnavailable, what of the rest is on the queue is not known.
@@ -124,6 +140,13 @@ func (q *Queue) holding() (Entry, bool) {
 func (q *Queue) wait(ctx context.Context) (Entry, error) {
 	if ctx.Err() != nil {
 		return Entry{}, context.Cause(ctx)
+	}
+	if err := q.getting.take(ctx); err != nil {
+		return Entry{}, err
+	}
+	defer q.getting.end()
+	if e, ok := q.holding(); ok { // another call got it meanwhile
+		return e, nil
 	}
 	if err := q.ensure(ctx); err != nil {
 		return Entry{}, err
@@ -242,6 +265,10 @@ func (q *Queue) Release(ctx context.Context) (bool, error) {
 }
 
 func (q *Queue) finish(ctx context.Context, consume bool) (bool, error) {
+	if err := q.finishing.take(ctx); err != nil {
+		return false, err
+	}
+	defer q.finishing.end()
 	e, ok := q.holding()
 	if !ok {
 		return false, nil

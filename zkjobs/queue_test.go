@@ -3,6 +3,7 @@ package zkjobs_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -176,4 +177,33 @@ func TestALockThatEndsWithItsSessionIsNotTakenForAnEntryConsumed(t *testing.T) {
 	if done || err != nil {
 		t.Errorf("got %t, %v, though the queue has %v", done, err, q.ids())
 	}
+}
+
+// TestSeveralGoroutinesHoldOneEntryBetweenThem: an entry more would be locked as long as the session lasts, and run by nobody.
+func TestSeveralGoroutinesHoldOneEntryBetweenThem(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		ctx := within(t, time.Minute)
+		o := q.other()
+		for i := range 100 {
+			if err := o.Put(ctx, 5, fmt.Sprintf("job/%03d", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var hands sync.WaitGroup
+		for range 4 {
+			hands.Go(func() {
+				for range 20 {
+					_, get := o.Get(ctx)
+					_, consume := o.Consume(ctx)
+					if get != nil || consume != nil {
+						t.Errorf("get: %v, consume: %v", get, consume)
+					}
+				}
+			})
+		}
+		hands.Wait()
+		if locks, _, err := q.raw.Children(q.path + "/taken"); err != nil || len(locks) != 0 {
+			t.Errorf("it holds nothing, and has the locks %v, %v", locks, err)
+		}
+	})
 }
