@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 
@@ -204,9 +205,14 @@ func (q *Queue) watch(ctx context.Context, path string) ([]string, <-chan zk.Eve
 }
 
 // take locks an entry. When the reply to the lock is lost, the lock's data says whose it is.
-func (q *Queue) take(ctx context.Context, name string) (Entry, bool, error) {
+func (q *Queue) take(ctx context.Context, name string) (_ Entry, took bool, err error) {
 	lock := q.opts.Path + takenNode + "/" + name
-	_, err := read(ctx, q.conn, func() (string, error) {
+	defer func() {
+		if err != nil {
+			q.giveBack(ctx, name)
+		}
+	}()
+	_, err = read(ctx, q.conn, func() (string, error) {
 		return q.conn.zk.Create(q.conn.chroot+lock, []byte(q.id), zk.FlagEphemeral, q.opts.acl())
 	})
 	if errors.Is(err, nuvlaops.ErrExists) {
@@ -227,6 +233,16 @@ func (q *Queue) take(ctx context.Context, name string) (Entry, bool, error) {
 	defer q.mu.Unlock()
 	q.held = &Entry{Name: name, ID: string(n.data), Taken: true}
 	return *q.held, true, nil
+}
+
+// giveBack frees an entry that may be locked by a call that failed or was ended: as long as the session lasts, no consumer
+// would get it. What cannot be reached in two seconds is left to the end of the session.
+func (q *Queue) giveBack(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if mine, err := q.holds(ctx, name); err == nil && mine {
+		_ = q.unlock(ctx, q.opts.Path+takenNode+"/"+name)
+	}
 }
 
 func (q *Queue) unlock(ctx context.Context, lock string) error {

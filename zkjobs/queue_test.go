@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -204,6 +205,35 @@ func TestSeveralGoroutinesHoldOneEntryBetweenThem(t *testing.T) {
 		hands.Wait()
 		if locks, _, err := q.raw.Children(q.path + "/taken"); err != nil || len(locks) != 0 {
 			t.Errorf("it holds nothing, and has the locks %v, %v", locks, err)
+		}
+	})
+}
+
+// TestAGetThatIsEndedWhileItLocksLeavesNoLock: the request is on its way, and nobody would ever give the entry back.
+func TestAGetThatIsEndedWhileItLocksLeavesNoLock(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		p := proxyTo(t, q.addr)
+		o := must[*zkjobs.Queue](t)(zkjobs.NewQueue(q.connect(p.Addr()), &zkjobs.Options{Path: q.path}))
+		if err := o.Put(t.Context(), 5, "job/a"); err != nil {
+			t.Fatal(err)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		p.Inject(testenv.Fault{Nth: 1 << 30, Match: func(r testenv.Request) bool {
+			if r.Method == "create" && strings.Contains(r.Path, "/taken/entry-") {
+				leave()
+				time.Sleep(20 * time.Millisecond) // the caller is gone when the lock is made
+			}
+			return false
+		}})
+		if _, err := o.Get(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the end of the context", err)
+		}
+		if locks, _, err := q.raw.Children(q.path + "/taken"); err != nil || len(locks) != 0 {
+			t.Errorf("locks %v, %v", locks, err)
+		}
+		if e, err := o.Get(within(t, 5*time.Second)); err != nil || e.ID != "job/a" {
+			t.Errorf("then: %v, %v", e, err)
 		}
 	})
 }
