@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -24,8 +25,8 @@ type Queue struct {
 
 	getting, finishing turn // two at once would hold two entries, or finish one twice
 
+	ensured atomic.Bool
 	mu      sync.Mutex
-	ensured bool
 	held    *Entry
 }
 
@@ -86,9 +87,7 @@ func (q *Queue) put(ctx context.Context, priority int, ids []string) error {
 }
 
 func (q *Queue) ensure(ctx context.Context) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.ensured {
+	if q.ensured.Load() {
 		return nil
 	}
 	for _, node := range []string{takenNode, entriesNode} {
@@ -96,7 +95,7 @@ func (q *Queue) ensure(ctx context.Context) error {
 			return err
 		}
 	}
-	q.ensured = true
+	q.ensured.Store(true)
 	return nil
 }
 

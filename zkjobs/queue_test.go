@@ -237,3 +237,29 @@ func TestAGetThatIsEndedWhileItLocksLeavesNoLock(t *testing.T) {
 		}
 	})
 }
+
+func TestACallDoesNotWaitForAnotherOneLongerThanItsContextLasts(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	p := proxyTo(t, q.addr)
+	o := must[*zkjobs.Queue](t)(zkjobs.NewQueue(q.connect(p.Addr()), &zkjobs.Options{Path: q.path}))
+	p.Inject(testenv.Fault{Match: notPing, Times: -1, Do: testenv.Hang})
+	long, leave := context.WithCancel(t.Context())
+	var other sync.WaitGroup
+	other.Go(func() { _ = o.Put(long, 5, "job/a") })
+	time.Sleep(50 * time.Millisecond)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := o.Get(within(t, 50*time.Millisecond))
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it waits for the other call")
+	}
+	leave()
+	other.Wait()
+}
