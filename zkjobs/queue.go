@@ -73,8 +73,8 @@ func (q *Queue) put(ctx context.Context, priority int, ids []string) error {
 	if err := q.ensure(ctx); err != nil {
 		return err
 	}
-	path := q.conn.chroot + q.opts.Path + entriesNode + "/" + entryName(priority)
 	for part := range slices.Chunk(ids, mostOps-1) {
+		path := q.conn.chroot + q.opts.Path + entriesNode + "/" + entryName(priority) // of ids that were checked with it
 		ops := make([]any, len(part))
 		for i, id := range part {
 			ops[i] = &zk.CreateRequest{Path: path, Data: []byte(id), Acl: q.opts.acl(), Flags: zk.FlagSequence}

@@ -123,6 +123,9 @@ func TestPutRefusesWhatWouldHarmAnExecutor(t *testing.T) {
 			t.Errorf("%v: got %v", tc, err)
 		}
 	}
+	if err := o.Put(t.Context(), 1000); err != nil {
+		t.Errorf("no job at all: got %v", err)
+	}
 	if n := q.names(); len(n) != 0 {
 		t.Errorf("refused, and wrote %v", n)
 	}
