@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -223,5 +224,23 @@ func TestOnlyTheDataOfOthersIsReadAfterApply(t *testing.T) {
 	must[*zkjobs.Report](t)(r.Verify(t.Context(), plan))
 	if diff := cmp.Diff([3]int{26, 4, 30}, [3]int{res.Written, applied, reads() - applied}); diff != "" {
 		t.Errorf("written, read by plan and apply, read by verify (-want +got):\n%s", diff)
+	}
+}
+
+// TestAPlanFromWhichTheCallerTookJobsIsAppliedAsItIs: what the plan remembers of the queue's entries is by place.
+func TestAPlanFromWhichTheCallerTookJobsIsAppliedAsItIs(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	q.make()
+	q.put(50, "job/a")
+	q.put(50, "job/d")
+	r := q.rebuilder(zkjobstest.Jobs{job("a", 50, 1), job("b", 50, 2), job("c", 50, 3), job("d", 50, 4)})
+	plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+	plan.Jobs = slices.DeleteFunc(plan.Jobs, func(j zkjobs.Planned) bool { return j.ID != "job/b" })
+	res, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{})
+	if err != nil || res.Written != 1 || res.Report.Found != 1 || res.Report.Extra.Count != 2 {
+		t.Errorf("got %+v, %v", res, err)
+	}
+	if diff := cmp.Diff([]string{"050 job/a", "050 job/d", "050 job/b"}, q.ids()); diff != "" {
+		t.Errorf("queue (-want +got):\n%s", diff)
 	}
 }

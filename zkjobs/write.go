@@ -105,6 +105,9 @@ func (w *writer) present(l *listing) map[int32]bool {
 	found := map[int32]bool{}
 	for n := range l.entries {
 		e := &l.entries[n]
+		if e.job > 0 && (int(e.job) > len(w.plan.Jobs) || w.plan.Jobs[e.job-1].ID != e.id) {
+			e.job = 0 // the caller took jobs out of the plan
+		}
 		if e.job == 0 {
 			if i, wanted := w.find(e.id); wanted {
 				e.job = int32(i) + 1
