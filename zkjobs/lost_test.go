@@ -1,6 +1,7 @@
 package zkjobs_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -116,6 +117,27 @@ func TestTwoRebuildsAtOnceDoubleNothing(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, q.ids()); diff != "" {
 			t.Errorf("queue (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestWhatALostReplyHidIsCountedAlsoWhenTheRebuildStops: a consumer came before it could look.
+func TestWhatALostReplyHidIsCountedAlsoWhenTheRebuildStops(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		jobs, _ := manyJobs(30)
+		p := proxyTo(t, q.addr)
+		r := q.rebuilder(zkjobstest.Jobs(jobs), p.Addr())
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		p.Inject(testenv.Fault{Match: func(r testenv.Request) bool { return r.Method == "multi" }, Do: testenv.CutAfter},
+			testenv.Fault{Nth: 1 << 30, Match: func(r testenv.Request) bool {
+				if r.Method == "connect" {
+					q.lock(q.names()[0])
+				}
+				return false
+			}})
+		res, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Batch: 11})
+		if !errors.Is(err, nuvlaops.ErrBusy) || res.Written != 10 || len(q.names()) != 10 {
+			t.Errorf("got %+v, %v, want 10 written and ErrBusy", res, err)
 		}
 	})
 }

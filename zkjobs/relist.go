@@ -22,11 +22,6 @@ func (w *writer) relist(ctx context.Context) error {
 	for _, i := range w.pending {
 		lost[i] = true
 	}
-	if !w.opts.Force {
-		if signs := w.others(l, known); len(signs) > 0 {
-			return errBusy(signs)
-		}
-	}
 	w.base, w.mark = l, l.mark
 	found := w.present(l)
 	for n := range l.entries {
@@ -53,6 +48,11 @@ func (w *writer) relist(ctx context.Context) error {
 		return false
 	})
 	w.pending, w.token = w.pending[:0], ""
+	if !w.opts.Force { // what was written is counted by now
+		if signs := w.others(l, known); len(signs) > 0 {
+			return errBusy(signs)
+		}
+	}
 	return w.checkOrphans()
 }
 
