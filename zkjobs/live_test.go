@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
@@ -173,4 +174,37 @@ func (q *queue) drainNow() bool {
 		q.consume(name)
 	}
 	return true
+}
+
+// TestWhatAnotherRebuildWroteAndConsumersRanIsNotWrittenAgain: its entries came and went between two of our transactions.
+func TestWhatAnotherRebuildWroteAndConsumersRanIsNotWrittenAgain(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		q.make()
+		s := &system{jobs: map[string]*zkjobs.Job{}, runs: map[string]int{}}
+		for i := range 30 {
+			j := job(fmt.Sprintf("%05d", i), 10, i)
+			s.add(j)
+			if i < 5 { // to be moved
+				q.put(20, j.ID)
+			}
+		}
+		r, other := q.rebuilder(s), q.rebuilder(s)
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		var once sync.Once
+		res, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Force: true, Move: true, Batch: 25, Progress: func(nuvlaops.Progress) {
+			once.Do(func() {
+				apply(t, other, zkjobs.ApplyOptions{Force: true})
+				for _, e := range q.entries()[:20] {
+					s.run(e.ID)
+					q.consume(e.Name)
+				}
+			})
+		}})
+		if err != nil || res.Moved != 5 || res.Written != 4 || res.Dropped != 11 || res.Present != 10 {
+			t.Errorf("got %+v, %v", res, err)
+		}
+		if n := len(q.names()); n != 10 {
+			t.Errorf("%d entries, want the 10 that were not consumed: %v", n, q.ids())
+		}
+	})
 }

@@ -16,8 +16,10 @@ func (w *writer) relist(ctx context.Context) error {
 	if l.mark.czxid != w.mark.czxid {
 		return errDeleted()
 	}
-	w.noteGone(known, l)
+	unseen := w.noteGone(known, l)
 	carriedOut := len(w.pending) > 0 && l.mark.token == w.token && w.token != ""
+	// Another rebuild wrote, or a transaction that was given up.
+	rebuilt := l.mark.version != w.mark.version && !carriedOut
 	lost := map[int32]bool{} // jobs of the transaction whose reply was lost
 	for _, i := range w.pending {
 		lost[i] = true
@@ -53,6 +55,9 @@ func (w *writer) relist(ctx context.Context) error {
 			return errBusy(signs)
 		}
 	}
+	if rebuilt && unseen > 0 && len(w.todo) > 0 { // it may have written jobs of ours, and consumers run them
+		return w.lookAgain(ctx)
+	}
 	return w.checkOrphans()
 }
 
@@ -60,6 +65,7 @@ func (w *writer) relist(ctx context.Context) error {
 func (w *writer) known() *listing {
 	if len(w.moves.away) > 0 {
 		kept := slices.DeleteFunc(slices.Clone(w.base.entries), func(e entry) bool { return w.moves.away[e.name] })
+		w.base.mark.deleted += int64(len(w.base.entries) - len(kept))
 		w.base.entries, w.base.mark.created = kept, -1
 		clear(w.moves.away)
 	}
@@ -164,17 +170,23 @@ func (w *writer) adopt(l *listing) {
 	w.base, w.mark = l, l.mark
 }
 
-// noteGone remembers the jobs whose entries were there and were consumed. Only a deletion that ZooKeeper counted makes it
-// believable that an entry was there.
-func (w *writer) noteGone(known, l *listing) {
-	if l.mark.deleted == known.mark.deleted {
-		return
+// noteGone remembers the jobs whose entries were there and were consumed, and counts the entries that came and went unseen.
+// Only a deletion that ZooKeeper counted makes it believable that an entry was there.
+func (w *writer) noteGone(known, l *listing) (unseen int64) {
+	unseen = l.mark.deleted - known.mark.deleted
+	if unseen == 0 {
+		return 0
 	}
 	for _, e := range known.entries {
-		if _, still := l.find(e.name); !still && e.job > 0 {
+		if _, still := l.find(e.name); still {
+			continue
+		}
+		unseen--
+		if e.job > 0 {
 			w.gone[e.job-1] = true
 		}
 	}
+	return unseen
 }
 
 // notePlanGone does the same for entries that were there when the plan was made.
