@@ -91,9 +91,12 @@ func (w *writer) choose() {
 		case Consumed:
 			w.result.Consumed++
 		default:
-			if w.opts.Move && w.moves.want(w.base, int32(i), &w.plan.Jobs[i]) {
+			switch {
+			case w.opts.Move && w.moves.want(w.base, int32(i), &w.plan.Jobs[i]):
 				w.todo = append(w.todo, int32(i))
-			} else {
+			case w.gone[int32(i)] && !present[int32(i)]:
+				w.result.Consumed++
+			default:
 				w.result.Present++
 			}
 		}
