@@ -12,6 +12,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/zkjobs"
 	"github.com/nuvla/nuvlaops/zkjobs/zkjobstest"
@@ -115,5 +116,26 @@ func TestARateIsNotExceeded(t *testing.T) {
 	const least = 400 * time.Millisecond // the last fifth is one transaction
 	if res.Written != 100 || res.Elapsed < least || res.Transactions < 5 {
 		t.Errorf("%+v, want at least %v", res, least)
+	}
+}
+
+// TestARateIsNotExceededAfterAWait: the time in which young jobs may still come to the queue is not saved up.
+func TestARateIsNotExceededAfterAWait(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	jobs, _ := manyJobs(100)
+	for i := range jobs {
+		jobs[i].Created = time.Now()
+	}
+	r := q.rebuilder(zkjobstest.Jobs(jobs))
+	plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{Settle: time.Second}))
+	var first time.Time
+	res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Rate: 200, Progress: func(p nuvlaops.Progress) {
+		if p.Phase == "writing jobs" && first.IsZero() {
+			first = time.Now()
+		}
+	}}))
+	const least = 300 * time.Millisecond // two transactions of a tenth of a second are not waited for
+	if took := time.Since(first); res.Written != 100 || took < least {
+		t.Errorf("%+v, %v from the first transaction, want at least %v", res, took, least)
 	}
 }

@@ -335,13 +335,18 @@ func (w *writer) count(i int32) {
 	}
 }
 
-// pace keeps to the rate.
+// pace keeps to the rate. Time that went by in a wait, for young jobs or for a server, does not count: it would be made up
+// for all at once.
 func (w *writer) pace(ctx context.Context) error {
 	if w.opts.Rate == 0 {
 		return nil
 	}
 	due := w.began.Add(time.Duration(float64(w.sent) / w.opts.Rate * float64(time.Second)))
-	return sleep(ctx, due.Sub(w.r.now()))
+	late := w.r.now().Sub(due)
+	if late > time.Second/10 {
+		w.began = w.began.Add(late)
+	}
+	return sleep(ctx, -late)
 }
 
 // overRate limits a transaction to what the rate allows in a tenth of a second.
