@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,9 +83,14 @@ func ParseHosts(lists ...string) (hosts []string, chroot string, err error) {
 				chroot = "/" + root
 			}
 			for a := range strings.SplitSeq(addresses, ",") {
-				if a != "" {
-					hosts = append(hosts, zk.FormatServers([]string{a})...)
+				if a == "" {
+					continue
 				}
+				host, err := withPort(a)
+				if err != nil {
+					return nil, "", err
+				}
+				hosts = append(hosts, host)
 			}
 		}
 	}
@@ -91,6 +98,22 @@ func ParseHosts(lists ...string) (hosts []string, chroot string, err error) {
 		return nil, "", &nuvlaops.Error{Reason: "no address of ZooKeeper", Err: nuvlaops.ErrInvalid}
 	}
 	return hosts, chroot, nil
+}
+
+// withPort completes an address, or says that it is none.
+func withPort(address string) (string, error) {
+	full := address
+	if !strings.Contains(address, ":") || strings.HasSuffix(address, "]") {
+		full += ":" + strconv.Itoa(zk.DefaultPort)
+	}
+	_, port, err := net.SplitHostPort(full)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return "", &nuvlaops.Error{Resource: address, Reason: "not an address of ZooKeeper: want HOST, HOST:PORT or [IPv6]:PORT", Err: nuvlaops.ErrInvalid}
+	}
+	return full, nil
 }
 
 // Connect returns when there is a session with one of the hosts (and the user is authenticated), or when the context

@@ -28,6 +28,12 @@ func TestParseHosts(t *testing.T) {
 		{[]string{"a:1,b", "c:3 d"}, []string{"a:1", "b:2181", "c:3", "d:2181"}, "", nil},
 		{[]string{"a,b/nuvla/x/"}, []string{"a:2181", "b:2181"}, "/nuvla/x", nil},
 		{[]string{"a/x", "b/y"}, nil, "", nuvlaops.ErrInvalid},
+		{[]string{"::1"}, nil, "", nuvlaops.ErrInvalid},
+		{[]string{"[::1],[fe80::1]:1/x"}, []string{"[::1]:2181", "[fe80::1]:1"}, "/x", nil},
+		{[]string{"zk:"}, nil, "", nuvlaops.ErrInvalid},
+		{[]string{"zk:2l81"}, nil, "", nuvlaops.ErrInvalid},
+		{[]string{"zk:65536"}, nil, "", nuvlaops.ErrInvalid},
+		{[]string{"http://zk:2181"}, nil, "", nuvlaops.ErrInvalid},
 		{[]string{" , "}, nil, "", nuvlaops.ErrInvalid},
 		{nil, nil, "", nuvlaops.ErrInvalid},
 	} {

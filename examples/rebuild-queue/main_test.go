@@ -250,7 +250,7 @@ func TestBadInputIsAUsageErrorThatNamesItsFlag(t *testing.T) {
 		"-index":       {{"--index", ""}},
 		"-path":        {{"--path", "job"}, {"--path", "/job/"}},
 		"-verify-only": {{"--verify-only", "--prune"}, {"--verify-only", "--dry-run"}, {"--verify-only", "--move"}},
-		"-zk-hosts":    {{"--zk-hosts", " "}, {"--zk-hosts", "a/x", "b/y"}},
+		"-zk-hosts":    {{"--zk-hosts", " "}, {"--zk-hosts", "a/x", "b/y"}, {"--zk-hosts", "zk:x"}},
 		"-es-hosts":    {{"--es-hosts", ","}},
 		"-nope":        {{"--nope"}},
 		"nope":         {{"nope"}, {"--dry-run", "nope"}},
