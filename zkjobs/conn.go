@@ -95,6 +95,8 @@ func (c *Conn) explain(err error) error {
 		return nil
 	case errors.Is(err, zk.ErrNoAuth), errors.Is(err, zk.ErrAuthFailed), errors.Is(err, zk.ErrInvalidACL):
 		return kind(nuvlaops.ErrDenied, "give the user of the queue's ACL, with the right to read, write, create and delete")
+	case errors.Is(err, zk.ErrInvalidPath):
+		return kind(nuvlaops.ErrInvalid, "")
 	case errors.Is(err, zk.ErrNoNode):
 		return kind(nuvlaops.ErrNotFound, "")
 	case errors.Is(err, zk.ErrNodeExists):

@@ -104,6 +104,7 @@ func TestNonsenseIsInvalidBeforeAnythingIsConnected(t *testing.T) {
 	_, noSlash := zkjobs.New(zkjobstest.Jobs{}, conn, &zkjobs.Options{Path: "job"})
 	_, noQueue := zkjobs.NewQueue(nil, nil)
 	_, page := zkjobs.NewDocuments(nil, &zkjobs.DocumentsOptions{PageSize: 10001})
+	_, notOne := must[*zkjobs.Rebuilder](t)(zkjobs.New(zkjobstest.Jobs{}, conn, &zkjobs.Options{Path: "/job//x"})).Plan(t.Context(), zkjobs.PlanOptions{})
 	r := must[*zkjobs.Rebuilder](t)(zkjobs.New(zkjobstest.Jobs{}, conn, nil))
 	_, otherPath := r.Apply(t.Context(), zkjobs.NewPlan("/other", clock(), nil, nil, zkjobs.PlanOptions{}), zkjobs.ApplyOptions{})
 	edited := zkjobs.NewPlan("/job", clock(), []zkjobs.Job{job("a", 50, 1), job("b", 50, 2)}, nil, zkjobs.PlanOptions{})
@@ -111,7 +112,7 @@ func TestNonsenseIsInvalidBeforeAnythingIsConnected(t *testing.T) {
 	_, badID := r.Verify(t.Context(), edited)
 	edited.Jobs[0].ID, edited.Jobs[0].Priority = "job/a", 51
 	_, badOrder := r.Apply(t.Context(), edited, zkjobs.ApplyOptions{})
-	for name, err := range map[string]error{"no source": noSource, "no connection": noConn, "path": noSlash, "no connection to a queue": noQueue,
+	for name, err := range map[string]error{"no source": noSource, "no connection": noConn, "path": noSlash, "no path of ZooKeeper": notOne, "no connection to a queue": noQueue,
 		"page": page, "a plan of another queue": otherPath, "an edited id": badID, "an edited order": badOrder} {
 		if !errors.Is(err, nuvlaops.ErrInvalid) {
 			t.Errorf("%s: got %v", name, err)
