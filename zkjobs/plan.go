@@ -124,13 +124,14 @@ func (r *Rebuilder) plan(ctx context.Context, opts PlanOptions) (*Plan, error) {
 		return nil, err
 	}
 	plan := &Plan{Path: r.opts.Path, At: r.now(), Opts: opts}
+	report := newReporter("zkjobs.Plan", plan.Path, opts.Progress, r.now)
 	before, err := r.list(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
 	err = retry.Do(ctx, rereads(), r.opts.Logger, readAgain, func(ctx context.Context) error {
 		plan.Jobs, plan.Left, plan.LeftOut, plan.spared = nil, map[Reason]int{}, nil, nil // of a reading that broke off
-		return plan.read(ctx, r.source, r.now)
+		return plan.read(ctx, r.source, report)
 	})
 	if err != nil {
 		return nil, err
@@ -197,9 +198,8 @@ func (p *Plan) order() {
 }
 
 // read takes the jobs that belong on the queue and puts them in its order.
-func (p *Plan) read(ctx context.Context, source Source, now func() time.Time) error {
+func (p *Plan) read(ctx context.Context, source Source, report *reporter) error {
 	notBefore := p.notBefore()
-	report := newReporter("zkjobs.Plan", p.Path, p.Opts.Progress, now)
 	for job, err := range source.Jobs(ctx) {
 		if err != nil {
 			return fmt.Errorf("read jobs: %w", err)
@@ -213,7 +213,7 @@ func (p *Plan) read(ctx context.Context, source Source, now func() time.Time) er
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	p.looked = now()
+	p.looked = report.now()
 	p.order()
 	report.end("reading jobs", len(p.Jobs), len(p.Jobs), "jobs")
 	return nil

@@ -89,7 +89,7 @@ func (w *writer) others(l, known *listing) []string {
 // settle waits until a living api-server must have queued the jobs that were too young, and looks again at what is
 // missing then.
 func (w *writer) settle(ctx context.Context) error {
-	w.report.end("waiting for young jobs", w.result.Written, w.result.Written+len(w.young), "jobs")
+	w.report.end("waiting for young jobs", w.sent, w.sent+len(w.young), "jobs")
 	if err := sleep(ctx, w.looked.Add(w.plan.Opts.settle()).Sub(w.r.now())); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/zkjobs"
 	"github.com/nuvla/nuvlaops/zkjobs/zkjobstest"
 )
@@ -41,4 +42,35 @@ func TestYoungJobsAreLookedAtAgainOnce(t *testing.T) {
 			t.Errorf("queue (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestProgressDoesNotGoBackwards also where entries are moved before young jobs are waited for.
+func TestProgressDoesNotGoBackwards(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	q.make()
+	q.put(60, "job/moved")
+	young := job("young", 50, 0)
+	young.Created = time.Now()
+	p := proxyTo(t, q.addr)
+	r := q.rebuilder(zkjobstest.Jobs{job("moved", 50, 0), young}, p.Addr())
+	p.Inject(testenv.Fault{Nth: 1 << 30, Match: func(r testenv.Request) bool {
+		if r.Method == "sync" {
+			time.Sleep(50 * time.Millisecond)
+		}
+		return false
+	}})
+	var last nuvlaops.Progress
+	progress := func(p nuvlaops.Progress) {
+		if p.Op == last.Op && (p.Done < last.Done || p.Elapsed < last.Elapsed) {
+			t.Errorf("%+v after %+v", p, last)
+		}
+		if last = p; p.Elapsed < 50*time.Millisecond {
+			t.Errorf("%+v: the queue was listed since the call began", p)
+		}
+	}
+	plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{Settle: 500 * time.Millisecond, Progress: progress}))
+	res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Move: true, Progress: progress}))
+	if res.Moved != 1 || res.Written != 1 || last.Done != 2 {
+		t.Errorf("got %+v, the last report %+v", res, last)
+	}
 }
