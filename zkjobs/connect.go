@@ -160,6 +160,7 @@ func connect(ctx context.Context, lists []string, opts ConnectOptions) (*Conn, e
 
 // begin waits for the first session and authenticates it; go-zookeeper does so again after each reconnection.
 func (c *Conn) begin(ctx context.Context) error {
+	until := time.Now().Add(c.opts.ConnectTimeout)
 	limit := time.NewTimer(c.opts.ConnectTimeout)
 	defer limit.Stop()
 	select {
@@ -176,7 +177,10 @@ func (c *Conn) begin(ctx context.Context) error {
 	if c.opts.User == "" {
 		return nil
 	}
-	_, err := call(ctx, c, func() (struct{}, error) {
+	late := &nuvlaops.Error{Reason: fmt.Sprintf("not authenticated within %v", c.opts.ConnectTimeout), Hint: "check that ZooKeeper runs", Err: nuvlaops.ErrUnavailable}
+	ctx, cancel := context.WithDeadlineCause(ctx, until, late)
+	defer cancel()
+	_, err := read(ctx, c, func() (struct{}, error) { // a session that is cut meanwhile comes back
 		return struct{}{}, c.zk.AddAuth("digest", []byte(c.opts.User+":"+c.opts.Password))
 	})
 	return err

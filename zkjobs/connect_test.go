@@ -132,3 +132,27 @@ func TestACancelledContextEndsEveryCall(t *testing.T) {
 		})
 	}
 }
+
+// TestConnectAuthenticatesAcrossALostConnection, and ends with its limit where no server answers.
+func TestConnectAuthenticatesAcrossALostConnection(t *testing.T) {
+	addr := newQueueOf(t, testenv.ZooKeeper34).addr
+	auth := func(r testenv.Request) bool { return r.Method == "auth" }
+	opts := &zkjobs.ConnectOptions{User: "nuvla", Password: "secret-word"}
+	for name, do := range cuts() {
+		p := proxyTo(t, addr)
+		p.Inject(testenv.Fault{Match: auth, Do: do})
+		conn, err := zkjobs.Connect(within(t, 30*time.Second), []string{p.Addr()}, opts)
+		if err != nil {
+			t.Errorf("cut %s: %v", name, err)
+			continue
+		}
+		conn.Close()
+	}
+	p := proxyTo(t, addr)
+	p.Inject(testenv.Fault{Match: auth, Times: -1, Do: testenv.Hang})
+	opts.ConnectTimeout = 200 * time.Millisecond
+	_, err := zkjobs.Connect(within(t, 5*time.Second), []string{p.Addr()}, opts)
+	if !errors.Is(err, nuvlaops.ErrUnavailable) || !strings.Contains(err.Error(), "not authenticated within 200ms") {
+		t.Errorf("no answer: %v", err)
+	}
+}
