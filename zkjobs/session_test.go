@@ -119,3 +119,22 @@ func TestNonsenseIsInvalidBeforeAnythingIsConnected(t *testing.T) {
 		}
 	}
 }
+
+// TestARebuildEndsWhereEachTransactionCutsTheConnection, as a server does that takes only smaller ones: what is read is fine.
+func TestARebuildEndsWhereEachTransactionCutsTheConnection(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	p := proxyTo(t, q.addr)
+	conn := must[*zkjobs.Conn](t)(zkjobs.Connect(t.Context(), []string{p.Addr()}, &zkjobs.ConnectOptions{Retry: nuvlaops.RetryPolicy{MaxElapsed: 300 * time.Millisecond}}))
+	defer conn.Close()
+	r := must[*zkjobs.Rebuilder](t)(zkjobs.New(zkjobstest.Jobs{job("a", 50, 1)}, conn, &zkjobs.Options{Path: q.path}))
+	plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+	p.Inject(testenv.Fault{Match: func(r testenv.Request) bool { return r.Method == "multi" }, Times: -1, Do: testenv.CutBefore})
+	ctx := within(t, 20*time.Second)
+	if res, err := r.Apply(ctx, plan, zkjobs.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrUnavailable) || ctx.Err() != nil || res.Transactions < 2 {
+		t.Errorf("got %+v, %v, want ErrUnavailable after some tries", res, err)
+	}
+	p.Reset()
+	if res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{})); res.Written != 1 {
+		t.Errorf("then: %+v", res)
+	}
+}

@@ -35,6 +35,7 @@ type writer struct {
 	pending []int32   // jobs of the transaction under way
 	token   string    // of the transaction under way
 	looked  time.Time // when the plan's jobs had been read
+	lost    time.Time // since when every transaction was lost
 	began   time.Time
 	sent    int            // jobs written since began, for the rate
 	gone    map[int32]bool // jobs that need not be on the queue in the end
@@ -240,7 +241,10 @@ func (w *writer) step(ctx context.Context) error {
 	case errors.Is(err, nuvlaops.ErrUnavailable):
 		w.result.Resolved++
 		w.r.opts.Logger.DebugContext(ctx, "reply lost, list again", "error", err)
-		return w.relist(ctx)
+		before := len(w.todo)
+		if again := w.relist(ctx); again != nil || len(w.todo) < before || w.mayGoOn() {
+			return again
+		}
 	case errors.Is(err, nuvlaops.ErrConflict), w.moves.pending && errors.Is(err, nuvlaops.ErrExists):
 		return w.relist(ctx) // others wrote, or a consumer has an entry that was to be moved
 	case w.moves.pending && errors.Is(err, nuvlaops.ErrNotFound):
@@ -252,6 +256,16 @@ func (w *writer) step(ctx context.Context) error {
 		return errDeleted()
 	}
 	return fmt.Errorf("write jobs: %w", err)
+}
+
+// mayGoOn says whether to send once more what was not carried out: the connection may be cut by the transaction itself, as by
+// a server that takes only smaller ones.
+func (w *writer) mayGoOn() bool {
+	if w.lost.IsZero() {
+		w.lost = w.r.now()
+	}
+	limit := w.r.conn.opts.Retry.WithDefaults().MaxElapsed
+	return limit < 0 || w.r.now().Sub(w.lost) < limit
 }
 
 func errDeleted() error {
@@ -328,6 +342,7 @@ func (w *writer) wrote(i int32, name string) {
 // count counts a job that was written, or whose entry was moved.
 func (w *writer) count(i int32) {
 	w.sent++
+	w.lost = time.Time{}
 	if w.moves.done(i) {
 		w.result.Moved++
 	} else {
