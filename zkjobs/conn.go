@@ -113,7 +113,8 @@ func (c *Conn) explain(err error) error {
 // read repeats a request that changes nothing.
 func read[T any](ctx context.Context, c *Conn, request func() (T, error)) (T, error) {
 	var out T
-	err := retry.Do(ctx, c.opts.Retry, c.opts.Logger, unavailable, func(ctx context.Context) (err error) {
+	again := func(err error) bool { return unavailable(err) && c.dialer.life.Err() == nil } // not after Close
+	err := retry.Do(ctx, c.opts.Retry, c.opts.Logger, again, func(ctx context.Context) (err error) {
 		out, err = call(ctx, c, request)
 		return err
 	})

@@ -156,3 +156,25 @@ func TestConnectAuthenticatesAcrossALostConnection(t *testing.T) {
 		t.Errorf("no answer: %v", err)
 	}
 }
+
+// TestCloseEndsWhatWaits: a closed connection does not come back.
+func TestCloseEndsWhatWaits(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	conn := q.connect()
+	o := must[*zkjobs.Queue](t)(zkjobs.NewQueue(conn, &zkjobs.Options{Path: q.path}))
+	ended := make(chan error, 1)
+	go func() {
+		_, err := o.Get(t.Context())
+		ended <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
+	conn.Close()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, nuvlaops.ErrUnavailable) {
+			t.Errorf("got %v, want ErrUnavailable", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("Get goes on after Close")
+	}
+}
