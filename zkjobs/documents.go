@@ -104,6 +104,8 @@ func (d *Documents) read(ctx context.Context, yield func(Job) bool) error {
 		return fmt.Errorf("open point in time: %w", err)
 	}
 	defer func() { d.closePIT(ctx, pit) }()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 
 	intern := interner()
 	var read, total int64
@@ -125,6 +127,7 @@ func (d *Documents) read(ctx context.Context, yield func(Job) bool) error {
 			read++
 			if h := &next.Hits.Hits[i]; !yield(decodeJob(h.ID, h.Source, intern)) {
 				if fetch != nil {
+					stop()
 					_, _ = fetch() // its answer is not wanted, but it must have ended before the point in time is closed
 				}
 				return nil

@@ -2,12 +2,14 @@ package zkjobs_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,5 +128,37 @@ func TestElasticsearchMayRestartWhileTheJobsAreRead(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, q.ids()); diff != "" {
 		t.Errorf("queue (-want +got):\n%s", diff)
+	}
+}
+
+// hangs is a server that never answers the second search.
+type hangs struct {
+	zkjobs.Client
+	searches atomic.Int64
+}
+
+func (h *hangs) Perform(req *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(req.URL.Path, "/_search") && h.searches.Add(1) == 2 {
+		<-req.Context().Done()
+		return nil, context.Cause(req.Context())
+	}
+	return h.Client.Perform(req)
+}
+
+// TestAReaderThatStopsDoesNotWaitForThePageAfter, which was asked for ahead.
+func TestAReaderThatStopsDoesNotWaitForThePageAfter(t *testing.T) {
+	x := newIndex(t, "")
+	docs, _ := someDocs(10)
+	x.add(docs)
+	s := must[*zkjobs.Documents](t)(zkjobs.NewDocuments(&hangs{Client: x.client}, &zkjobs.DocumentsOptions{Index: x.name, PageSize: 5}))
+	ctx := within(t, 10*time.Second)
+	for _, err := range s.Jobs(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	if ctx.Err() != nil {
+		t.Error("it waited until its context ended")
 	}
 }
