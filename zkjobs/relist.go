@@ -157,15 +157,15 @@ func (w *writer) lookAgain(ctx context.Context) error {
 
 // adopt takes a fresh listing, keeping what we know of our own entries.
 func (w *writer) adopt(l *listing) {
-	for n := range l.entries {
-		l.entries[n].job = 0 // a place in another plan
-	}
 	known := w.known()
 	for n := range l.entries {
-		if i, found := known.find(l.entries[n].name); found {
-			l.entries[n].mine, l.entries[n].job = known.entries[i].mine, known.entries[i].job
+		e := &l.entries[n]
+		e.job = 0 // a place in another plan
+		if i, found := known.find(e.name); found {
+			e.mine = known.entries[i].mine
 		}
 	}
+	w.present(l)
 	w.noteGone(known, l)
 	w.base, w.mark = l, l.mark
 }

@@ -44,6 +44,28 @@ func TestYoungJobsAreLookedAtAgainOnce(t *testing.T) {
 	})
 }
 
+// TestAYoungJobThatConsumersRunAtOnceIsNotMissing: its own entry came while it was waited for, and went before the verification.
+func TestAYoungJobThatConsumersRunAtOnceIsNotMissing(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		lost, slow := job("lost", 50, 0), job("slow", 50, 1)
+		lost.Created, slow.Created = time.Now(), time.Now()
+		r := q.rebuilder(zkjobstest.Jobs{lost, slow})
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{Settle: 300 * time.Millisecond}))
+		own := ""
+		res, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Force: true, Progress: func(p nuvlaops.Progress) {
+			switch p.Phase {
+			case "waiting for young jobs":
+				own = q.put(50, "job/slow")
+			case "writing jobs":
+				q.consume(own)
+			}
+		}})
+		if err != nil || res.Written != 1 || res.Present != 1 || res.Report.Consumed.Count != 1 {
+			t.Errorf("got %+v, %v", res, err)
+		}
+	})
+}
+
 // TestProgressDoesNotGoBackwards also where entries are moved before young jobs are waited for.
 func TestProgressDoesNotGoBackwards(t *testing.T) {
 	q := newQueueOf(t, testenv.ZooKeeper34)
