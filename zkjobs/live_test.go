@@ -13,6 +13,7 @@ import (
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/zkjobs"
+	"github.com/nuvla/nuvlaops/zkjobs/zkjobstest"
 )
 
 // system is a Nuvla that lives: job documents, an api-server that writes a document and then its entry, and executors.
@@ -205,6 +206,34 @@ func TestWhatAnotherRebuildWroteAndConsumersRanIsNotWrittenAgain(t *testing.T) {
 		}
 		if n := len(q.names()); n != 10 {
 			t.Errorf("%d entries, want the 10 that were not consumed: %v", n, q.ids())
+		}
+	})
+}
+
+// TestAPlanReadsAgainWhatAnotherRebuildWroteAndConsumersRan: its entries came after the first listing and went before the second.
+func TestAPlanReadsAgainWhatAnotherRebuildWroteAndConsumersRan(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		q.make()
+		open := []zkjobs.Job{job("a", 50, 1), job("b", 50, 2)}
+		other := q.rebuilder(zkjobstest.Jobs(open))
+		r := q.rebuilder(sourceFunc(func() []zkjobs.Job {
+			read := open
+			if open != nil {
+				apply(t, other, zkjobs.ApplyOptions{})
+				for _, name := range q.names() {
+					q.consume(name)
+				}
+				open = nil
+			}
+			return read
+		}))
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		if len(plan.Jobs) != 0 {
+			t.Errorf("to add: %v", plan.Jobs)
+		}
+		wantBusy := []string{"the queue grew by 2 entries while it was read", "2 entries were consumed while it was read"}
+		if diff := cmp.Diff(wantBusy, plan.Busy); diff != "" {
+			t.Errorf("busy (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -118,31 +118,54 @@ func (r *Rebuilder) Plan(ctx context.Context, opts PlanOptions) (*Plan, error) {
 }
 
 // plan lists before it reads the jobs and again afterwards: a job that is on neither list was on the queue at no time
-// since its document was read, unless its entry was still on the way (Settle).
+// since its document was read, unless its entry was still on the way (Settle), or another rebuild wrote it and a consumer ran
+// it: then the jobs are read again.
 func (r *Rebuilder) plan(ctx context.Context, opts PlanOptions) (*Plan, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
 	plan := &Plan{Path: r.opts.Path, At: r.now(), Opts: opts}
 	report := newReporter("zkjobs.Plan", plan.Path, opts.Progress, r.now)
-	before, err := r.list(ctx, nil)
+	first, err := r.list(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	err = retry.Do(ctx, rereads(), r.opts.Logger, readAgain, func(ctx context.Context) error {
-		plan.Jobs, plan.Left, plan.LeftOut, plan.spared = nil, map[Reason]int{}, nil, nil // of a reading that broke off
-		return plan.read(ctx, r.source, report)
-	})
-	if err != nil {
-		return nil, err
+	for before := first; ; {
+		err = retry.Do(ctx, rereads(), r.opts.Logger, readAgain, func(ctx context.Context) error {
+			plan.Jobs, plan.Left, plan.LeftOut, plan.spared = nil, map[Reason]int{}, nil, nil // of a reading that broke off
+			return plan.read(ctx, r.source, report)
+		})
+		if err != nil {
+			return nil, err
+		}
+		after, err := r.list(ctx, before)
+		if err != nil {
+			return nil, err
+		}
+		if rebuiltUnseen(before, after) {
+			before = after
+			continue
+		}
+		plan.compare(before, after)
+		plan.Busy = busy(first, after)
+		plan.summarize()
+		return plan, nil
 	}
-	after, err := r.list(ctx, before)
-	if err != nil {
-		return nil, err
+}
+
+// rebuiltUnseen reports whether another rebuild wrote between two listings while entries came and went that are on neither:
+// they may be of jobs that were read.
+func rebuiltUnseen(before, after *listing) bool {
+	if before.mark.version == after.mark.version || before.mark.czxid != after.mark.czxid {
+		return false
 	}
-	plan.compare(before, after)
-	plan.summarize()
-	return plan, nil
+	unseen := after.mark.created - before.mark.created
+	for _, e := range after.entries {
+		if _, old := before.find(e.name); !old {
+			unseen--
+		}
+	}
+	return unseen > 0
 }
 
 // NewPlan makes a plan of jobs and of what a queue holds, in the queue's order: for sources and queues that are not in
