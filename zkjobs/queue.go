@@ -25,6 +25,7 @@ type Queue struct {
 
 	getting, finishing turn // two at once would hold two entries, or finish one twice
 
+	watches map[string]<-chan zk.Event // by path, of the call whose turn to get it is
 	ensured atomic.Bool
 	mu      sync.Mutex
 	held    *Entry
@@ -40,7 +41,8 @@ func NewQueue(conn *Conn, opts *Options) (*Queue, error) {
 	if err != nil {
 		return nil, nuvlaops.Wrap("zkjobs.NewQueue", o.Path, err)
 	}
-	return &Queue{conn: conn, opts: o, id: strings.ToLower(rand.Text()), getting: make(turn, 1), finishing: make(turn, 1)}, nil
+	return &Queue{conn: conn, opts: o, id: strings.ToLower(rand.Text()), getting: make(turn, 1), finishing: make(turn, 1),
+		watches: map[string]<-chan zk.Event{}}, nil
 }
 
 // turn lets one call at a time go on; the others wait no longer than their contexts last.
@@ -195,11 +197,24 @@ type watched struct {
 	change <-chan zk.Event
 }
 
+// watch lists a path and gives what says that it changes. A watch lasts until it fires: one that has not is used again.
 func (q *Queue) watch(ctx context.Context, path string) ([]string, <-chan zk.Event, error) {
+	if change := q.watches[path]; change != nil {
+		select {
+		case <-change:
+			delete(q.watches, path)
+		default:
+			l, err := q.conn.children(ctx, path)
+			return l.names, change, err
+		}
+	}
 	w, err := read(ctx, q.conn, func() (watched, error) {
 		names, _, change, err := q.conn.zk.ChildrenW(q.conn.chroot + path)
 		return watched{names, change}, err
 	})
+	if err == nil {
+		q.watches[path] = w.change
+	}
 	return w.names, w.change, err
 }
 

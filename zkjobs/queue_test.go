@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -265,4 +266,40 @@ func TestACallDoesNotWaitForAnotherOneLongerThanItsContextLasts(t *testing.T) {
 	}
 	leave()
 	other.Wait()
+}
+
+// TestAskingAnIdleQueueAgainAndAgainTakesNoMemory: a watch lasts until it fires, which nothing does here.
+func TestAskingAnIdleQueueAgainAndAgainTakesNoMemory(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	o := q.other()
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	ask := func(times int) {
+		for range times {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Millisecond)
+			if _, err := o.Get(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatal(err)
+			}
+			cancel()
+		}
+	}
+	if err := o.Put(t.Context(), 5); err != nil { // it makes the queue
+		t.Fatal(err)
+	}
+	ask(100)
+	before := heap()
+	ask(1000)
+	if grown := heap() - before; grown > 100<<10 {
+		t.Errorf("1,000 calls took %d bytes for good", grown)
+	}
+	if err := o.Put(t.Context(), 5, "job/a"); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := o.Get(within(t, time.Minute)); err != nil || e.ID != "job/a" {
+		t.Errorf("then: %v, %v", e, err)
+	}
 }
