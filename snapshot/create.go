@@ -350,10 +350,15 @@ func (w *run) abort(ctx context.Context, cause error) error {
 	return &nuvlaops.Error{Reason: "the context ended and the snapshot was aborted", Err: cause}
 }
 
-// appears looks for the snapshot, for a moment also when it is not there: the request may still be on its way.
+// appears looks for the snapshot, for a moment also when it is not there: the request may still be on its way. One of this
+// name that another run took is not it.
 func (w *run) appears(ctx context.Context) (info es.SnapshotInfo, err error) {
 	for range 3 {
-		if info, err = w.conn.Snapshot(ctx, w.Repo.name, w.name); !errors.Is(err, nuvlaops.ErrNotFound) {
+		info, err = w.conn.Snapshot(ctx, w.Repo.name, w.name)
+		if err == nil && info.RunID() != w.req.RunID {
+			return info, &nuvlaops.Error{Reason: "the name is taken by another run", Err: nuvlaops.ErrNotFound}
+		}
+		if !errors.Is(err, nuvlaops.ErrNotFound) {
 			return info, err
 		}
 		time.Sleep(100 * time.Millisecond)

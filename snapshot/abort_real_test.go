@@ -1,0 +1,41 @@
+package snapshot_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops/snapshot"
+)
+
+func TestTheEndOfTheContextAbortsNoSnapshotOfAnotherRun(t *testing.T) {
+	t.Parallel()
+	b := places[1].bench(t)
+	b.register()
+	b.fill(b.index("job"), 5)
+	if _, err := b.repo.Create(t.Context(), snapshot.CreateRequest{Name: "kept", RunID: "other", Indices: []string{b.index("*")}}); err != nil {
+		t.Fatal(err)
+	}
+	for abort, want := range map[bool]string{true: "was aborted", false: "it was not begun"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		repo := b.open(client(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodPut {
+				defer cancel()
+				r = r.WithContext(context.WithoutCancel(ctx))
+			}
+			return b.client.Perform(r)
+		}), nil)
+		_, err := repo.Create(ctx, snapshot.CreateRequest{Name: "kept", RunID: "late", Abort: abort, Indices: []string{b.index("*")}, WhenBusy: snapshot.BusyBeside})
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), want) {
+			t.Errorf("abort %t: %v, want context.Canceled and %q", abort, err, want)
+		}
+		if diff := cmp.Diff([]string{"kept"}, b.snapshots()); diff != "" {
+			t.Errorf("abort %t: %s", abort, diff)
+		}
+	}
+}
