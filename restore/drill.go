@@ -89,6 +89,7 @@ type drill struct {
 	*Repo  // for scratch indices
 	opts   DrillOptions
 	report *DrillReport
+	lost   bool // the claim: another drill may have scratch indices
 }
 
 func (r *Repo) drillOnce(ctx context.Context, opts DrillOptions) (*DrillReport, error) {
@@ -224,10 +225,13 @@ func (d *drill) failed(ctx context.Context, err error) error {
 }
 
 // clean removes all scratch indices, whatever the drill's end is, on a context of its own: the caller's may have ended. What
-// others have left may have appeared only now, in a server that was slow to take their restores.
+// others have left may have appeared only now, in a server that was slow to take their restores. When another drill has
+// taken over, its scratch indices are in use.
 func (d *drill) clean(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeWithin)
 	defer cancel()
+	now, claimErr := d.readClaim(ctx)
+	d.lost = claimErr != nil || (now != nil && now.Drill != d.report.ID)
 	removed, left, failure := d.remove(ctx, d.report.Restore != nil && err != nil)
 	d.report.Left = left
 	for _, name := range removed {

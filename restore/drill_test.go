@@ -194,6 +194,31 @@ func TestDrillRemovesOnlyWhatProvesToBeScratch(t *testing.T) {
 	}
 }
 
+func TestDrillThatWasTakenOverLeavesTheOtherOnesScratchAlone(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("big"), 3, 3000, 2000)
+	b.snapshot("snap")
+	b.slow()
+	const id = "20260102t030405z-0123abcd" // of a drill that takes the first one for killed
+	const claim = "cluster.metadata.nuvlaops.drill.claim"
+	other := "drill-nuvlaops-" + id + "-" + b.id + "-x"
+	var once sync.Once
+	b.repo.SetClaimEvery(quick)
+	report, err := b.repo.Drill(t.Context(), restore.DrillOptions{Indices: b.patterns(), Progress: func(nuvlaops.Progress) {
+		once.Do(func() {
+			b.do("PUT", "/"+other, `{"settings":{"number_of_replicas":0,"index.routing.allocation.exclude.nuvlaops_drill":"`+id+`"}}`)
+			b.do("PUT", "/_cluster/settings", fmt.Sprintf(`{"persistent":{%q:%q}}`, claim, `{"drill":"`+id+`","began":"2026-01-02T03:04:05Z","beat":1}`))
+		})
+	}})
+	defer b.do("PUT", "/_cluster/settings", fmt.Sprintf(`{"persistent":{%q:null,"cluster.metadata.nuvlaops.drill.restore":null}}`, claim))
+	if !errors.Is(err, nuvlaops.ErrConflict) || report.Removed != 1 || len(report.Swept) > 0 {
+		t.Errorf("%v\n%s", err, report)
+	}
+	if d := cmp.Diff([]string{other}, b.scratch()); d != "" {
+		t.Errorf("scratch indices (-want +got):\n%s", d)
+	}
+}
+
 func TestDrillKeepsAwayFromAnotherOneAndFromARestore(t *testing.T) {
 	b := places[1].bench(t)
 	b.fill(b.index("big"), 3, 6000, 2000)

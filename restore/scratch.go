@@ -53,9 +53,9 @@ func (r *Repo) scratchIndices(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// remove deletes scratch indices until none is seen, and returns those that it has deleted and those that are left. The
-// caller holds the claim, so no other drill needs them. After a restore that was broken off it looks once more a moment
-// later: the server may just be making them.
+// remove deletes scratch indices until none is seen, and returns those that it has deleted and those that are left. While
+// the caller holds the claim no other drill needs them; a drill that has lost it deletes its own alone. After a restore
+// that was broken off it looks once more a moment later: the server may just be making them.
 func (d *drill) remove(ctx context.Context, again bool) (removed, left []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, removeWithin)
 	defer cancel()
@@ -63,6 +63,9 @@ func (d *drill) remove(ctx context.Context, again bool) (removed, left []string,
 		names, err := d.scratchIndices(ctx)
 		if err != nil {
 			return false, "", err
+		}
+		if d.lost {
+			names = slices.DeleteFunc(names, func(name string) bool { return scratchID(name) != d.report.ID })
 		}
 		if left = names; len(names) == 0 {
 			if again {
