@@ -133,6 +133,10 @@ func (r *Repo) findNames(ctx context.Context, p *Plan) error {
 		if slices.Contains(streams, i.Target) {
 			p.add(SeverityError, CodeNameClash, i.Target, "delete the data stream, or restore with a rename prefix", "a data stream of this name is there")
 		}
+		if stream := streamOf(i.Target, streams); stream != "" && i.Replaces != "" {
+			p.add(SeverityError, CodeStreamExists, i.Target, "restore beside it with a rename prefix, or delete the data stream it belongs to",
+				"it is an index of data stream %s, which is there, and data streams are not replaced", stream)
+		}
 	}
 	for _, s := range p.DataStreams {
 		made = append(made, p.Request.RenamePrefix+s)
