@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -70,7 +71,7 @@ func (a *application) carryOut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.unclaimed(w); err != nil {
+	if err := a.unclaimed(w, seen.streams); err != nil {
 		return err
 	}
 	a.report = a.plan.report(a.started)
@@ -102,18 +103,26 @@ func (a *application) end(ctx context.Context, detached bool, err error) error {
 	return fmt.Errorf("%w (and %w)", err, back)
 }
 
-// unclaimed refuses when an index is there that this restore has not made.
-func (a *application) unclaimed(w world) error {
+// unclaimed refuses when an index or a data stream is there that this restore has not made: the server would put the
+// snapshot's data stream over the other one, whose indices then belong to none.
+func (a *application) unclaimed(w world, streams []string) error {
 	if err := a.untouched(w); err != nil {
 		return err
 	}
-	names := w.names(foreign)
-	if len(names) == 0 {
-		return nil
+	if names := w.names(foreign); len(names) > 0 {
+		e := conflict(fmt.Sprintf("%s of the plan: %s", plural(len(names), "index"), "there is one of this name by now, and nothing says that this restore made it"), "plan again")
+		e.(*nuvlaops.Error).Resource = names[0]
+		return e
 	}
-	e := conflict(fmt.Sprintf("%s of the plan: %s", plural(len(names), "index"), "there is one of this name by now, and nothing says that this restore made it"), "plan again")
-	e.(*nuvlaops.Error).Resource = names[0]
-	return e
+	for _, s := range a.plan.DataStreams {
+		ours := func(x inspected) bool { return x.planned.Stream == s && x.standing != absent }
+		if target := a.plan.Request.RenamePrefix + s; slices.Contains(streams, target) && !slices.ContainsFunc(w, ours) {
+			e := conflict("there is a data stream of this name by now, and nothing says that this restore made it", "plan again")
+			e.(*nuvlaops.Error).Resource = target
+			return e
+		}
+	}
+	return nil
 }
 
 // prepare writes the journal, raises the limit and stops ILM.

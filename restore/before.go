@@ -13,6 +13,7 @@ type before struct {
 	settings es.ClusterSettings
 	ilm      string
 	indices  observation
+	streams  []string // that are there; nil when the plan has none
 }
 
 // readBefore reads it side by side, since each request costs as much as all, and refuses when the cluster or the snapshot is
@@ -25,6 +26,7 @@ func (a *application) readBefore(ctx context.Context) (*before, error) {
 		func() (err error) { b.settings, err = a.conn.ClusterSettings(ctx); return err },
 		func() (err error) { b.ilm, err = a.ilmMode(ctx); return err },
 		func() (err error) { b.indices, err = a.observe(ctx, a.plan); return err },
+		func() (err error) { b.streams, err = a.streams(ctx); return err },
 	)
 	return &b, err
 }
@@ -43,6 +45,14 @@ func sideBySide(calls ...func() error) error {
 		}
 	}
 	return nil
+}
+
+// streams are the data streams that are there, where the plan makes some.
+func (a *application) streams(ctx context.Context) (streams []string, err error) {
+	if len(a.plan.DataStreams) > 0 {
+		_, streams, err = a.conn.AliasesAndStreams(ctx)
+	}
+	return streams, err
 }
 
 func (a *application) sameCluster(ctx context.Context) error {

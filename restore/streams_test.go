@@ -51,3 +51,29 @@ func TestIndicesOfALiveDataStreamAreNotReplacedOneByOne(t *testing.T) {
 		t.Errorf("data stream (-want +got):\n%s", d)
 	}
 }
+
+func TestDataStreamThatAppearedAfterThePlanIsAConflict(t *testing.T) {
+	for _, p := range places[1:] {
+		t.Run(p.version, func(t *testing.T) {
+			b := p.bench(t)
+			stream := b.stream("ts")
+			for _, x := range b.backing(stream).([]any) {
+				first := x.(map[string]any)["backing_indices"].([]any)[0].(string)
+				b.do("DELETE", "/"+first, "")
+			}
+			b.snapshot("snap")
+			req := b.request()
+			req.RenamePrefix = "copy-"
+			plan := b.plan(req)
+			b.write("copy-" + stream)
+			before := b.backing("copy-" + stream)
+			report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+			if !errors.Is(err, nuvlaops.ErrConflict) {
+				t.Errorf("Apply: %v, want ErrConflict\n%s", err, report)
+			}
+			if d := cmp.Diff(before, b.backing("copy-"+stream)); d != "" {
+				t.Errorf("data stream (-want +got):\n%s", d)
+			}
+		})
+	}
+}
