@@ -217,9 +217,10 @@ func runningShards(restores []es.RunningRestore, repository, snapshot string) ma
 func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map[shardKey]string, known, repository, snapshot string) {
 	x.uuid, x.created, x.open, x.shards, x.policy = s.UUID, s.Created, s.Open, max(s.Shards, x.shards), s.Policy
 	byJournal := known != "" && strings.HasPrefix(s.UUID, known)
-	bySource, fromDisk := map[int]bool{}, map[int]bool{}
+	bySource, fromDisk, emptied := map[int]bool{}, map[int]bool{}, map[int]bool{}
 	for _, rec := range recoveries {
 		bySource[rec.Shard], fromDisk[rec.Shard] = rec.Source.From(repository, snapshot), rec.Source.Type == existingStore
+		emptied[rec.Shard] = rec.Source.Type == emptyStore
 	}
 	ours, lost, onDisk := byJournal, 0, 0
 	for shard := range x.shards {
@@ -234,7 +235,7 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 			x.started++
 			if bySource[shard] {
 				x.proven++
-			} else if byJournal {
+			} else if byJournal && !emptied[shard] {
 				x.proven++
 				x.disk = true
 			}
@@ -261,6 +262,9 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 
 // existingStore is the source of a primary that the server looks for on its own disk.
 const existingStore = "EXISTING_STORE"
+
+// emptyStore is the source of a primary that began with nothing, as one that failed and was allocated empty by hand.
+const emptyStore = "EMPTY_STORE"
 
 // notAssigned begins the reason of a shard that no node was allowed to take.
 const notAssigned = "not assigned: "

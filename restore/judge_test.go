@@ -51,6 +51,7 @@ func TestIndexIsJudgedByItsPrimariesAndTheirSource(t *testing.T) {
 		{name: "one from the server's disk, one from another snapshot", state: state(started, started), recoveries: from(disk, other), want: foreign},
 		{name: "one from the server's disk, one lost", state: state(started, es.Primary{State: "UNASSIGNED", Source: disk, Status: "no_valid_shard_copy"}), recoveries: from(disk), want: foreign, orphan: true},
 		{name: "from the server's disk, and in the journal", state: state(started), recoveries: from(disk), known: "abcdefgh", want: complete},
+		{name: "emptied by hand, and in the journal", state: state(started, started), recoveries: from(snap, es.Source{Type: "EMPTY_STORE"}), known: "abcdefgh", want: foreign},
 		{name: "another index under the name in the journal", state: state(started), recoveries: from(disk), known: "zzzzzzzz", want: foreign, orphan: true},
 		{name: "waiting for its turn", state: state(started, es.Primary{State: "UNASSIGNED", Source: snap}), recoveries: from(snap),
 			running: running(es.RestoreSuccess, es.RestoreInit), want: underway},

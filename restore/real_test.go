@@ -107,6 +107,31 @@ func (b *bench) biggestBlob(t *testing.T) (key, shard string) {
 	return key, shard
 }
 
+func TestPrimaryThatWasEmptiedByForceIsNotProven(t *testing.T) {
+	b := places[0].bench(t)
+	b.fill(b.index("bad"), 3, 300, 2000)
+	b.snapshot("snap")
+	b.wipe()
+	plan := b.plan(b.request())
+	key, shard := b.biggestBlob(t)
+	if err := b.s3.DeleteObject(t.Context(), b.bucket(), key); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{KeepGoing: true}); !errors.Is(err, nuvlaops.ErrVerification) {
+		t.Fatalf("got %v, want ErrVerification", err)
+	}
+	node := ""
+	for id := range b.do("GET", "/_nodes/_all/_none", "")["nodes"].(map[string]any) {
+		node = id
+	}
+	b.do("POST", "/_cluster/reroute", `{"commands":[{"allocate_empty_primary":{"index":"`+b.index("bad")+`","shard":`+shard+`,"node":"`+node+`","accept_data_loss":true}}]}`)
+	b.do("GET", "/_cluster/health/"+b.index("bad")+"?wait_for_status=yellow&timeout=30s", "")
+	report, err := b.repo.Verify(t.Context(), plan, restore.VerifyOptions{})
+	if !errors.Is(err, nuvlaops.ErrVerification) || report.Proven != 2 || report.Shards != 3 {
+		t.Errorf("%v\n%s", err, report)
+	}
+}
+
 func TestRepairedBlobIsRestoredByTheSamePlan(t *testing.T) {
 	b := places[0].bench(t)
 	b.fill(b.index("a"), 3, 300, 2000)
