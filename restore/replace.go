@@ -182,7 +182,7 @@ func (a *application) swapAll(ctx context.Context, w world) (world, error) {
 	if err == nil {
 		err = a.release(ctx, w)
 	}
-	if err == nil && a.journal.Swapping {
+	if err == nil && a.journal.Swapping && w.count(complete) == len(w) { // otherwise an original is gone, and its replacement not in its place
 		a.journal.Swapping = false
 		err = a.writeJournal(ctx, a.known(), nil)
 	}

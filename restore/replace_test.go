@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -243,5 +245,46 @@ func TestCancelledReplaceCanBeAbandonedOrTakenUpByAttach(t *testing.T) {
 	}
 	if _, err := b.repo.Attach(t.Context(), "other", restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrNotFound) {
 		t.Errorf("attached to what does not run: %v, want ErrNotFound", err)
+	}
+}
+
+// before is a client that does something before the first request that is like it.
+type before struct {
+	restore.Client
+	like func(*http.Request) bool
+	do   func()
+	once sync.Once
+}
+
+func (c *before) Perform(r *http.Request) (*http.Response, error) {
+	if c.like(r) {
+		c.once.Do(c.do)
+	}
+	return c.Client.Perform(r)
+}
+
+func TestReplacementWhoseNameWasTakenIsNotAbandoned(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.snapshot("snap")
+	client := &before{Client: b.client, like: func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/_clone/") },
+		do: func() { b.fill(b.index("a"), 1, 1, 100) }}
+	plan := b.plan(b.replacing())
+	report, err := b.open(client, nil).Apply(t.Context(), plan, restore.ApplyOptions{})
+	if err == nil {
+		t.Errorf("Apply ended well:\n%s", report)
+	}
+	if report, err := b.repo.Abandon(t.Context(), "snap"); !errors.Is(err, nuvlaops.ErrRefused) {
+		t.Errorf("Abandon: %v, want ErrRefused\n%s", err, report)
+	}
+	if n := b.documents("restoring-" + plan.ID + "-" + b.index("a")); n != 10.0 {
+		t.Errorf("the replacement has %v documents, want 10", n)
+	}
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) {
+		t.Errorf("applied again: %v, want ErrConflict\n%s", err, report)
+	}
+	b.do("DELETE", "/"+b.index("a"), "")
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil || report.Documents != 10 {
+		t.Errorf("with the name free: %v\n%s", err, report)
 	}
 }
