@@ -141,12 +141,16 @@ func (x *inspected) judgeClone(s es.IndexState) {
 func (a *application) untouched(w world) error {
 	for _, x := range w {
 		if a.plan.beside(x.planned) && !x.cloned && x.occupant != "" && x.occupant != x.planned.Replaces {
-			e := conflict("the index of this name is another one than the plan saw", "plan again")
-			e.(*nuvlaops.Error).Resource = x.planned.Target
-			return e
+			return anotherOne(x.planned.Target, "the index of this name is another one than the plan saw", "plan again")
 		}
 	}
 	return nil
+}
+
+func anotherOne(index, reason, hint string) error {
+	e := conflict(reason, hint)
+	e.(*nuvlaops.Error).Resource = index
+	return e
 }
 
 // swapAll puts what was restored beside into its place, once all of it is proven: either all is replaced, or nothing.
@@ -232,8 +236,19 @@ func (a *application) swap(ctx context.Context, x inspected) error {
 	return nil
 }
 
-// takeAway deletes what is replaced and gives its aliases to the replacement, at once.
+// takeAway deletes what is replaced and gives its aliases to the replacement, at once. A deletion is by name, so it looks
+// right before whose that is: another call of this plan may have put its clone there.
 func (a *application) takeAway(ctx context.Context, x inspected, next string) error {
+	now, _, err := a.conn.IndexStates(ctx, []string{x.planned.Target})
+	if err != nil {
+		return fmt.Errorf("read indices: %w", err)
+	}
+	if now[x.planned.Target].UUID != x.occupant {
+		if j, err := a.readJournal(ctx); err == nil && j != nil && j.Plan == a.plan.ID {
+			a.journal = j // of the other call, which knows its clones
+		}
+		return anotherOne(x.planned.Target, "the index of this name is another one by now", "see that no other call replaces it, and apply the plan again")
+	}
 	actions := []any{map[string]any{"remove_index": map[string]any{"index": x.planned.Target}}}
 	if !a.plan.Request.WithoutAliases {
 		all, err := a.conn.Aliases(ctx, []string{x.planned.Target})
@@ -246,7 +261,7 @@ func (a *application) takeAway(ctx context.Context, x inspected, next string) er
 			actions = append(actions, aliasAction("add", next, name, aliases[name]))
 		}
 	}
-	err := a.conn.UpdateAliases(ctx, actions)
+	err = a.conn.UpdateAliases(ctx, actions)
 	if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) { // gone by our own request, whose answer was lost
 		return fmt.Errorf("delete %s: %w", x.planned.Target, err)
 	}

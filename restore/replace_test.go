@@ -288,3 +288,26 @@ func TestReplacementWhoseNameWasTakenIsNotAbandoned(t *testing.T) {
 		t.Errorf("with the name free: %v\n%s", err, report)
 	}
 }
+
+func TestTwoCallsOfOneReplaceDoNotDeleteEachOthersClones(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.fill(b.index("b"), 1, 20, 100)
+	b.snapshot("snap")
+	plan := b.plan(b.replacing())
+	cloned := false
+	client := &before{Client: b.client, like: func(r *http.Request) bool {
+		defer func() { cloned = cloned || strings.Contains(r.URL.Path, "/_clone/") }()
+		return cloned
+	}, do: func() {
+		if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+			t.Errorf("the call beside: %v\n%s", err, report)
+		}
+	}}
+	if report, err := b.open(client, nil).Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) {
+		t.Errorf("%v, want ErrConflict\n%s", err, report)
+	}
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil || report.AlreadyThere != 2 || report.Documents != 30 {
+		t.Errorf("applied again: %v\n%s", err, report)
+	}
+}
