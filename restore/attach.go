@@ -50,6 +50,7 @@ func (r *Repo) planInJournal(ctx context.Context, snapshot string) (*Plan, error
 	if p.Snapshot.UUID != j.SnapshotUUID {
 		return nil, conflict("the snapshot of this name is another one than the one that was being restored", "plan again")
 	}
+	p.seenBy(j)
 	p.ID = j.Plan // what it replaces may be replaced by now
 	return p, nil
 }

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -87,7 +88,7 @@ func conflict(reason, hint string) error {
 func (a *application) takeUp(seen *before) (world, error) {
 	old := a.journalIn(seen.settings)
 	a.journal = &journal{Plan: a.plan.ID, Repository: a.name, Snapshot: a.plan.Snapshot.Name, SnapshotUUID: a.plan.Snapshot.UUID,
-		Request: &a.plan.Request, Started: a.started.UTC()}
+		Request: &a.plan.Request, Started: a.started.UTC(), Replaced: a.plan.replaced()}
 	if old != nil && old.Swapping && old.Plan != a.plan.ID {
 		return nil, conflict("a restore of "+old.Repository+"/"+old.Snapshot+" is putting replacements into their places", "attach to it first")
 	}
@@ -95,6 +96,7 @@ func (a *application) takeUp(seen *before) (world, error) {
 		a.journal.Limit, a.journal.ILM = old.Limit, old.ILM // what a killed call has left to put back is now ours to put back
 		if old.Plan == a.plan.ID {
 			a.journal.Indices, a.journal.Started, a.journal.Global, a.journal.Swapping = old.Indices, old.Started, old.Global, old.Swapping
+			a.journal.Replaced = cmp.Or(old.Replaced, a.journal.Replaced) // Attach has made the plan again
 		}
 	}
 	return a.judgeAll(a.plan, seen.indices, a.journal), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,8 @@ type journal struct {
 	Abandoned bool `json:"abandoned,omitempty"`
 	// Indices holds the beginnings of the UUIDs that the restore gave the plan's indices, in the plan's order.
 	Indices string `json:"indices,omitempty"`
+	// Replaced holds those of the indices that the plan replaces, in its order; empty when it replaces none.
+	Replaced string `json:"replaced,omitempty"`
 }
 
 // uuidLength is how much of a UUID is kept: 48 random bits, since the journal is a part of the cluster's state.
@@ -48,26 +51,37 @@ const uuidLength = 8
 func (j *journal) pending() bool { return j.Limit != nil || j.ILM }
 
 // uuid is the beginning of the UUID of the plan's i-th index, "" when it is not known.
-func (j *journal) uuid(i int) string {
-	if at := i * uuidLength; at+uuidLength <= len(j.Indices) {
-		return strings.Trim(j.Indices[at:at+uuidLength], ".")
+func (j *journal) uuid(i int) string { return beginning(j.Indices, i) }
+
+// beginning is the i-th of those that beginnings has put together.
+func beginning(all string, i int) string {
+	if at := i * uuidLength; at+uuidLength <= len(all) {
+		return strings.Trim(all[at:at+uuidLength], ".")
 	}
 	return ""
 }
 
-// remember keeps the UUIDs of the plan's indices and reports whether that is news. An empty one leaves what is known.
-func (j *journal) remember(uuids []string) bool {
+func beginnings(uuids []string) string {
 	var b strings.Builder
-	for i, u := range uuids {
-		if u == "" {
-			u = j.uuid(i)
-		}
+	for _, u := range uuids {
 		b.WriteString((u + strings.Repeat(".", uuidLength))[:uuidLength])
 	}
-	if b.String() == j.Indices || strings.Trim(b.String(), ".") == "" {
+	return b.String()
+}
+
+// remember keeps the UUIDs of the plan's indices and reports whether that is news. An empty one leaves what is known.
+func (j *journal) remember(uuids []string) bool {
+	uuids = slices.Clone(uuids)
+	for i, u := range uuids {
+		if u == "" {
+			uuids[i] = j.uuid(i)
+		}
+	}
+	text := beginnings(uuids)
+	if text == j.Indices || strings.Trim(text, ".") == "" {
 		return false
 	}
-	j.Indices = b.String()
+	j.Indices = text
 	return true
 }
 

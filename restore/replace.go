@@ -78,6 +78,28 @@ func (r *Repo) readReplaced(ctx context.Context, p *Plan) error {
 	return nil
 }
 
+// replaced are the beginnings of the UUIDs of what the plan replaces, for the journal; empty when it replaces nothing.
+func (p *Plan) replaced() string {
+	if !p.Request.Replace {
+		return ""
+	}
+	uuids := make([]string, len(p.Indices))
+	for i, x := range p.Indices {
+		uuids[i] = x.Replaces
+	}
+	return beginnings(uuids)
+}
+
+// seenBy leaves of what the plan replaces only what the plan that the journal was written for has seen: a plan that is made
+// again sees what is there by now.
+func (p *Plan) seenBy(j *journal) {
+	for i, x := range p.Indices {
+		if was := beginning(j.Replaced, i); j.Replaced != "" && (was == "" || !strings.HasPrefix(x.Replaces, was)) {
+			p.Indices[i].Replaces = ""
+		}
+	}
+}
+
 func (p *Plan) findReplaced() {
 	for _, x := range p.Indices {
 		switch {

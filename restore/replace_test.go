@@ -311,3 +311,25 @@ func TestTwoCallsOfOneReplaceDoNotDeleteEachOthersClones(t *testing.T) {
 		t.Errorf("applied again: %v\n%s", err, report)
 	}
 }
+
+func TestAttachReplacesNoIndexThatThePlanHasNotSeen(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("big"), 3, 1500, 2000)
+	b.snapshot("snap")
+	b.slow()
+	plan := b.plan(b.replacing())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if _, err := b.repo.Apply(ctx, plan, restore.ApplyOptions{Progress: func(nuvlaops.Progress) { cancel() }}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want context.Canceled", err)
+	}
+	b.do("DELETE", "/"+b.index("big"), "")
+	b.fill(b.index("big"), 3, 4, 100)
+	before := b.originals()
+	if report, err := b.repo.Attach(t.Context(), "snap", restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) {
+		t.Errorf("Attach: %v, want ErrConflict\n%s", err, report)
+	}
+	if d := cmp.Diff(before, b.originals()); d != "" {
+		t.Errorf("originals (-want +got):\n%s", d)
+	}
+}
