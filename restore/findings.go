@@ -109,10 +109,11 @@ func (r *Repo) findSideBySide(ctx context.Context, p *Plan) error {
 // findInSnapshot needs nothing but what is read already.
 func (p *Plan) findInSnapshot(cluster es.Cluster) {
 	name, s := p.Snapshot.Name, &p.Snapshot
+	lost := p.lostStreams(s)
 	switch {
 	case s.State == es.StatePartial && p.Request.AllowPartial:
-		p.add(SeverityWarning, CodeIncomplete, name, "", "%d of %d shards are missing; indices that miss one are left out: %s",
-			s.Failed, s.Shards, strings.Join(s.lostIndices(), ", "))
+		p.add(SeverityWarning, CodeIncomplete, name, "", "%d of %d shards are missing; indices and data streams that miss one are left out: %s",
+			s.Failed, s.Shards, strings.Join(append(s.lostIndices(), lost...), ", "))
 	case s.State != es.StateSuccess || s.Failed > 0:
 		p.add(SeverityError, CodeIncomplete, name, "choose another snapshot", "the snapshot is %s, %d of %d shards are missing", s.State, s.Failed, s.Shards)
 	}
@@ -129,7 +130,7 @@ func (p *Plan) findInSnapshot(cluster es.Cluster) {
 	p.findReplicas()
 	for _, stream := range s.DataStreams {
 		of := func(i PlannedIndex) bool { return streamOf(i.Name, s.DataStreams) == stream }
-		if p.Request.Selects(stream) && !slices.ContainsFunc(p.Indices, of) {
+		if p.Request.Selects(stream) && !slices.Contains(lost, stream) && !slices.ContainsFunc(p.Indices, of) {
 			p.add(SeverityWarning, CodeUnknownBacking, stream, "", "none of the snapshot's indices is named as one of data stream %s", stream)
 		}
 	}

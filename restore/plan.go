@@ -105,8 +105,9 @@ func (r *Repo) describe(ctx context.Context, req Request) (*Plan, es.Cluster, er
 // choose fills in what the request's patterns choose of the snapshot.
 func (p *Plan) choose(snap *Snapshot) {
 	var streams []string
+	lost := p.lostStreams(snap)
 	for _, s := range snap.DataStreams {
-		if p.Request.Selects(s) {
+		if p.Request.Selects(s) && !slices.Contains(lost, s) {
 			streams = append(streams, s)
 		}
 	}
@@ -136,6 +137,17 @@ func (p *Plan) choose(snap *Snapshot) {
 	if !p.Request.PlainStreams {
 		p.DataStreams = streams
 	}
+}
+
+// lostStreams are the data streams of which a shard is missing in the snapshot: Elasticsearch restores one whole or not at all.
+func (p *Plan) lostStreams(snap *Snapshot) []string {
+	var lost []string
+	for _, index := range snap.lostIndices() {
+		if s := streamOf(index, snap.DataStreams); s != "" && !p.Request.PlainStreams && !slices.Contains(lost, s) {
+			lost = append(lost, s)
+		}
+	}
+	return lost
 }
 
 func (p *Plan) identity() string {

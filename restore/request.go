@@ -43,7 +43,8 @@ type Request struct {
 	// Checksums lets each shard compare its files with their Lucene checksums when it is opened, after the restore and at
 	// each later start: index.shard.check_on_startup is set to checksum, and stays so. It costs a read of all files.
 	Checksums bool `json:"checksums,omitempty"`
-	// AllowPartial restores also from a snapshot in which shards are missing: indices that miss one are left out.
+	// AllowPartial restores also from a snapshot in which shards are missing: indices that miss one are left out, and so are
+	// data streams, whole, unless their indices are restored as indices of their own (PlainStreams).
 	AllowPartial bool `json:"allow_partial,omitempty"`
 	// DocumentTolerance is the share of documents by which an index may differ from the manifest, since it may have been
 	// written to while the snapshot was taken. Default 0.02; negative means not one. An index whose documents are all gone

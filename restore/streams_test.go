@@ -77,3 +77,32 @@ func TestDataStreamThatAppearedAfterThePlanIsAConflict(t *testing.T) {
 		})
 	}
 }
+
+func TestDataStreamOfWhichAShardIsMissingIsLeftOut(t *testing.T) {
+	b := places[2].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	stream := b.index("ts")
+	template := func(further string) {
+		b.do("PUT", "/_index_template/"+b.id, `{"index_patterns":["`+stream+`*"],"priority":500,"data_stream":{},"template":{"settings":{"number_of_shards":1,"number_of_replicas":0`+further+`}}}`)
+	}
+	template("")
+	b.write(stream)
+	template(`,"index.routing.allocation.require.box":"nowhere"`)
+	b.do("POST", "/"+stream+"/_rollover?wait_for_active_shards=0", "")
+	b.do("PUT", "/_snapshot/"+b.repository()+"/snap?wait_for_completion=true", `{"indices":"`+b.index("*")+`","partial":true,"feature_states":["none"]}`)
+	req := b.request()
+	req.AllowPartial, req.RenamePrefix = true, "copy-"
+	plan := b.plan(req)
+	report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+	if err != nil || report.Documents != 10 || len(report.Indices) != 1 || len(plan.DataStreams) != 0 {
+		t.Errorf("%v\n%s\n%s", err, plan, report)
+	}
+	if d := cmp.Diff([]string{restore.CodeReplicas, restore.CodeWritable, restore.CodeIncomplete}, codes(plan, restore.SeverityWarning)); d != "" {
+		t.Errorf("warnings (-want +got):\n%s%s", d, plan)
+	}
+	req.PlainStreams, req.RenamePrefix = true, "plain-"
+	plan = b.plan(req)
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil || report.Documents != 11 || len(report.Indices) != 2 {
+		t.Errorf("as plain indices: %v\n%s\n%s", err, plan, report)
+	}
+}
