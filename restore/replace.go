@@ -183,14 +183,14 @@ func (a *application) swapAll(ctx context.Context, w world) (world, error) {
 	if err := a.untouched(w); err != nil {
 		return nil, err
 	}
+	if err := a.blockWrites(ctx, w); err != nil { // nothing is deleted yet: it can be abandoned
+		return nil, err
+	}
 	if !a.journal.Swapping && w.count(beside) > 0 {
 		a.journal.Swapping = true
 		if err := a.writeJournal(ctx, a.known(), nil); err != nil {
 			return nil, err
 		}
-	}
-	if err := a.blockWrites(ctx, w); err != nil {
-		return nil, err
 	}
 	for _, x := range w {
 		if x.standing != beside {

@@ -333,3 +333,35 @@ func TestAttachReplacesNoIndexThatThePlanHasNotSeen(t *testing.T) {
 		t.Errorf("originals (-want +got):\n%s", d)
 	}
 }
+
+// denied is a client to whom the requests that are like it are denied.
+type denied struct {
+	restore.Client
+	like func(*http.Request) bool
+}
+
+func (c denied) Perform(r *http.Request) (*http.Response, error) {
+	if !c.like(r) {
+		return c.Client.Perform(r)
+	}
+	res := answer(`{"error":{"type":"security_exception","reason":"action is unauthorized"}}`)
+	res.StatusCode = http.StatusForbidden
+	return res, nil
+}
+
+func TestReplaceThatMayNotBlockWritesHasDeletedNothingAndCanBeAbandoned(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.snapshot("snap")
+	before := b.state()
+	client := denied{b.client, func(r *http.Request) bool { return r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "-a/_settings") }}
+	if report, err := b.open(client, nil).Apply(t.Context(), b.plan(b.replacing()), restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrDenied) {
+		t.Errorf("Apply: %v, want ErrDenied\n%s", err, report)
+	}
+	if report, err := b.repo.Abandon(t.Context(), "snap"); err != nil {
+		t.Errorf("Abandon: %v\n%s", err, report)
+	}
+	if d := cmp.Diff(before, b.state()); d != "" {
+		t.Errorf("afterwards (-want +got):\n%s", d)
+	}
+}
