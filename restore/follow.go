@@ -178,6 +178,9 @@ func (a *application) underWay(ctx context.Context, missing map[string]bool, los
 	return true, nil
 }
 
+// deletionBlocks keep an index from being deleted, and from being cloned.
+var deletionBlocks = []string{"index.blocks.read_only", "index.blocks.read_only_allow_delete", "index.blocks.metadata"}
+
 // body is the request of a restore.
 func (a *application) body(names []string) (string, error) {
 	q := a.plan.Request
@@ -202,6 +205,9 @@ func (a *application) body(names []string) (string, error) {
 	}
 	if len(settings) > 0 {
 		body["index_settings"] = settings
+	}
+	if q.Replace || a.scratch {
+		ignored = append(ignored, deletionBlocks...)
 	}
 	if len(ignored) > 0 {
 		body["ignore_index_settings"] = ignored

@@ -365,3 +365,21 @@ func TestReplaceThatMayNotBlockWritesHasDeletedNothingAndCanBeAbandoned(t *testi
 		t.Errorf("afterwards (-want +got):\n%s", d)
 	}
 }
+
+func TestReadOnlyIndexIsReplacedAndDrilled(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	readOnly := func(yes bool) {
+		b.do("PUT", "/*"+b.id+"-a/_settings?expand_wildcards=all", fmt.Sprintf(`{"index.blocks.read_only":%t}`, yes))
+	}
+	t.Cleanup(func() { b.t = afterTest{b.t}; readOnly(false) })
+	readOnly(true)
+	b.snapshot("snap")
+	readOnly(false)
+	if report, err := b.drill(restore.DrillOptions{}); err != nil || report.Removed != 1 || len(b.scratch()) > 0 {
+		t.Errorf("Drill: %v\n%s", err, report)
+	}
+	if report, err := b.repo.Apply(t.Context(), b.plan(b.replacing()), restore.ApplyOptions{}); err != nil || len(b.state()) != 1 {
+		t.Errorf("Apply: %v\n%s", err, report)
+	}
+}
