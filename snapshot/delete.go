@@ -96,18 +96,15 @@ func (r *Repo) deleteBatch(ctx context.Context, names []string) error {
 
 var errLeft = errors.New("some snapshots are left")
 
-// existing are those of names that the repository still holds.
+// existing are those of names that the repository still holds, described or not.
 func (r *Repo) existing(ctx context.Context, names []string) ([]string, error) {
-	there := map[string]bool{}
-	for info, err := range r.conn.Snapshots(ctx, r.name, es.SnapshotQuery{Names: names, WithoutIndices: true}) {
-		if err != nil {
-			return nil, err
-		}
-		there[info.Name] = true
+	there, err := r.conn.AllSnapshotNames(ctx, r.name)
+	if err != nil {
+		return nil, err
 	}
 	var left []string
 	for _, name := range names {
-		if there[name] {
+		if slices.Contains(there, name) {
 			left = append(left, name)
 		}
 	}

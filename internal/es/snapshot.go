@@ -209,16 +209,25 @@ func (c *Conn) snapshotPage(ctx context.Context, repository string, q SnapshotQu
 // SnapshotNames are the names of all snapshots of a repository that have ended, as its own list has them: without their
 // descriptions, which may be unreadable.
 func (c *Conn) SnapshotNames(ctx context.Context, repository string) ([]string, error) {
+	return c.listed(ctx, repository, func(s SnapshotInfo) bool { return !s.Running() })
+}
+
+// AllSnapshotNames is SnapshotNames with those that run.
+func (c *Conn) AllSnapshotNames(ctx context.Context, repository string) ([]string, error) {
+	return c.listed(ctx, repository, func(SnapshotInfo) bool { return true })
+}
+
+func (c *Conn) listed(ctx context.Context, repository string, lets func(SnapshotInfo) bool) ([]string, error) {
 	var page snapshotPage
 	err := c.Read(ctx, func() esapi.Request {
-		return esapi.SnapshotGetRequest{Repository: repository, Snapshot: []string{"*"}, Verbose: new(bool)}
+		return esapi.SnapshotGetRequest{Repository: repository, Snapshot: []string{"*"}, Verbose: new(bool), IndexNames: new(bool)}
 	}, &page)
 	if err == nil {
 		err = page.failure()
 	}
 	var names []string
 	for _, s := range page.Snapshots {
-		if s.State != StateInProgress {
+		if lets(s) {
 			names = append(names, s.Name)
 		}
 	}
