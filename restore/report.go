@@ -83,8 +83,9 @@ func (f Failure) String() string {
 	return fmt.Sprintf("%s[%d]: %s", f.Index, f.Shard, f.Reason)
 }
 
-// OK reports whether everything that could be verified was found right.
-func (r *Report) OK() bool { return len(r.Failures) == 0 && r.Proven == r.Shards }
+// OK reports whether everything that could be verified was found right. A report of nothing, as beside an error that came
+// first, is not OK.
+func (r *Report) OK() bool { return len(r.Failures) == 0 && r.Shards > 0 && r.Proven == r.Shards }
 
 func (p *Plan) report(started time.Time) *Report {
 	return &Report{Repository: p.Repository, Snapshot: p.Snapshot.Name, SnapshotUUID: p.Snapshot.UUID, SnapshotTime: p.Snapshot.Start,

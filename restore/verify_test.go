@@ -3,6 +3,7 @@ package restore_test
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -117,5 +118,17 @@ func TestVerifyNamesTheQueriesThatCouldNotBeAsked(t *testing.T) {
 	}
 	if text := report.String(); !strings.Contains(text, "query both was not asked: "+b.index("b")+" is not proven") || !strings.Contains(text, "query one finds 3") {
 		t.Errorf("report:\n%s", text)
+	}
+}
+
+func TestReportOfARestoreThatWasRefusedIsNotOK(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.snapshot("snap")
+	b.wipe()
+	client := denied{b.client, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/_restore") }}
+	report, err := b.open(client, nil).Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{})
+	if !errors.Is(err, nuvlaops.ErrDenied) || report == nil || report.OK() {
+		t.Errorf("%v, want ErrDenied and a report that is not OK\n%s", err, report)
 	}
 }
