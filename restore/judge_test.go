@@ -73,6 +73,18 @@ func TestIndexIsJudgedByItsPrimariesAndTheirSource(t *testing.T) {
 	}
 }
 
+func TestIndexThatIsNotWholeIsNotVerifiedFromTheServersDisk(t *testing.T) {
+	disk := es.Source{Type: "EXISTING_STORE"}
+	x := inspected{planned: PlannedIndex{Target: "i", Shards: 2}}
+	x.judge(es.IndexState{UUID: "abcdefghij", Open: true, Shards: 2, Primaries: map[int]es.Primary{0: {State: "STARTED"}, 1: {State: "UNASSIGNED", Source: disk, Status: "no_valid_shard_copy"}}},
+		[]es.Recovery{{Shard: 0, Source: disk}}, nil, "abcdefgh", "r", "s")
+	var report Report
+	report.describeProof(world{x})
+	if x.standing != broken || len(report.Verified) > 0 {
+		t.Errorf("standing %d, verified %q, want broken and nothing", x.standing, report.Verified)
+	}
+}
+
 func TestBytesOfSettingsAreRead(t *testing.T) {
 	got := map[string]int64{}
 	for _, text := range []string{"40mb", "1gb", "100b", "7", "2.5kb", "-1", "1t"} {

@@ -79,13 +79,13 @@ func (r *Repo) conclude(ctx context.Context, p *Plan, w world, report *Report, o
 func (r *Report) describeProof(w world) {
 	var source, disk, cloned int
 	for _, x := range w {
-		if x.cloned {
-			if x.standing == complete {
-				cloned++
-			}
-		} else if x.disk {
+		switch {
+		case x.standing != complete:
+		case x.cloned:
+			cloned++
+		case x.disk:
 			disk++
-		} else if x.standing == complete {
+		default:
 			source++
 		}
 	}
