@@ -14,8 +14,8 @@
 // # Errors
 //
 // Every exported call returns nil or an error in which errors.As finds an [*Error]. errors.Is tells its kind by the
-// sentinels of this package ([ErrNotFound], [ErrPartial], ...), and the end of the caller's context by
-// context.Canceled and context.DeadlineExceeded.
+// sentinels of this package ([ErrNotFound], [ErrPartial], ...), and the end of the caller's context by its cause:
+// context.Canceled, context.DeadlineExceeded, or in their place what the caller ended it with.
 //
 // # Retries
 //

@@ -196,3 +196,18 @@ func TestAContextEndsARequestThatIsNeverAnswered(t *testing.T) {
 		t.Errorf("got %v, want the deadline", err)
 	}
 }
+
+func TestAContextThatWasEndedWithACauseIsKnownByThat(t *testing.T) {
+	interrupted := errors.New("interrupted")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	conn := &es.Conn{Client: client(func(r *http.Request) (*http.Response, error) {
+		cancel(interrupted)
+		<-r.Context().Done()
+		return nil, context.Cause(r.Context())
+	})}
+	for range 2 { // while the request is under way, and before
+		if err := conn.Read(ctx, health, nil); !errors.Is(err, interrupted) || errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want what the context was ended with", err)
+		}
+	}
+}
