@@ -158,3 +158,20 @@ func TestILMAndLimitArePutBackAsTheyWereByThisCallOrTheNext(t *testing.T) {
 		}
 	}
 }
+
+func TestLimitIsPutBackWhereILMMayNotBeStoppedOrStarted(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.snapshot("snap")
+	b.wipe()
+	client := denied{&ilm{Client: b.client, mode: "RUNNING"}, func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/_ilm/") && r.Method == "POST" }}
+	if _, err := b.open(client, nil).Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrDenied) {
+		t.Errorf("Apply: %v, want ErrDenied", err)
+	}
+	if got := b.limit(); got != "" {
+		t.Errorf("limit is %q, want none as before", got)
+	}
+	if report, err := b.drill(restore.DrillOptions{}); err != nil {
+		t.Errorf("a drill, when nothing is left to put back: %v\n%s", err, report)
+	}
+}

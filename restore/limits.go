@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -72,17 +73,30 @@ func (a *application) putBack(ctx context.Context, ilm bool) error {
 	done := *a.journal
 	limit := done.Limit
 	done.Limit = nil
+	var failed error // what ILM is left in does not keep the limit from being put back
 	if done.ILM && ilm {
-		if err := a.conn.StartILM(ctx); err != nil {
-			return fmt.Errorf("put back what was changed for the restore: %w", err)
-		}
-		done.ILM = false
+		failed = a.startILM(ctx)
+		done.ILM = failed != nil
 	}
 	if err := a.writeJournal(ctx, &done, limit); err != nil {
-		return fmt.Errorf("put back what was changed for the restore: %w", err)
+		return fmt.Errorf("put back what was changed for the restore: %w", errors.Join(failed, err))
 	}
 	*a.journal = done
+	if failed != nil {
+		return fmt.Errorf("put back what was changed for the restore: %w", failed)
+	}
 	return nil
+}
+
+// startILM also ends well when ILM runs all the same: who may not start it could not stop it.
+func (a *application) startILM(ctx context.Context) error {
+	err := a.conn.StartILM(ctx)
+	if err != nil {
+		if mode, look := a.conn.ILMMode(ctx); look == nil && mode == es.ILMRunning {
+			return nil
+		}
+	}
+	return err
 }
 
 // known is the journal as it is now.
