@@ -141,11 +141,24 @@ func (a *application) restore(ctx context.Context, missing map[string]bool) erro
 			return lookErr
 		case there:
 			return nil
-		case exists || n == sends:
+		case exists:
+			return appeared(err)
+		case n == sends:
 			return err
 		}
 		pause(ctx, every)
 	}
+}
+
+// appeared is the error of a server that finds an index which was not there right before.
+func appeared(err error) error {
+	var e *nuvlaops.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	out := *e
+	out.Hint, out.Err = "plan again", fmt.Errorf("%w: %w", nuvlaops.ErrConflict, err)
+	return &out
 }
 
 func (a *application) send(ctx context.Context, body string) error {

@@ -1,7 +1,9 @@
 package restore_test
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -89,4 +91,16 @@ func count(requests []testenv.Request, path string) int {
 		}
 	}
 	return n
+}
+
+func TestIndexThatAppearsBesideTheRequestIsAConflict(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.snapshot("snap")
+	b.wipe()
+	client := &before{Client: b.client, like: func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/_restore") }, do: func() { b.fill(b.index("a"), 1, 3, 100) }}
+	report, err := b.open(client, nil).Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{})
+	if !errors.Is(err, nuvlaops.ErrConflict) || b.documents(b.index("a")) != 3.0 {
+		t.Errorf("%v, want ErrConflict\n%s", err, report)
+	}
 }
