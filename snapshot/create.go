@@ -277,6 +277,10 @@ func (w *run) conclude(ctx context.Context) (*Snapshot, error) {
 		if after == nil && err == nil {
 			after, err = w.count(ctx)
 		}
+		if errors.Is(err, nuvlaops.ErrRefused) { // the snapshot holds all the same what had its primaries when it began
+			w.log.WarnContext(ctx, "documents not counted again", "repository", w.Repo.name, "snapshot", snap.Name, "error", err)
+			after, err = nil, nil
+		}
 		if err != nil {
 			return snap, fmt.Errorf("the snapshot is complete, but documents could not be counted again: %w", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,27 @@ func TestAnIndexWithoutAPrimaryIsRefusedOrPartial(t *testing.T) {
 	mustSay(t, err, nuvlaops.ErrPartial)
 	if again == nil || again.UUID != s.UUID {
 		t.Errorf("the partial snapshot of this run was not adopted: %+v", again)
+	}
+}
+
+func TestAPrimaryThatIsMissingAfterwardsDoesNotSpoilACompleteSnapshot(t *testing.T) {
+	t.Parallel()
+	b := places[1].bench(t)
+	b.register()
+	b.fill(b.index("good"), 3)
+	repo := b.open(client(func(r *http.Request) (*http.Response, error) {
+		res, err := b.client.Perform(r)
+		if r.Method == http.MethodPut {
+			b.do("PUT", "/"+b.index("lost")+"?wait_for_active_shards=0", `{"settings":{"number_of_replicas":0,"index.routing.allocation.require._name":"nowhere"}}`)
+		}
+		return res, err
+	}), nil)
+	s, err := repo.Create(t.Context(), snapshot.CreateRequest{Indices: []string{b.index("*")}, WhenBusy: snapshot.BusyBeside})
+	if err != nil || !s.Complete() {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if m := s.Manifest; m == nil || m.Indices[b.index("good")].Before != 3 || m.Indices[b.index("good")].After != nil {
+		t.Errorf("manifest %+v, want 3 documents before and an unknown number after", m)
 	}
 }
 
