@@ -56,6 +56,7 @@ func (r rule) matches(s *ServerError) bool {
 // rules are tried in order; each was seen on 8.11.3.
 var rules = []rule{
 	{kind: nuvlaops.ErrDenied, typ: "security_exception"},
+	{kind: nuvlaops.ErrRefused, typ: "cluster_block_exception", text: "[FORBIDDEN/"}, // read-only, by 403: no matter of credentials
 	{kind: nuvlaops.ErrUnsupported, text: "no handler found for uri"},
 	{kind: nuvlaops.ErrNotFound, typ: "repository_missing_exception"},
 	{kind: nuvlaops.ErrNotFound, typ: "snapshot_missing_exception"},
