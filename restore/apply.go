@@ -205,7 +205,10 @@ func (w world) restarted() bool {
 // left says in which state things are left when the caller stops waiting, and whether the restore goes on.
 func (a *application) left(ctx context.Context, err error) (running bool, _ error) {
 	if ctx.Err() == nil {
-		return false, err
+		if running = a.goesOn(ctx); running {
+			err = fmt.Errorf("%w (the restore goes on in the server: apply the same plan again, or attach; until then ILM stays stopped, if it ran)", err)
+		}
+		return running, err
 	}
 	fresh, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookBackWithin)
 	defer cancel()
@@ -220,6 +223,18 @@ func (a *application) left(ctx context.Context, err error) (running bool, _ erro
 	e.Reason = fmt.Sprintf("stopped waiting (%s); of %s %d are restored, %s%d are being restored by the server and %d are not there",
 		context.Cause(ctx), plural(len(w), "index"), w.count(complete), w.besideText(), w.count(underway), w.count(absent))
 	return w.count(complete) < len(w), e
+}
+
+// goesOn reports whether the server restores for us: it does so also when a look beside it has failed. A drill deletes what
+// it has begun.
+func (a *application) goesOn(ctx context.Context) bool {
+	if a.foreign || a.scratch {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookBackWithin)
+	defer cancel()
+	restores, err := a.conn.RunningRestores(ctx)
+	return err == nil && len(runningShards(restores, a.name, a.plan.Snapshot.Name)) > 0
 }
 
 // round sends what has to be sent and waits.

@@ -175,3 +175,27 @@ func TestLimitIsPutBackWhereILMMayNotBeStoppedOrStarted(t *testing.T) {
 		t.Errorf("a drill, when nothing is left to put back: %v\n%s", err, report)
 	}
 }
+
+func TestILMStaysStoppedWhenALookFailsAndTheRestoreGoesOn(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("big"), 3, 2000, 2000)
+	b.snapshot("snap")
+	b.wipe()
+	b.slow()
+	client := &ilm{Client: b.client, mode: "RUNNING"}
+	blind := denied{client, func(r *http.Request) bool { return r.URL.Path == "/_recovery" }}
+	plan, err := b.open(client, nil).Plan(t.Context(), b.request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.open(blind, nil).Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrDenied) || !strings.Contains(err.Error(), "goes on") {
+		t.Errorf("Apply: %v, want ErrDenied, and that the restore goes on", err)
+	}
+	if client.mode != "STOPPED" {
+		t.Errorf("ILM is %s while the restore goes on", client.mode)
+	}
+	report, err := b.open(client, nil).Attach(t.Context(), "snap", restore.ApplyOptions{})
+	if err != nil || report.Documents != 2000 || client.mode != "RUNNING" || b.limit() != "" {
+		t.Errorf("Attach: %v, ILM %s, limit %q\n%s", err, client.mode, b.limit(), report)
+	}
+}
