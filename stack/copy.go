@@ -40,7 +40,8 @@ type CopyOptions struct {
 // a killed call has left is replaced. The caller must Remove it.
 //
 // Errors: ErrNotFound (no such service; a secret, config or file that it needs), ErrInvalid (a compose file), ErrRefused (the
-// service is not stopped, and the copy does not run aside: both would answer under one name).
+// service is not stopped, and the copy does not run aside: both would answer under one name), ErrConflict (another service has
+// the copy's name, SERVICE-copy).
 func (s *Swarm) RunCopy(ctx context.Context, stack, service string, opts CopyOptions) (*Copy, error) {
 	c, err := s.runCopy(ctx, stack, service, opts)
 	return c, nuvlaops.Wrap("stack.RunCopy", stack+"/"+service, err)
@@ -74,7 +75,7 @@ func (c *Copy) start(ctx context.Context, opts CopyOptions) error {
 	if !opts.Aside && (spec.Mode.Replicated == nil || !atNothing(spec)) {
 		return &nuvlaops.Error{Reason: "it is not stopped", Hint: "stop it first: both would answer under one name", Err: nuvlaops.ErrRefused}
 	}
-	copySpec(&spec, c.name)
+	copySpec(&spec, c.stack, c.name)
 	if opts.Aside {
 		for i := range spec.TaskTemplate.Networks {
 			spec.TaskTemplate.Networks[i].Aliases = nil
@@ -103,12 +104,13 @@ func (c *Copy) Forward(port int) (*Forward, error) {
 
 // copySpec makes the specification of a copy out of the original's. It is not of the stack, so that nobody stops, wipes or
 // starts it as such.
-func copySpec(spec *swarm.ServiceSpec, name string) {
+func copySpec(spec *swarm.ServiceSpec, stack, name string) {
 	one := uint64(1)
 	spec.Name = name
 	spec.Mode = swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &one}}
 	delete(spec.Labels, labelStack)
 	delete(spec.Labels, labelReplicas)
+	spec.Labels[labelCopyOf] = stack
 	spec.EndpointSpec = withoutPorts(spec.EndpointSpec)
 	if c := spec.TaskTemplate.ContainerSpec; c != nil {
 		delete(c.Labels, labelStack)
@@ -145,9 +147,8 @@ func (s *Swarm) CopyIsLeft(ctx context.Context, stack, service string) (bool, er
 	if err != nil {
 		return false, nuvlaops.Wrap("stack.CopyIsLeft", stack+"/"+service, err)
 	}
-	_, err = s.api.ServiceInspect(ctx, c.name, client.ServiceInspectOptions{})
-	if !isNotFound(err) {
-		return err == nil, nuvlaops.Wrap("stack.CopyIsLeft", c.name, explain(c.name, err))
+	if _, ours, err := c.look(ctx); ours || err != nil {
+		return ours, nuvlaops.Wrap("stack.CopyIsLeft", c.name, err)
 	}
 	pieces, err := c.pieces(ctx)
 	return len(pieces) > 0, nuvlaops.Wrap("stack.CopyIsLeft", c.name, err)
@@ -162,8 +163,26 @@ func (s *Swarm) copyOf(stack, service string) (*Copy, error) {
 
 func copyName(service string) string { return service + "-copy" }
 
+// look reports whether there is a service of the copy's name, and whether it is the copy: the stack may have one of that name.
+func (c *Copy) look(ctx context.Context) (there, ours bool, err error) {
+	v, err := read(ctx, c.s, c.name, func(ctx context.Context) (client.ServiceInspectResult, error) {
+		return c.s.api.ServiceInspect(ctx, c.name, client.ServiceInspectOptions{})
+	})
+	if isNotFound(err) {
+		return false, false, nil
+	}
+	return err == nil, v.Service.Spec.Labels[labelCopyOf] == c.stack, err
+}
+
 func (c *Copy) remove(ctx context.Context) error {
-	err := retry.Do(ctx, c.s.opts.Retry, c.s.opts.Logger, transient, func(ctx context.Context) error {
+	there, ours, err := c.look(ctx)
+	if err != nil {
+		return err
+	}
+	if there && !ours {
+		return c.removePieces(ctx)
+	}
+	err = retry.Do(ctx, c.s.opts.Retry, c.s.opts.Logger, transient, func(ctx context.Context) error {
 		_, err := c.s.api.ServiceRemove(ctx, c.name, client.ServiceRemoveOptions{})
 		return err
 	})

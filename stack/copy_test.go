@@ -152,3 +152,35 @@ func TestACopyIsMadeOfTheComposeFileWhereTheServiceIsGone(t *testing.T) {
 	_, err := b.RunCopy(t.Context(), b.stack, "other", stack.CopyOptions{Files: []string{file}})
 	mustBe(t, err, nuvlaops.ErrNotFound, "other")
 }
+
+// namesakes are a service and another one that is called as a copy of the first would be.
+const namesakes = `
+version: "3.7"
+services:
+  db:
+    image: %IMAGE%
+    command: [run]
+    deploy: {endpoint_mode: dnsrr, replicas: 0, labels: %OWNER%}
+  db-copy:
+    image: %IMAGE%
+    command: [run]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+networks:
+  default: {labels: %OWNER%}
+`
+
+func TestAServiceThatIsCalledLikeACopyIsNotTouched(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(namesakes)
+	before := b.things(b.stack)
+	if left, err := b.CopyIsLeft(t.Context(), b.stack, "db"); err != nil || left {
+		t.Errorf("the service is taken for a copy: %t, %v", left, err)
+	}
+	must(t, b.RemoveCopy(t.Context(), b.stack, "db"))
+	_, err := b.RunCopy(t.Context(), b.stack, "db", stack.CopyOptions{})
+	mustBe(t, err, nuvlaops.ErrConflict, "db-copy")
+	if diff := cmp.Diff(before, b.things(b.stack)); diff != "" {
+		t.Errorf("the stack (-before +after):\n%s", diff)
+	}
+}

@@ -15,7 +15,7 @@ import (
 	"github.com/nuvla/nuvlaops"
 )
 
-// labelCopyOf is on all that CopyStack makes: the stack that it was copied from.
+// labelCopyOf is on all that CopyStack and RunCopy make: the stack that it was copied from.
 const labelCopyOf = "org.nuvla.ops.copy-of"
 
 // CopyStackOptions say how a stack is copied.
