@@ -32,7 +32,7 @@ type CopyStackOptions struct {
 // another network, and no labels but Docker's and ours, which a proxy could route by. The first one is only read. A copy that is there already is left as it is.
 //
 // Errors: ErrNotFound (no such service), ErrRefused (a service writes to data that are not the stack's own volumes, and its
-// copy would too; a stack of the second name is there and is no copy of the first; the network).
+// copy would too; a stack of the second name is there, or volumes of one, and is no copy of the first; the network).
 func (s *Swarm) CopyStack(ctx context.Context, from, to string, opts CopyStackOptions) error {
 	return nuvlaops.Wrap("stack.CopyStack", to, s.copyStack(ctx, from, to, opts))
 }
@@ -58,6 +58,9 @@ func (s *Swarm) copyStack(ctx context.Context, from, to string, opts CopyStackOp
 		if specs[name], err = stackCopySpec(v, from, to, name); err != nil {
 			return err
 		}
+	}
+	if err := s.checkCopiedVolumes(ctx, second, from, specs); err != nil {
+		return err
 	}
 	network, err := s.networkForCopy(ctx, first, to, opts.Network)
 	if err != nil {
@@ -158,6 +161,32 @@ func copyMount(m mount.Mount, own bool, from, to string) (mount.Mount, error) {
 	}
 	return m, &nuvlaops.Error{Reason: fmt.Sprintf("its copy would write to the same data at %s: a %s of %s is not the stack's own volume", m.Target, m.Type, m.Source),
 		Err: nuvlaops.ErrRefused, Hint: "nothing was changed; such a stack cannot be copied"}
+}
+
+// checkCopiedVolumes: what is there under the names of the copy's volumes, or as volumes of its stack, must be of a copy. Anything
+// else is data of others, which the copy would write to and a wipe of the copy would remove.
+func (s *Swarm) checkCopiedVolumes(ctx context.Context, second *world, from string, specs map[string]swarm.ServiceSpec) error {
+	wanted := map[string]bool{}
+	for _, spec := range specs {
+		for _, m := range spec.TaskTemplate.ContainerSpec.Mounts {
+			wanted[m.Source] = wanted[m.Source] || m.VolumeOptions != nil && m.VolumeOptions.Labels[labelCopyOf] == from
+		}
+	}
+	for _, e := range second.fleet.engines {
+		list, err := read(ctx, s, second.stack, func(ctx context.Context) (client.VolumeListResult, error) {
+			return e.api.VolumeList(ctx, client.VolumeListOptions{})
+		})
+		if err != nil {
+			return err
+		}
+		for _, v := range list.Items {
+			if (wanted[v.Name] || v.Labels[labelStack] == second.stack) && v.Labels[labelCopyOf] != from {
+				return &nuvlaops.Error{Resource: v.Name, Reason: "volume " + v.Name + " is there on node " + e.name + ", and is of no copy of stack " + from,
+					Err: nuvlaops.ErrRefused, Hint: "nothing was changed; choose another name for the copy"}
+			}
+		}
+	}
+	return nil
 }
 
 // networkForCopy returns the identifier of the copies' network.

@@ -161,3 +161,20 @@ networks:
 		t.Error("a closed forward forwards")
 	}
 }
+
+// Volumes of another stack of that name, whose services are gone: the copy would write to them, and a wipe of it remove them.
+func TestAStackIsNotCopiedOntoVolumesThatAreThere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.secret(b.stack + "_key")
+	b.deploy(copiedStack)
+	to := b.stack + "-a"
+	t.Cleanup(func() { _ = b.RemoveStackCopy(context.Background(), b.stack, to) })
+	for _, c := range []struct{ name, of string }{{to + "_other", to}, {to + "_data", ""}} {
+		b.volume(c.name, c.of, nil)
+		mustBe(t, b.CopyStack(t.Context(), b.stack, to, stack.CopyStackOptions{Network: to + "net"}), nuvlaops.ErrRefused, c.name)
+		must(t, b.RemoveStackCopy(t.Context(), b.stack, to))
+		_, err := b.api.VolumeRemove(t.Context(), c.name, client.VolumeRemoveOptions{})
+		must(t, err)
+	}
+}
