@@ -112,6 +112,7 @@ func copySpec(spec *swarm.ServiceSpec, stack, name string) {
 	delete(spec.Labels, labelReplicas)
 	spec.Labels[labelCopyOf] = stack
 	spec.EndpointSpec = withoutPorts(spec.EndpointSpec)
+	spec.TaskTemplate.Placement = somewhere(spec.TaskTemplate.Placement)
 	if c := spec.TaskTemplate.ContainerSpec; c != nil {
 		delete(c.Labels, labelStack)
 		c.Mounts = slices.DeleteFunc(c.Mounts, func(m mount.Mount) bool { return m.Type == mount.TypeVolume })

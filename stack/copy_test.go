@@ -1,9 +1,11 @@
 package stack_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/client"
@@ -183,4 +185,19 @@ func TestAServiceThatIsCalledLikeACopyIsNotTouched(t *testing.T) {
 	if diff := cmp.Diff(before, b.things(b.stack)); diff != "" {
 		t.Errorf("the stack (-before +after):\n%s", diff)
 	}
+}
+
+func TestACopyOfAStoppedGlobalServiceRuns(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(globalStack)
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	c, err := b.RunCopy(t.Context(), b.stack, "agent", stack.CopyOptions{Aside: true})
+	must(t, err)
+	b.eventually("the copy runs", func() bool { return b.containers(b.stack+"_agent-copy") == 1 })
+	must(t, c.Remove(t.Context()))
+	copied := b.stack + "-copy"
+	t.Cleanup(func() { must(t, b.RemoveStackCopy(context.Background(), b.stack, copied)) })
+	must(t, b.CopyStack(t.Context(), b.stack, copied, stack.CopyStackOptions{Network: copied + "net"}))
+	must(t, b.Start(t.Context(), copied, stack.StartOptions{Limit: 30 * time.Second}))
 }

@@ -110,6 +110,7 @@ func stackCopySpec(v swarm.Service, from, to, name string) (swarm.ServiceSpec, e
 	zero := uint64(0)
 	spec.Mode = swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &zero}}
 	spec.EndpointSpec = withoutPorts(spec.EndpointSpec)
+	spec.TaskTemplate.Placement = somewhere(spec.TaskTemplate.Placement)
 	if spec.TaskTemplate.ContainerSpec == nil {
 		return spec, &nuvlaops.Error{Resource: v.Spec.Name, Reason: "the service runs no containers", Err: nuvlaops.ErrRefused}
 	}

@@ -94,9 +94,7 @@ func up(spec *swarm.ServiceSpec) (bool, error) {
 	forget(spec)
 	switch {
 	case spec.Mode.Global != nil && spec.TaskTemplate.Placement != nil:
-		place := *spec.TaskTemplate.Placement
-		place.Constraints = slices.DeleteFunc(slices.Clone(place.Constraints), func(c string) bool { return c == nowhere })
-		spec.TaskTemplate.Placement = &place
+		spec.TaskTemplate.Placement = somewhere(spec.TaskTemplate.Placement)
 	case spec.Mode.Replicated != nil && was:
 		back := uint64(n)
 		spec.Mode.Replicated = &swarm.ReplicatedService{Replicas: &back}
@@ -106,6 +104,16 @@ func up(spec *swarm.ServiceSpec) (bool, error) {
 			Hint:   "scale it by hand: docker service scale " + spec.Name + "=N"}
 	}
 	return true, nil
+}
+
+// somewhere is a placement without what stops a global service.
+func somewhere(p *swarm.Placement) *swarm.Placement {
+	if p == nil {
+		return nil
+	}
+	place := *p
+	place.Constraints = slices.DeleteFunc(slices.Clone(p.Constraints), func(c string) bool { return c == nowhere })
+	return &place
 }
 
 func forget(spec *swarm.ServiceSpec) {
