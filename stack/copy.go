@@ -18,8 +18,9 @@ import (
 	"github.com/nuvla/nuvlaops/internal/retry"
 )
 
-// Copy is a throw-away copy of a stopped service: the same image, environment, secrets, networks and name on them, and none
-// of its volumes. A recovery looks through a copy of a database at its backups before the database's volumes go.
+// Copy is a throw-away copy of a stopped service: the same image, environment, secrets, networks and name on them, none
+// of its volumes, and no labels that a proxy could route by. A recovery looks through a copy of a database at its backups
+// before the database's volumes go.
 type Copy struct {
 	s              *Swarm
 	stack, service string
@@ -108,12 +109,14 @@ func copySpec(spec *swarm.ServiceSpec, stack, name string) {
 	one := uint64(1)
 	spec.Name = name
 	spec.Mode = swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &one}}
+	spec.Labels = quiet(spec.Labels)
 	delete(spec.Labels, labelStack)
 	delete(spec.Labels, labelReplicas)
 	spec.Labels[labelCopyOf] = stack
 	spec.EndpointSpec = withoutPorts(spec.EndpointSpec)
 	spec.TaskTemplate.Placement = somewhere(spec.TaskTemplate.Placement)
 	if c := spec.TaskTemplate.ContainerSpec; c != nil {
+		c.Labels = quiet(c.Labels)
 		delete(c.Labels, labelStack)
 		c.Mounts = slices.DeleteFunc(c.Mounts, func(m mount.Mount) bool { return m.Type == mount.TypeVolume })
 	}

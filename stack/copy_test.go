@@ -119,6 +119,9 @@ func (b *bench) aside(when string, files ...string) {
 	b.eventually("the copy runs "+when, func() bool { return b.containers(name) == 1 })
 	v, err := b.api.ServiceInspect(b.t.Context(), name, client.ServiceInspectOptions{})
 	must(b.t, err)
+	if label := v.Service.Spec.Labels["traefik.enable"]; label != "" {
+		b.t.Errorf("%s the copy has the label of a proxy, which would route requests to it", when)
+	}
 	spec := v.Service.Spec.TaskTemplate
 	if len(spec.ContainerSpec.Secrets) != 1 || len(spec.ContainerSpec.Env) != 1 || len(spec.ContainerSpec.Mounts) != 0 || len(spec.Networks) != 1 || len(spec.Networks[0].Aliases) != 0 {
 		b.t.Errorf("%s the copy has networks %v and container %+v, want a network without names, the secret, the environment, no volume", when, spec.Networks, spec.ContainerSpec)
