@@ -19,8 +19,8 @@ import (
 )
 
 // Copy is a throw-away copy of a stopped service: the same image, environment, secrets, networks and name on them, none
-// of its volumes, and no labels that a proxy could route by. A recovery looks through a copy of a database at its backups
-// before the database's volumes go.
+// of its volumes, folders of the host to read only, and no labels that a proxy could route by. A recovery looks through a
+// copy of a database at its backups before the database's volumes go.
 type Copy struct {
 	s              *Swarm
 	stack, service string
@@ -119,6 +119,9 @@ func copySpec(spec *swarm.ServiceSpec, stack, name string) {
 		c.Labels = quiet(c.Labels)
 		delete(c.Labels, labelStack)
 		c.Mounts = slices.DeleteFunc(c.Mounts, func(m mount.Mount) bool { return m.Type == mount.TypeVolume })
+		for i := range c.Mounts { // what is a folder of the host may be the original's data
+			c.Mounts[i].ReadOnly = c.Mounts[i].Type != mount.TypeTmpfs || c.Mounts[i].ReadOnly
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"context"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -203,4 +204,27 @@ func TestACopyOfAStoppedGlobalServiceRuns(t *testing.T) {
 	t.Cleanup(func() { must(t, b.RemoveStackCopy(context.Background(), b.stack, copied)) })
 	must(t, b.CopyStack(t.Context(), b.stack, copied, stack.CopyStackOptions{Network: copied + "net"}))
 	must(t, b.Start(t.Context(), copied, stack.StartOptions{Limit: 30 * time.Second}))
+}
+
+func TestACopyWritesToNoFolderOfTheHost(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	dir := t.TempDir()
+	b.deploy(strings.Replace(stubbornStack, "command: [stubborn]", `command: [run]
+    volumes: ["`+dir+`:/data"]`, 1))
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	before, err := os.ReadDir(dir)
+	must(t, err)
+	c, err := b.RunCopy(t.Context(), b.stack, "deaf", stack.CopyOptions{Aside: true})
+	must(t, err)
+	b.eventually("a task of the copy", func() bool { return b.containers(b.stack+"_deaf-copy") > 0 })
+	v, err := b.api.ServiceInspect(t.Context(), b.stack+"_deaf-copy", client.ServiceInspectOptions{})
+	must(t, err)
+	if m := v.Service.Spec.TaskTemplate.ContainerSpec.Mounts; len(m) != 1 || !m[0].ReadOnly {
+		t.Errorf("mounts of the copy: %+v, want the folder, to read only", m)
+	}
+	must(t, c.Remove(t.Context()))
+	if files, err := os.ReadDir(dir); err != nil || len(files) != len(before) {
+		t.Errorf("the copy wrote %v, %v", files, err)
+	}
 }
