@@ -24,7 +24,7 @@ services:
     environment: [GREETING=hello]
     volumes: ["data:/data"]
     secrets: [key]
-    networks: [default]
+    networks: {default: {aliases: [database]}}
     deploy: {endpoint_mode: dnsrr, labels: {%OWNED%, traefik.enable: "true"}}
 volumes:
   data: {labels: %OWNER%}

@@ -71,7 +71,7 @@ func (s *Swarm) copyStack(ctx context.Context, from, to string, opts CopyStackOp
 			continue
 		}
 		spec := specs[name]
-		spec.TaskTemplate.Networks = []swarm.NetworkAttachmentConfig{{Target: network, Aliases: []string{name}}}
+		spec.TaskTemplate.Networks = []swarm.NetworkAttachmentConfig{{Target: network, Aliases: aliases(spec, name)}}
 		if _, err := s.api.ServiceCreate(ctx, client.ServiceCreateOptions{Spec: spec}); err != nil {
 			return explain(spec.Name, err)
 		}
@@ -128,6 +128,19 @@ func stackCopySpec(v swarm.Service, from, to, name string) (swarm.ServiceSpec, e
 	}
 	spec.TaskTemplate.ContainerSpec = &container
 	return spec, nil
+}
+
+// aliases are the names that a service has on its networks, its own among them.
+func aliases(spec swarm.ServiceSpec, name string) []string {
+	var out []string
+	for _, n := range append(slices.Clone(spec.TaskTemplate.Networks), swarm.NetworkAttachmentConfig{Aliases: []string{name}}) {
+		for _, alias := range n.Aliases {
+			if !slices.Contains(out, alias) {
+				out = append(out, alias)
+			}
+		}
+	}
+	return out
 }
 
 // quiet are the labels that others do not act on: with those of a proxy that finds its services by labels, requests for the
