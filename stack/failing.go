@@ -27,15 +27,15 @@ const (
 // failing is an error when the service's tasks have failed too often since the start, or when the orchestrator has given
 // up on it.
 func (h *health) failing(ctx context.Context, name string, v swarm.Service, tasks []swarm.Task) error {
-	var bad []swarm.Task
+	state := h.state[name]
 	live := false
 	for _, t := range tasks {
-		if failed(t) && !h.old[t.ID] {
-			bad = append(bad, t)
+		if failed(t) && !h.old[t.ID] && !slices.ContainsFunc(state.failed, func(seen swarm.Task) bool { return seen.ID == t.ID }) {
+			state.failed = append(state.failed, t)
 		}
 		live = live || wanted(t) && !ended(t)
 	}
-	state := h.state[name]
+	bad := state.failed
 	if live || len(bad) == 0 {
 		state.idle = time.Time{}
 	} else if state.idle.IsZero() {

@@ -135,7 +135,8 @@ type serviceHealth struct {
 	probed  string    // the tasks that ran when the probe succeeded, from its begin to its end
 	lastErr error     // of the probe
 	healthy bool
-	idle    time.Time // since when no task lives although some are wanted
+	idle    time.Time    // since when no task lives although some are wanted
+	failed  []swarm.Task // since the start: the orchestrator forgets all but the last few
 }
 
 func newHealth(s *Swarm, first *world, group []string, opts StartOptions, report *reporter, events *watch) *health {

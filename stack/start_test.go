@@ -46,13 +46,15 @@ func TestStartEndsEarlyWhenTasksKeepFailing(t *testing.T) {
 	b := newBench(t)
 	b.deploy(failingStack)
 	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	start := func(name string) error {
 		return b.Start(ctx, b.stack, stack.StartOptions{Groups: [][]string{{name}}})
 	}
 	mustBe(t, start("bad"), nuvlaops.ErrVerification, "3 tasks failed", "non-zero exit (3)",
 		"starting | cannot open the database: no such luck", "docker service ps")
+	mustBe(t, b.Start(ctx, b.stack, stack.StartOptions{Groups: [][]string{{"bad"}}, Failures: 7, Limit: time.Minute}),
+		nuvlaops.ErrVerification, "7 tasks failed") // more than the orchestrator remembers
 	mustBe(t, start("once"), nuvlaops.ErrVerification, "1 tasks failed", "cannot open the database")
 	mustBe(t, start("noimage"), nuvlaops.ErrVerification, "No such image")
 	for name, want := range map[string]stack.Health{"once": stack.Failing, "nowhere": stack.Stopped} {
