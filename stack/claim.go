@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -54,7 +55,7 @@ type Claim struct {
 // Claim marks the stack as being worked on, until Release. Error: ErrBusy, naming the holder, when somebody else does;
 // whether he still lives takes up to three beats to see.
 func (s *Swarm) Claim(ctx context.Context, stack string, opts ClaimOptions) (*Claim, error) {
-	if err := validName("stack", stack); err != nil {
+	if err := errors.Join(validName("stack", stack), notBelowZero("ClaimOptions.Beat", opts.Beat)); err != nil {
 		return nil, nuvlaops.Wrap("stack.Claim", stack, err)
 	}
 	if opts.Beat == 0 {

@@ -42,6 +42,9 @@ func (j *NodeJob) withDefaults() (*NodeJob, error) {
 	if j.Image == "" {
 		return nil, &nuvlaops.Error{Resource: "Options.Job", Reason: "no image", Err: nuvlaops.ErrInvalid}
 	}
+	if err := notBelowZero("Options.Job.Limit", j.Limit); err != nil {
+		return nil, err
+	}
 	out := *j
 	if len(out.Command) == 0 {
 		out.Command = []string{"/usr/local/bin/stack", "node"}

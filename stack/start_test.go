@@ -141,3 +141,20 @@ func TestStartThatIsCancelledIsFinishedByTheNextOne(t *testing.T) {
 		t.Errorf("after the second start:\n%s", s)
 	}
 }
+
+func TestOptionsThatCannotBeAreRefused(t *testing.T) {
+	host, _ := largeEngine(t, 1, 1)
+	s, err := stack.NewSwarm(&stack.Options{Host: host})
+	must(t, err)
+	defer s.Close()
+	for field, opts := range map[string]stack.StartOptions{
+		"Failures": {Failures: -1}, "Stable": {Stable: -1}, "ProbeTimeout": {ProbeTimeout: -1}, "Limit": {Limit: -1},
+	} {
+		mustBe(t, s.Start(t.Context(), "big", opts), nuvlaops.ErrInvalid, field)
+	}
+	mustBe(t, s.Stop(t.Context(), "big", stack.StopOptions{Limit: -1}), nuvlaops.ErrInvalid, "Limit")
+	_, err = s.Claim(t.Context(), "big", stack.ClaimOptions{Beat: -1})
+	mustBe(t, err, nuvlaops.ErrInvalid, "Beat")
+	_, err = stack.NewSwarm(&stack.Options{Job: &stack.NodeJob{Image: "x", Limit: -1}})
+	mustBe(t, err, nuvlaops.ErrInvalid, "Limit")
+}

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,7 +22,7 @@ func (s *Swarm) stop(ctx context.Context, stack string, opts StopOptions) error 
 	if err := validName("stack", stack); err != nil {
 		return err
 	}
-	if err := validGroups(opts.Groups); err != nil {
+	if err := errors.Join(validGroups(opts.Groups), notBelowZero("StopOptions.Limit", opts.Limit)); err != nil {
 		return err
 	}
 	f, err := s.fleet(ctx)

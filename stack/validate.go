@@ -15,6 +15,14 @@ func validName(kind, name string) error {
 		Hint: "letters, digits, dots, dashes and underscores"}
 }
 
+// notBelowZero checks a number of options: 0 is its default, or no limit.
+func notBelowZero[N ~int | ~int64](field string, n N) error {
+	if n >= 0 {
+		return nil
+	}
+	return &nuvlaops.Error{Resource: field, Reason: fmt.Sprintf("%v is below 0", n), Err: nuvlaops.ErrInvalid}
+}
+
 func validGroups(groups [][]string) error {
 	seen := map[string]bool{}
 	for _, group := range groups {
