@@ -70,6 +70,11 @@ func parse(args []string, stderr io.Writer) (config, error) {
 // check is for what single flags cannot see.
 func (c *config) check() error {
 	kept := c.keep.Dir != "" || c.keep.Suffix != ""
+	for name, d := range map[string]time.Duration{"-timeout": c.timeout, "-limit": c.limit, "-stable": c.stable} {
+		if d < 0 {
+			return cli.Usagef("%s %s: want no less than 0", name, d)
+		}
+	}
 	switch {
 	case c.command == "deploy" && len(c.files) == 0:
 		return cli.Usagef("deploy needs -file")

@@ -90,6 +90,9 @@ func TestCommandsAndTheirExitCodes(t *testing.T) {
 		{"two ways to keep", "wipe db -keep /tmp -keep-as -old", cli.ExitUsage, "one of them"},
 		{"an image and nothing to keep", "wipe db -keep-image x", cli.ExitUsage, "-keep-as"},
 		{"a probe inside of nowhere", "start db -inside es=true", cli.ExitUsage, "-network"},
+		{"a limit below zero", "start db -limit -1m", cli.ExitUsage, "-limit"},
+		{"a time-out below zero", "stop db -timeout -1m", cli.ExitUsage, "-timeout"},
+		{"a stability below zero", "wait db -stable -1s", cli.ExitUsage, "-stable"},
 		{"a group without a name", "stop db -groups es;", cli.ExitUsage, "empty name"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
