@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -77,7 +78,7 @@ func (w *world) startGroups(opts StartOptions) ([][]string, error) {
 		}
 	}
 	var missing []string
-	for _, name := range slices.Concat(groups...) {
+	for _, name := range append(slices.Concat(groups...), slices.Sorted(maps.Keys(opts.Probes))...) {
 		if _, there := w.services[name]; !there {
 			missing = append(missing, name)
 		}
@@ -86,7 +87,19 @@ func (w *world) startGroups(opts StartOptions) ([][]string, error) {
 		return nil, &nuvlaops.Error{Resource: w.stack, Reason: "no such services: " + some(missing), Err: nuvlaops.ErrNotFound,
 			Hint: "deploy them first"}
 	}
-	return groups, nil
+	return groups, w.probesCanSucceed(groups, opts)
+}
+
+// probesCanSucceed refuses a probe of a service that is at nothing, and that Stop has not brought there.
+func (w *world) probesCanSucceed(groups [][]string, opts StartOptions) error {
+	for _, name := range slices.Concat(groups...) {
+		spec := w.services[name].Spec
+		if opts.Probes[name] != nil && atNothing(spec) && spec.Labels[labelReplicas] == "" {
+			return &nuvlaops.Error{Resource: spec.Name, Reason: "the service has no replicas and remembers none, so that nothing would answer its probe",
+				Err: nuvlaops.ErrRefused, Hint: "nothing was started; scale it by hand: docker service scale " + spec.Name + "=N"}
+		}
+	}
+	return nil
 }
 
 // startGroup starts the services of a group and waits for all of them; the first that cannot become healthy ends the

@@ -158,3 +158,16 @@ func TestOptionsThatCannotBeAreRefused(t *testing.T) {
 	_, err = stack.NewSwarm(&stack.Options{Job: &stack.NodeJob{Image: "x", Limit: -1}})
 	mustBe(t, err, nuvlaops.ErrInvalid, "Limit")
 }
+
+// The services of largeEngine are at nothing, and remember nothing.
+func TestStartRefusesAProbeThatNothingWouldAnswer(t *testing.T) {
+	host, _ := largeEngine(t, 1, 1)
+	s, err := stack.NewSwarm(&stack.Options{Host: host})
+	must(t, err)
+	defer s.Close()
+	probe := func(context.Context) error { return nil }
+	for service, want := range map[string]error{"s000": nuvlaops.ErrRefused, "no-such-service": nuvlaops.ErrNotFound} {
+		err := s.Start(t.Context(), "big", stack.StartOptions{Probes: map[string]func(context.Context) error{service: probe}})
+		mustBe(t, err, want, service)
+	}
+}

@@ -90,6 +90,7 @@ func TestCommandsAndTheirExitCodes(t *testing.T) {
 		{"two ways to keep", "wipe db -keep /tmp -keep-as -old", cli.ExitUsage, "one of them"},
 		{"an image and nothing to keep", "wipe db -keep-image x", cli.ExitUsage, "-keep-as"},
 		{"a probe inside of nowhere", "start db -inside es=true", cli.ExitUsage, "-network"},
+		{"a probe of an unknown service", "start db -probe elasticsearch=http://localhost:1", cli.ExitFailed, "no such service"},
 		{"a limit below zero", "start db -limit -1m", cli.ExitUsage, "-limit"},
 		{"a time-out below zero", "stop db -timeout -1m", cli.ExitUsage, "-timeout"},
 		{"a stability below zero", "wait db -stable -1s", cli.ExitUsage, "-stable"},

@@ -306,7 +306,7 @@ func (f *Fake) start(ctx context.Context, name string, opts stack.StartOptions) 
 			return err
 		}
 	}
-	if missing := f.absent(name, groups); missing != "" {
+	if missing := f.absent(name, slices.Concat(groups, [][]string{slices.Sorted(maps.Keys(opts.Probes))})); missing != "" {
 		return notThere(missing)
 	}
 	for _, group := range groups {
