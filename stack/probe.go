@@ -3,6 +3,7 @@ package stack
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,7 +23,7 @@ func ProbeHTTP(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
-			return err
+			return errors.New("the probe's address is no URL") // err shows all of it, a password too
 		}
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
@@ -31,7 +32,7 @@ func ProbeHTTP(url string) func(context.Context) error {
 		defer res.Body.Close()
 		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20)) // so that the connection can be used again
 		if res.StatusCode >= 400 {
-			return fmt.Errorf("GET %s: HTTP %d", url, res.StatusCode)
+			return fmt.Errorf("GET %s: HTTP %d", req.URL.Redacted(), res.StatusCode)
 		}
 		return nil
 	}

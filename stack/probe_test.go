@@ -72,3 +72,13 @@ func TestAProbeOfAServerThatNeverAnswersEndsWithItsContext(t *testing.T) {
 		cancel()
 	}
 }
+
+func TestAProbeKeepsThePasswordOfItsAddressToItself(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	for _, url := range []string{strings.Replace(server.URL, "http://", "http://elastic:hunter2@", 1), "http://elastic:hunter2@127.0.0.1:port/"} {
+		if err := stack.ProbeHTTP(url)(t.Context()); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("probe says %v, want a failure without the password", err)
+		}
+	}
+}

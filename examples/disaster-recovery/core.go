@@ -84,7 +84,7 @@ func answers(url string) func(context.Context) error {
 		}
 		defer res.Body.Close()
 		if res.StatusCode != http.StatusOK {
-			return &nuvlaops.Error{Op: "api", Resource: url, Status: res.StatusCode, Reason: "it answers " + res.Status, Err: nuvlaops.ErrUnavailable}
+			return &nuvlaops.Error{Op: "api", Resource: req.URL.Redacted(), Status: res.StatusCode, Reason: "it answers " + res.Status, Err: nuvlaops.ErrUnavailable}
 		}
 		return nil
 	}

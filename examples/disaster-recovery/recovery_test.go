@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -157,5 +159,14 @@ func TestTheVersionOfASnapshotIsSaidAsWhatItIs(t *testing.T) {
 		if got != want {
 			t.Errorf("%q is shown as %q, want %q", version, got, want)
 		}
+	}
+}
+
+func TestAProbeKeepsThePasswordOfItsAddressToItself(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	err := answers(strings.Replace(server.URL, "http://", "http://nuvla:hunter2@", 1))(t.Context())
+	if err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("it says %v, want a failure without the password", err)
 	}
 }
