@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/client"
@@ -62,7 +63,7 @@ func (s *Swarm) fleet(ctx context.Context) (*fleet, error) {
 			}
 			continue
 		}
-		info, err := api.Info(ctx, client.InfoOptions{})
+		info, err := infoOf(ctx, api)
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
@@ -78,6 +79,15 @@ func (s *Swarm) fleet(ctx context.Context) (*fleet, error) {
 		return nil, wrongEngine(key, "no node of the swarm has this name")
 	}
 	return f, nil
+}
+
+// answerWithin is how long the engine of another node may take to say which one it is.
+const answerWithin = 10 * time.Second
+
+func infoOf(ctx context.Context, api *client.Client) (client.SystemInfoResult, error) {
+	ctx, cancel := limited(ctx, answerWithin)
+	defer cancel()
+	return api.Info(ctx, client.InfoOptions{})
 }
 
 func wrongEngine(key, reason string) error {

@@ -1,0 +1,47 @@
+package stack_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+// twoNodes is a fakeEngine on node one, with a second node far.
+func twoNodes(t *testing.T, nodes string) (host string) {
+	t.Helper()
+	engine := fakeEngine(t, 1, 1, new(atomic.Int64))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1.41/nodes" {
+			_, _ = io.WriteString(w, nodes)
+			return
+		}
+		engine.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return "tcp://" + server.Listener.Addr().String()
+}
+
+func TestAnEngineThatNeverAnswersLeavesItsNodeDark(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing
+	must(t, err)
+	defer silent.Close()
+	host := twoNodes(t, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"ready"}}]`)
+	s, err := stack.NewSwarm(&stack.Options{Host: host, Engines: map[string]string{"far": "tcp://" + silent.Addr().String()}})
+	must(t, err)
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	plan, err := s.PlanWipe(ctx, "big", stack.WipeOptions{})
+	must(t, err)
+	if len(plan.Obstacles) != 1 {
+		t.Errorf("in the way: %q, want the node", plan.Obstacles)
+	}
+}
