@@ -47,6 +47,8 @@ func (s *Swarm) fleet(ctx context.Context) (*fleet, error) {
 	for _, n := range nodes {
 		if n.ID == self.id {
 			self.name = n.Description.Hostname
+			delete(named, self.name) // the same engines may be named on each manager
+			delete(named, self.id)
 			continue
 		}
 		key := n.Description.Hostname

@@ -45,3 +45,16 @@ func TestAnEngineThatNeverAnswersLeavesItsNodeDark(t *testing.T) {
 		t.Errorf("in the way: %q, want the node", plan.Obstacles)
 	}
 }
+
+// The same engines may be named on each manager.
+func TestTheEngineOfTheManagerItselfMayBeNamed(t *testing.T) {
+	for _, key := range []string{"one", "self"} {
+		host := twoNodes(t, `[{"ID":"self","Description":{"Hostname":"one"}}]`)
+		s, err := stack.NewSwarm(&stack.Options{Host: host, Engines: map[string]string{key: host}})
+		must(t, err)
+		defer s.Close()
+		if _, err := s.Look(t.Context(), "big"); err != nil {
+			t.Errorf("engine named by %q: %v", key, err)
+		}
+	}
+}

@@ -39,7 +39,8 @@ type Options struct {
 	Docker string
 	// Engines are the engines of other nodes, by the node's host name or identifier, as in DOCKER_HOST: the API of one
 	// engine sees and removes only its own node's containers and volumes. A node without one is stopped and started like
-	// the others, but its volumes cannot be wiped, and containers that have ended stay on it, unless there is a Job.
+	// the others, but its volumes cannot be wiped, and containers that have ended stay on it, unless there is a Job. One of
+	// the manager itself is not used, so that the same ones may be given on each manager.
 	Engines map[string]string
 	// VolumeSizes makes Look and PlanWipe read the sizes of volumes. The engine walks through all files for them.
 	VolumeSizes bool
