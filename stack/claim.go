@@ -22,6 +22,7 @@ const (
 	labelPlace  = "org.nuvla.ops.claim.place"
 	labelToken  = "org.nuvla.ops.claim.token" // of one Claim
 	labelBeat   = "org.nuvla.ops.claim.beat"  // counts the renewals
+	labelEvery  = "org.nuvla.ops.claim.every" // how often it is renewed
 
 	defaultBeat = 5 * time.Second
 	missedBeats = 3
@@ -34,7 +35,8 @@ type ClaimOptions struct {
 	// Place, when not empty, names a lock that the caller holds and that ends with its process, such as that of a file.
 	// A claim from the same place is then one of a process that is gone, and is taken over at once.
 	Place string
-	// Beat is how often the claim is renewed. Default 5 s. A claim that stands still for three beats is taken over.
+	// Beat is how often the claim is renewed. Default 5 s. A claim that stands still for three beats, its own or those of
+	// who looks if they are longer, is taken over.
 	Beat time.Duration
 	// Lost is called, once at most, when another has the claim.
 	Lost func(error)
@@ -118,7 +120,8 @@ func (c *Claim) create(ctx context.Context, token string) error {
 }
 
 func (c *Claim) labels(token string) map[string]string {
-	return map[string]string{labelHolder: c.opts.Holder, labelPlace: c.opts.Place, labelToken: token, labelBeat: strconv.Itoa(c.beat)}
+	return map[string]string{labelHolder: c.opts.Holder, labelPlace: c.opts.Place, labelToken: token, labelBeat: strconv.Itoa(c.beat),
+		labelEvery: c.opts.Beat.String()}
 }
 
 // look returns the mark, nil when there is none.
@@ -164,7 +167,8 @@ func (c *Claim) takeOver(ctx context.Context, token string) (bool, error) {
 
 // watch returns the mark as soon as it is another one, else after the time in which a living holder renews it.
 func (c *Claim) watch(ctx context.Context, first *swarm.Config) (last *swarm.Config, err error) {
-	deadline := c.s.now().Add(missedBeats * c.opts.Beat)
+	its, _ := time.ParseDuration(first.Spec.Labels[labelEvery])
+	deadline := c.s.now().Add(missedBeats * max(c.opts.Beat, its))
 	err = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
 		if last, err = c.look(ctx); err != nil {
 			return false, "", err

@@ -39,10 +39,12 @@ func TestASecondClaimIsRefusedAndNamesTheFirst(t *testing.T) {
 // abandoned leaves the mark of a process that is gone: nobody renews it.
 func (b *bench) abandoned(opts stack.ClaimOptions) {
 	b.t.Helper()
-	ctx, end := context.WithCancel(b.t.Context())
-	opts.Beat = time.Hour
-	_, err := b.Claim(ctx, b.stack, opts)
-	end()
+	c, err := b.claim(opts)
+	must(b.t, err)
+	mark, err := b.api.ConfigInspect(b.t.Context(), "nuvlaops-claim-"+b.stack, client.ConfigInspectOptions{})
+	must(b.t, err)
+	must(b.t, c.Release(b.t.Context()))
+	_, err = b.api.ConfigCreate(b.t.Context(), client.ConfigCreateOptions{Spec: mark.Config.Spec})
 	must(b.t, err)
 }
 
@@ -91,4 +93,17 @@ func TestAClaimWhoseMarkIsRemovedMakesItAgain(t *testing.T) {
 		t.Errorf("the second claim: %v, want ErrBusy", err)
 	}
 	must(t, c.Release(t.Context()))
+}
+
+func TestAClaimIsJudgedByItsOwnBeat(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	t.Cleanup(func() {
+		_, _ = b.api.ConfigRemove(context.Background(), "nuvlaops-claim-"+b.stack, client.ConfigRemoveOptions{})
+	})
+	first, err := b.Claim(t.Context(), b.stack, stack.ClaimOptions{Holder: "slow", Beat: 10 * beat, Lost: func(err error) { t.Errorf("lost: %v", err) }})
+	must(t, err)
+	_, err = b.claim(stack.ClaimOptions{Holder: "fast"})
+	mustBe(t, err, nuvlaops.ErrBusy, "slow")
+	must(t, first.Release(t.Context()))
 }
