@@ -132,6 +132,7 @@ func (k keeper) archiveTo(ctx context.Context, path string) error {
 	if _, err := os.Stat(path); err == nil {
 		return &nuvlaops.Error{Resource: path, Reason: "the archive is there already", Err: nuvlaops.ErrExists, Hint: "move it away"}
 	}
+	_ = atomicfile.RemoveParts(path) // of a call that was killed
 	return k.read(ctx, nil, func(_ string, archive io.Reader) error {
 		return atomicfile.Write(path, func(w io.Writer) error {
 			_, err := io.Copy(w, archive)

@@ -38,6 +38,9 @@ func TestDataIsKeptAsideBeforeItIsWiped(t *testing.T) {
 		mustBe(t, b.KeepVolumes(t.Context(), plan, nonsense), nuvlaops.ErrInvalid)
 	}
 	mustBe(t, b.KeepVolumes(t.Context(), plan, stack.KeepOptions{Suffix: "-kept", Image: "nuvlaops-test/no-such-image:1"}), nuvlaops.ErrNotFound)
+	node, err := b.api.Info(t.Context(), client.InfoOptions{})
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(b.dir, volume+"@"+node.Info.Name+".tar.1.part"), nil, 0o600)) // of a call that was killed
 	must(t, b.KeepVolumes(t.Context(), plan, archive))
 	mustBe(t, b.KeepVolumes(t.Context(), plan, archive), nuvlaops.ErrExists, "move it away")
 	must(t, b.KeepVolumes(t.Context(), plan, copied))
