@@ -101,7 +101,7 @@ func (s *Swarm) checkUse(ctx context.Context, w *world, p *WipePlan) error {
 // be looked at is in question if the stack's tasks may run there or are known to have run there.
 func (s *Swarm) checkNodes(_ context.Context, w *world, p *WipePlan) error {
 	for _, n := range w.fleet.dark {
-		if w.mayHold(n.Node) {
+		if w.mayHold(n.Node) || p.ofGoneServices(w) {
 			p.obstacle("node %s (%s) may hold volumes of the stack and cannot be looked at: %s", n.Description.Hostname, n.Status.State, n.why)
 		} else {
 			p.Unseen = append(p.Unseen, n.Description.Hostname)
@@ -121,6 +121,11 @@ func (w *world) mayHold(n swarm.Node) bool {
 		}
 	}
 	return len(w.services) == 0
+}
+
+// ofGoneServices: where the services of volumes ran that were named, and that no service mounts, is not known either.
+func (p *WipePlan) ofGoneServices(w *world) bool {
+	return slices.ContainsFunc(p.Options.Volumes, func(name string) bool { return len(w.mountedBy(name)) == 0 })
 }
 
 // inspect returns nil when the volume is not there.

@@ -133,3 +133,33 @@ func TestAPlanWhoseNodeWentDarkRemovesNothing(t *testing.T) {
 	err = s.Wipe(t.Context(), plan, func(context.Context) error { t.Error("the guard was asked"); return nil })
 	mustBe(t, err, nuvlaops.ErrRefused, "node far of the plan cannot be looked at any more")
 }
+
+// Where a service ran that is gone, nobody knows: its volume may be on the node that cannot be looked at, too.
+func TestAVolumeOfAServiceThatIsGoneMayBeOnEveryNode(t *testing.T) {
+	engine := fakeEngine(t, 1, 1, new(atomic.Int64))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v1.41/nodes":
+			_, _ = io.WriteString(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"ready"}}]`)
+		case "/v1.41/services":
+			_, _ = io.WriteString(w, `[{"ID":"service000","Spec":{"Name":"big_s000","Labels":{"com.docker.stack.namespace":"big"},"Mode":{"Replicated":{"Replicas":0}},
+				"TaskTemplate":{"Placement":{"Constraints":["node.id==self"]},"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"big_s000","Target":"/data",
+				"VolumeOptions":{"Labels":{"com.docker.stack.namespace":"big"}}}]}}}}]`)
+		case "/v1.41/volumes/big_gone":
+			w.WriteHeader(http.StatusNotFound)
+		default:
+			engine.ServeHTTP(w, r)
+		}
+	}))
+	defer server.Close()
+	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+	must(t, err)
+	defer s.Close()
+	for volume, want := range map[string]int{"big_s000": 0, "big_gone": 1} {
+		plan, err := s.PlanWipe(t.Context(), "big", stack.WipeOptions{Volumes: []string{volume}})
+		must(t, err)
+		if len(plan.Obstacles) != want {
+			t.Errorf("%s: in the way %q, want %d", volume, plan.Obstacles, want)
+		}
+	}
+}
