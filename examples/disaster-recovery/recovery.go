@@ -39,6 +39,7 @@ type recovery struct {
 	mu      sync.Mutex // steps run side by side
 	journal *runbook.Journal
 	state   state
+	seenNow bool // whether this run has seen the chosen snapshot
 	report  report.Report
 }
 
@@ -179,10 +180,12 @@ func (r *recovery) chosen() *report.Snapshot { return r.remembered().Snapshot }
 // it removes anything.
 const seenFor = 30 * time.Minute
 
-// sighted reports whether the chosen snapshot has been seen complete, and not long ago.
+// sighted reports whether the chosen snapshot has been seen complete, by this run or not long ago.
 func (r *recovery) sighted() bool {
-	st := r.remembered()
-	return st.Snapshot != nil && st.Snapshot.UUID != "" && r.now().Sub(st.Seen) < seenFor
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.state.Snapshot
+	return s != nil && s.UUID != "" && (r.seenNow || r.now().Sub(r.state.Seen) < seenFor)
 }
 
 // seen shows a step's change of state.

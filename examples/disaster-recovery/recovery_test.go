@@ -170,3 +170,14 @@ func TestAProbeKeepsThePasswordOfItsAddressToItself(t *testing.T) {
 		t.Errorf("it says %v, want a failure without the password", err)
 	}
 }
+
+func TestASnapshotThatThisRunHasSeenHoldsUntilItsEnd(t *testing.T) {
+	r := takenUp(t)
+	if err := r.choose(&restore.Snapshot{Name: "s", UUID: "u"}); err != nil {
+		t.Fatal(err)
+	}
+	r.now = func() time.Time { return time.Now().Add(time.Hour) } // it took that long to archive the volumes
+	if err := r.proven(t.Context()); err != nil {
+		t.Errorf("the wipe is refused: %v", err)
+	}
+}

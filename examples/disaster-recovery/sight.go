@@ -141,6 +141,7 @@ func (r *recovery) choose(s *restore.Snapshot) error {
 	return r.remember(func(st *state) {
 		st.Snapshot = &report.Snapshot{Repository: r.cfg.repository, Name: s.Name, UUID: s.UUID, Started: s.Start.UTC()}
 		st.Seen = r.now().UTC()
+		r.seenNow = true
 	})
 }
 
