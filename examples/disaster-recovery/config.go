@@ -131,8 +131,19 @@ func (c *config) runFlags(fs *flag.FlagSet, r *raw) {
 
 // key says what a recovery is about: a journal is taken up only by the same one.
 func (c *config) key() string {
-	raw, _ := json.Marshal([]any{c.es, c.zk, c.repository, c.snapshot, c.before, c.indices, c.replicas, c.db, c.core, c.only, c.keepOld, c.copied})
+	raw, _ := json.Marshal([]any{c.es, c.zk, c.repository, c.store(), c.snapshot, c.before, c.indices, c.replicas, c.db, c.core, c.only, c.keepOld, c.copied})
 	return string(raw)
+}
+
+// store is where the snapshots are.
+func (c *config) store() []string {
+	switch s := c.settings; {
+	case s.S3 != nil:
+		return []string{s.S3.Endpoint, s.S3.Bucket, s.S3.BasePath, s.S3.Client}
+	case s.FS != nil:
+		return []string{s.FS.Location}
+	}
+	return nil
 }
 
 // stackOptions lead to the engines.

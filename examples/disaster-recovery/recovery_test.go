@@ -17,6 +17,7 @@ import (
 	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/internal/runbook"
 	"github.com/nuvla/nuvlaops/restore"
+	"github.com/nuvla/nuvlaops/snapshot"
 	"github.com/nuvla/nuvlaops/stack"
 )
 
@@ -179,5 +180,15 @@ func TestASnapshotThatThisRunHasSeenHoldsUntilItsEnd(t *testing.T) {
 	r.now = func() time.Time { return time.Now().Add(time.Hour) } // it took that long to archive the volumes
 	if err := r.proven(t.Context()); err != nil {
 		t.Errorf("the wipe is refused: %v", err)
+	}
+}
+
+func TestAnotherRepositoryIsAnotherRecovery(t *testing.T) {
+	key := func(bucket string) string {
+		c := config{settings: snapshot.Settings{S3: &snapshot.S3{Bucket: bucket}}}
+		return c.key()
+	}
+	if key("one") == key("two") {
+		t.Error("a recovery is taken up whose snapshot was seen in another repository")
 	}
 }
