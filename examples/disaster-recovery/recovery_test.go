@@ -192,3 +192,36 @@ func TestAnotherRepositoryIsAnotherRecovery(t *testing.T) {
 		t.Error("a recovery is taken up whose snapshot was seen in another repository")
 	}
 }
+
+// emptyEngine is a manager of a swarm in which nothing is.
+func emptyEngine(t *testing.T) *stack.Swarm {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+		_, _ = io.WriteString(w, map[string]string{"/info": `{"Swarm":{"NodeID":"self","ControlAvailable":true}}`,
+			"/nodes": `[{"ID":"self"}]`, "/volumes": `{}`}[strings.TrimPrefix(req.URL.Path, "/v1.41")])
+		if strings.HasSuffix(req.URL.Path, "/services") || strings.HasSuffix(req.URL.Path, "/json") {
+			_, _ = io.WriteString(w, "[]")
+		}
+	}))
+	t.Cleanup(server.Close)
+	swarm, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = swarm.Close() })
+	return swarm
+}
+
+// The volumes went, and the program was killed before it could note that.
+func TestWhereNoVolumeIsNothingIsRestored(t *testing.T) {
+	r := takenUp(t)
+	r.stacks = emptyEngine(t)
+	r.state = state{Plan: &restore.Plan{}, Restored: &restore.Report{}, Jobs: &report.Jobs{}}
+	if _, err := r.wipe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st := r.remembered(); st.Plan != nil || st.Restored != nil || st.Jobs != nil {
+		t.Errorf("it still knows %+v", st)
+	}
+}

@@ -17,13 +17,14 @@ func (r *recovery) wipe(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(plan.Volumes) == 0 {
-		return "nothing to do: there is no volume", nil
+	said := "nothing to do: there is no volume" // a call that was killed may have removed them
+	if len(plan.Volumes) > 0 {
+		if err := r.stacks.Wipe(ctx, plan, r.proven); err != nil {
+			return "", err
+		}
+		said = fmt.Sprintf("%d volumes removed", len(plan.Volumes))
 	}
-	if err := r.stacks.Wipe(ctx, plan, r.proven); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%d volumes removed", len(plan.Volumes)), r.remember(func(st *state) {
+	return said, r.remember(func(st *state) {
 		st.Plan, st.Restored, st.Jobs = nil, nil, nil // what was restored before is gone with them
 	})
 }
