@@ -17,9 +17,7 @@ import (
 // plannedWithoutElasticsearch: none lives, and the plan starts a throw-away one beside what is there, also after one whose
 // program was killed, and removes it.
 func (d *demo) plannedWithoutElasticsearch(t *testing.T) {
-	if _, err := docker(t.Context(), "", "service", "scale", "--detach", d.platform.db+"_es=0"); err != nil {
-		t.Fatal(err)
-	}
+	d.scaledToNothing(t)
 	d.noContainerOf(t, "es")
 	before := d.production(t)
 	if ended := d.planEndedBy(t, syscall.SIGINT); ended.ExitStatus() != cli.ExitInterrupted {
@@ -37,6 +35,22 @@ func (d *demo) plannedWithoutElasticsearch(t *testing.T) {
 		t.Errorf("services, containers and volumes (-before +after):\n%s", diff)
 	}
 	d.nothingOfACopy(t)
+}
+
+// scaledToNothing: somebody has ended Elasticsearch by hand, and says how many are to come back when the plan asks for it.
+func (d *demo) scaledToNothing(t *testing.T) {
+	t.Helper()
+	es := d.platform.db + "_es"
+	if _, err := docker(t.Context(), "", "service", "scale", "--detach", es+"=0"); err != nil {
+		t.Fatal(err)
+	}
+	hint := "docker service update --label-add org.nuvla.ops.replicas=1 " + es
+	if out, code := d.runRecovery(t, "-plan"); code != cli.ExitRefused || !strings.Contains(out, hint) {
+		t.Errorf("exit code %d, want it refused with %q:\n%s", code, hint, out)
+	}
+	if _, err := docker(t.Context(), "", append(strings.Fields(hint)[1:], "--detach")...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // planEndedBy sends a signal to a plan while its throw-away one boots.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -47,11 +48,27 @@ func (r *recovery) startCore(ctx context.Context) (string, error) {
 	if err := r.startInOrder(ctx, groups(now, []string{"api", "ui"}, []string{"job-executor", "job-distributor"})); err != nil {
 		return "", err
 	}
-	tasks := 0
-	for _, s := range now.Services {
-		tasks += max(s.Replicas, s.Remembered)
+	return r.whatRuns(now)
+}
+
+// whatRuns counts what was started, and warns of services that were at no replicas before and stay there.
+func (r *recovery) whatRuns(core *stack.Stack) (string, error) {
+	services, tasks := 0, 0
+	var idle []string
+	for _, s := range core.Services {
+		if s.Replicas == 0 && !s.Stopped && !s.Global {
+			idle = append(idle, s.Name)
+			continue
+		}
+		services, tasks = services+1, tasks+max(s.Replicas, s.Remembered)
 	}
-	return fmt.Sprintf("%d services run, %d replicas", len(now.Services), tasks), nil
+	said := fmt.Sprintf("%d services run, %d replicas", services, tasks)
+	if len(idle) == 0 {
+		return said, nil
+	}
+	return said, r.remember(func(st *state) {
+		st.warn("not started, since they had no replicas and none were remembered: %s of stack %s", strings.Join(idle, ", "), core.Name)
+	})
 }
 
 // startInOrder starts the core: those that call the api after it. An api that answers is not waited for any longer: that it

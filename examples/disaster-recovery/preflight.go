@@ -117,7 +117,7 @@ func (r *recovery) noteImages() {
 
 // checkStacks refuses when services are gone and nothing makes them again, and reads the compose files all the same.
 func (r *recovery) checkStacks(ctx context.Context) error {
-	var errs []error
+	errs := []error{r.checkReplicas()}
 	for _, s := range []struct {
 		there         *stack.Stack
 		services      []string
@@ -142,6 +142,20 @@ func (r *recovery) checkStacks(ctx context.Context) error {
 		r.page.good(name, describeStack(s.there, missing))
 	}
 	return errors.Join(errs...)
+}
+
+// checkReplicas refuses while a database is at no replicas that nobody remembers: it would not be started again.
+func (r *recovery) checkReplicas() error {
+	for _, name := range dbServices {
+		v := r.found.db.Service(name)
+		if v == nil || v.Replicas > 0 || v.Stopped || v.Global {
+			continue
+		}
+		full := r.found.db.Name + "_" + name
+		return r.page.bad("stack "+r.found.db.Name, refused(full, "say how many to start: docker service update --label-add org.nuvla.ops.replicas=1 "+full,
+			"service %s has no replicas, and none are remembered, so that it would not be started", full))
+	}
+	return nil
 }
 
 // checkCore refuses to begin beside a core that runs and would not be stopped.

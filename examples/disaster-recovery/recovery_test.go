@@ -225,3 +225,31 @@ func TestWhereNoVolumeIsNothingIsRestored(t *testing.T) {
 		t.Errorf("it still knows %+v", st)
 	}
 }
+
+func TestADatabaseThatWouldNotBeStartedIsRefusedBeforeAnythingIsTouched(t *testing.T) {
+	one := func(name string) stack.Service { return stack.Service{Name: name, Replicas: 1, Running: 1} }
+	core := &stack.Stack{Name: "nuvla", Services: []stack.Service{one("api"), one("ui"), one("job-executor"), one("job-distributor")}}
+	for name, tt := range map[string]struct {
+		es   stack.Service
+		want error
+	}{
+		"running":                     {one("es"), nil},
+		"stopped":                     {stack.Service{Name: "es", Stopped: true, Remembered: 1}, nil},
+		"scaled to nothing by others": {stack.Service{Name: "es"}, nuvlaops.ErrRefused},
+	} {
+		r := takenUp(t)
+		r.found.db, r.found.core = &stack.Stack{Name: "db", Services: []stack.Service{tt.es, one("zk")}}, core
+		if err := r.checkStacks(t.Context()); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		}
+	}
+}
+
+func TestACoreServiceThatIsNotStartedIsWarnedOf(t *testing.T) {
+	r := takenUp(t)
+	core := &stack.Stack{Name: "nuvla", Services: []stack.Service{{Name: "api"}, {Name: "job-executor", Stopped: true, Remembered: 5}, {Name: "ui", Replicas: 1}}}
+	said, err := r.whatRuns(core)
+	if warnings := r.remembered().Warnings; err != nil || said != "2 services run, 6 replicas" || len(warnings) != 1 || !strings.Contains(warnings[0], "remembered: api of stack nuvla") {
+		t.Errorf("it says %q and warns %q, %v; want api not counted, and a warning", said, warnings, err)
+	}
+}
