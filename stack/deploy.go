@@ -186,7 +186,11 @@ func allThere(kind string, names []string, there map[string]bool) error {
 // waitForLeftovers waits for the containers of services that were removed: docker stack rm returns before they are gone,
 // and a new service would come up beside them, or on their data.
 func (s *Swarm) waitForLeftovers(ctx context.Context, first *world, services []string, report *reporter) error {
-	if !slices.ContainsFunc(services, func(name string) bool { return len(first.containers[name]) > 0 }) {
+	gone, err := s.gone(ctx, first)
+	if err != nil {
+		return err
+	}
+	if len(gone) == 0 && !slices.ContainsFunc(services, func(name string) bool { return len(first.containers[name]) > 0 }) {
 		return nil
 	}
 	events := s.watch(ctx, first.fleet, first.stack)

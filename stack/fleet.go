@@ -107,6 +107,15 @@ func (f *fleet) on(node string) *engine {
 	return nil
 }
 
+// unreached are the nodes whose engines cannot be reached from here.
+func (f *fleet) unreached() []swarm.Node {
+	out := slices.Clone(f.byJob)
+	for _, d := range f.dark {
+		out = append(out, d.Node)
+	}
+	return out
+}
+
 // nodeName is for people.
 func (f *fleet) nodeName(id string) string {
 	if e := f.on(id); e != nil {

@@ -93,6 +93,31 @@ func TestTwoNodes(t *testing.T) {
 			t.Errorf("%d starts on the new volume, want 1", n)
 		}
 	})
+	t.Run("services that were removed are waited for on another node", func(t *testing.T) {
+		far := open(nil, nil)
+		far.stack = "far"
+		for name, wait := range map[string]func() error{
+			"Stop":           func() error { return far.Stop(t.Context(), far.stack, stack.StopOptions{}) },
+			"Stop by groups": func() error { return far.Stop(t.Context(), far.stack, stack.StopOptions{Groups: [][]string{{"db"}}}) },
+			"Deploy": func() error {
+				return far.Deploy(t.Context(), far.stack, stack.DeployOptions{Files: []string{far.file(farStack)}, Stopped: true})
+			},
+		} {
+			far.deploy(farStack)
+			must(t, far.Start(t.Context(), far.stack, stack.StartOptions{}))
+			_, err := p.manager.API.ServiceRemove(t.Context(), far.stack+"_db", client.ServiceRemoveOptions{})
+			must(t, err)
+			if far.containers(far.stack+"_db") == 0 {
+				t.Fatal("the containers are gone already: this test shows nothing")
+			}
+			must(t, wait())
+			for _, c := range running(t, p.worker.API) {
+				if strings.Contains(c, far.stack+"_db.") {
+					t.Errorf("after %s container %s still runs", name, c)
+				}
+			}
+		}
+	})
 	t.Run("what is on another node is reached by a job of ours", func(t *testing.T) { p.reachedByJob(t, b, open) })
 	t.Run("a manager that restarts in the middle of a wait is waited for", func(t *testing.T) {
 		restarted, failure := make(chan struct{}), error(nil)

@@ -31,7 +31,7 @@ type remains struct {
 	wanted map[string]time.Time // by service: since when, or since the last reminder, a task is wanted that must not be
 }
 
-// left names what still runs of a group. On nodes whose engines can be reached it tells what runs to end, and removes what has ended.
+// left names what still runs of a group, and of services that are gone when it has one or is empty. On nodes whose engines can be reached it tells what runs to end, and removes what has ended.
 func (r *remains) left(ctx context.Context, w *world, group []string) (names []string, err error) {
 	r.remote = false
 	if err := w.allAtNothing(group); err != nil {
@@ -59,6 +59,16 @@ func (r *remains) left(ctx context.Context, w *world, group []string) (names []s
 			}
 			r.remote = r.remote || w.fleet.on(t.NodeID) == nil
 			names = append(names, fmt.Sprintf("task %s.%d on node %s (%s)", name, t.Slot, w.fleet.nodeName(t.NodeID), t.Status.State))
+		}
+	}
+	if len(group) == 0 || len(w.missing(group)) > 0 {
+		gone, err := r.s.gone(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range gone {
+			r.remote = true
+			names = append(names, fmt.Sprintf("task of a service that was removed on node %s (%s)", w.fleet.nodeName(t.NodeID), t.Status.State))
 		}
 	}
 	slices.Sort(names)

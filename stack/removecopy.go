@@ -55,11 +55,7 @@ func (s *Swarm) removeStackCopy(ctx context.Context, from, to string) error {
 
 // ranInTheDark are the nodes without an engine to reach that tasks of the stack are known to have run on.
 func (w *world) ranInTheDark() (names []string) {
-	nodes := slices.Clone(w.fleet.byJob)
-	for _, n := range w.fleet.dark {
-		nodes = append(nodes, n.Node)
-	}
-	for _, n := range nodes {
+	for _, n := range w.fleet.unreached() {
 		for _, tasks := range w.tasks {
 			for _, t := range tasks {
 				if t.NodeID == n.ID {

@@ -40,6 +40,11 @@ func (s *Swarm) stop(ctx context.Context, stack string, opts StopOptions) error 
 	events := s.watch(ctx, f, stack)
 	defer events.close()
 	report := newReporter("stack.Stop", stack, "stopping", groups, opts.Progress, s.now)
+	if len(opts.Groups) == 0 {
+		if err := s.stopGone(ctx, w, opts.Limit, events, report); err != nil {
+			return err
+		}
+	}
 	for _, group := range groups {
 		if err := s.stopGroup(ctx, w, group, opts.Limit, events, report); err != nil {
 			return err
@@ -72,6 +77,17 @@ func (s *Swarm) stopGroup(ctx context.Context, first *world, group []string, lim
 		return err
 	}
 	return s.sweepByJobs(ctx, first, group, report)
+}
+
+// stopGone waits for services that are gone, and of which nothing but their tasks is seen here.
+func (s *Swarm) stopGone(ctx context.Context, w *world, limit time.Duration, events *watch, report *reporter) error {
+	gone, err := s.gone(ctx, w)
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	ctx, cancel := limited(ctx, limit)
+	defer cancel()
+	return s.waitGone(ctx, w, nil, events, report)
 }
 
 // waitGone waits until no task and no container of services that are at nothing, or not there, is left.

@@ -74,6 +74,33 @@ func (s *Swarm) seeTasks(ctx context.Context, w *world, byID map[string]string) 
 	return err
 }
 
+// gone are the tasks of services that are gone, as long as they have not ended, on nodes whose engines cannot be reached: of
+// the others the containers are seen. A node that is down never tells their end, and is left out.
+func (s *Swarm) gone(ctx context.Context, w *world) (out []swarm.Task, err error) {
+	filter := make(client.Filters)
+	for _, n := range w.fleet.unreached() {
+		if n.Status.State == swarm.NodeStateReady {
+			filter.Add("node", n.ID)
+		}
+	}
+	if len(filter) == 0 {
+		return nil, nil
+	}
+	tasks, err := read(ctx, s, w.stack, func(ctx context.Context) (client.TaskListResult, error) {
+		return s.api.TaskList(ctx, client.TaskListOptions{Filters: filter})
+	})
+	known := map[string]bool{}
+	for _, v := range w.services {
+		known[v.ID] = true
+	}
+	for _, t := range tasks.Items {
+		if c := t.Spec.ContainerSpec; !known[t.ServiceID] && c != nil && c.Labels[labelStack] == w.stack && !ended(t) {
+			out = append(out, t)
+		}
+	}
+	return out, err
+}
+
 func (s *Swarm) seeContainers(ctx context.Context, w *world, e *engine, byID map[string]string) error {
 	list, err := read(ctx, s, w.stack, func(ctx context.Context) (client.ContainerListResult, error) {
 		return e.api.ContainerList(ctx, client.ContainerListOptions{All: true,
