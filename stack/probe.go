@@ -3,6 +3,7 @@ package stack
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
@@ -63,20 +65,15 @@ func ProbeZooKeeper(address string) func(context.Context) error {
 // names of services resolve. It succeeds when the command exits with 0. The image must be on the engine.
 func (s *Swarm) ProbeFrom(network, image string, command ...string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		made, err := s.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		name := "nuvlaops-probe-" + rand.Text()
+		defer s.removeProbe(ctx, name) // also after an error: the reply may be lost, not the request
+		made, err := s.api.ContainerCreate(ctx, client.ContainerCreateOptions{Name: name,
 			Config:     &container.Config{Image: image, Entrypoint: command, Labels: map[string]string{labelProbe: network}},
 			HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(network)},
 		})
 		if err != nil {
 			return explain(image, err)
 		}
-		defer func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-			defer cancel()
-			if _, err := s.api.ContainerRemove(ctx, made.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
-				s.opts.Logger.WarnContext(ctx, "container of a probe not removed", "container", made.ID, "error", err)
-			}
-		}()
 		if _, err := s.api.ContainerStart(ctx, made.ID, client.ContainerStartOptions{}); err != nil {
 			return explain(image, err)
 		}
@@ -91,6 +88,15 @@ func (s *Swarm) ProbeFrom(network, image string, command ...string) func(context
 			return &nuvlaops.Error{Resource: image, Reason: fmt.Sprintf("the probe exits with %d: %s", res.StatusCode,
 				s.lastContainerLines(ctx, made.ID)), Err: nuvlaops.ErrUnavailable}
 		}
+	}
+}
+
+func (s *Swarm) removeProbe(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_, err := s.api.ContainerRemove(ctx, name, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && !cerrdefs.IsNotFound(err) {
+		s.opts.Logger.WarnContext(ctx, "container of a probe not removed", "container", name, "error", err)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/client"
+
 	"github.com/nuvla/nuvlaops/stack"
 )
 
@@ -80,5 +82,23 @@ func TestAProbeKeepsThePasswordOfItsAddressToItself(t *testing.T) {
 		if err := stack.ProbeHTTP(url)(t.Context()); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("probe says %v, want a failure without the password", err)
 		}
+	}
+}
+
+func TestAProbeWhoseReplyIsLostLeavesNoContainer(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	host, lost := loseReplies(t)
+	s, err := stack.NewSwarm(&stack.Options{Host: host})
+	must(t, err)
+	defer s.Close()
+	if err := s.ProbeFrom("none", b.image, "/testservice", "ok")(t.Context()); err == nil || lost() == 0 {
+		t.Fatalf("the probe says %v, %d replies were lost: this test shows nothing", err, lost())
+	}
+	list, err := b.api.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", "org.nuvla.ops.probe=none")})
+	must(t, err)
+	for _, c := range list.Items {
+		t.Errorf("container %v is left", c.Names)
+		_, _ = b.api.ContainerRemove(t.Context(), c.ID, client.ContainerRemoveOptions{Force: true})
 	}
 }
