@@ -49,7 +49,7 @@ type state struct {
 	From     string           `json:"from,omitempty"`     // -from, once it has been followed
 	Snapshot *report.Snapshot `json:"snapshot,omitempty"` // the choice
 	Seen     time.Time        `json:"seen,omitzero"`      // when it was last seen complete
-	Anew     time.Time        `json:"anew,omitzero"`      // when what had been restored was found to be gone, and all begun anew
+	Anew     time.Time        `json:"anew,omitzero"`      // since when the volumes, if there are any, are others than those at the start
 	Kept     string           `json:"kept,omitempty"`     // where the volumes are that come to be removed
 	Plan     *restore.Plan    `json:"plan,omitempty"`
 	Restored *restore.Report  `json:"restored,omitempty"`

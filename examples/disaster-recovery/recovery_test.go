@@ -253,3 +253,20 @@ func TestACoreServiceThatIsNotStartedIsWarnedOf(t *testing.T) {
 		t.Errorf("it says %q and warns %q, %v; want api not counted, and a warning", said, warnings, err)
 	}
 }
+
+// With -from, a recovery archives and removes again what it has restored itself.
+func TestWhatIsWipedAgainIsArchivedAgain(t *testing.T) {
+	r := takenUp(t)
+	r.stacks, r.cfg.keepOld = emptyEngine(t), "/old"
+	r.state = state{Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Snapshot: &report.Snapshot{Name: "s", UUID: "u"}, Seen: time.Now(), Kept: "/old/first"}
+	first := r.keepFolder()
+	if _, err := r.wipe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if second := r.keepFolder(); second == first {
+		t.Errorf("the second archive would be in %s, and be taken for made", second)
+	}
+	if err := r.proven(t.Context()); err == nil {
+		t.Error("the second wipe is let pass on the archive of the first")
+	}
+}

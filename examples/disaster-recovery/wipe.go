@@ -26,6 +26,7 @@ func (r *recovery) wipe(ctx context.Context) (string, error) {
 	}
 	return said, r.remember(func(st *state) {
 		st.Plan, st.Restored, st.Jobs = nil, nil, nil // what was restored before is gone with them
+		st.Kept, st.Anew = "", r.now().UTC()          // the next volumes are others than those that were archived
 	})
 }
 
