@@ -10,16 +10,16 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// checkNamed: a volume that was named must be the stack's, or gone.
+// checkNamed: a volume that was named, or that a service would come back to, must be the stack's, or gone.
 func (s *Swarm) checkNamed(ctx context.Context, w *world, p *WipePlan) error {
-	for _, name := range p.Options.Volumes {
+	for _, name := range w.meant(p.Options) {
 		if err := validName("volume", name); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.Name == name }) {
-			continue
-		}
 		for _, e := range w.fleet.engines {
+			if slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.Name == name && v.NodeID == e.id }) {
+				continue
+			}
 			there, err := s.inspect(ctx, e, name)
 			if err != nil {
 				return err
@@ -38,7 +38,7 @@ func (s *Swarm) checkNamed(ctx context.Context, w *world, p *WipePlan) error {
 }
 
 func (p *WipePlan) notOwn(volume, node string) {
-	p.obstacle("volume %s on node %s is not the stack's own: it is external, or of another stack", volume, node)
+	p.obstacle("volume %s on node %s is not the stack's own: it is external, of another stack, or was made by hand", volume, node)
 }
 
 // checkDrivers: removing a volume that only points at data elsewhere would leave the data, and it would come back.

@@ -80,7 +80,7 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 		}
 	}
 	plan := &WipePlan{Stack: stack, Options: opts}
-	own, err := s.volumes(ctx, w, opts.Volumes)
+	own, err := s.volumes(ctx, w, w.meant(opts))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -92,6 +92,23 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 	}
 	slices.Sort(plan.Obstacles)
 	return plan, f, nil
+}
+
+// meant are the names of volumes that were given, and of those that the services in question mount as the stack's own.
+func (w *world) meant(opts WipeOptions) []string {
+	names := slices.Clone(opts.Volumes)
+	for name, v := range w.services {
+		if len(opts.Services)+len(opts.Volumes) > 0 && !slices.Contains(opts.Services, name) {
+			continue
+		}
+		for _, m := range mounts(v) {
+			if m.Own {
+				names = append(names, m.Source)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // choose takes the stack's volumes that are meant, and notes the mounts that stay.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -161,5 +162,21 @@ func TestAVolumeOfAServiceThatIsGoneMayBeOnEveryNode(t *testing.T) {
 		if len(plan.Obstacles) != want {
 			t.Errorf("%s: in the way %q, want %d", volume, plan.Obstacles, want)
 		}
+	}
+}
+
+// Swarm mounts what has the right name, whoever made it: the services would come back to its data.
+func TestAVolumeWithoutTheStacksLabelIsNotPassedOver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.volume(b.stack+"_data", "", nil)
+	b.atEnd(func(ctx context.Context) {
+		_, _ = b.api.VolumeRemove(ctx, b.stack+"_data", client.VolumeRemoveOptions{})
+	})
+	b.deploy(strings.Replace(volumesStack, `, "linked:/linked", "named:/named"`, "", 1))
+	for _, opts := range []stack.WipeOptions{{}, {Services: []string{"db"}}} {
+		plan, err := b.PlanWipe(t.Context(), b.stack, opts)
+		must(t, err)
+		mustBe(t, b.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, b.stack+"_data on node", "is not the stack's own")
 	}
 }
