@@ -63,9 +63,10 @@ func (s *Swarm) seeTasks(ctx context.Context, w *world, byID map[string]string) 
 	for id := range byID {
 		filter.Add("service", id)
 	}
-	tasks, err := read(ctx, s, w.stack, func(ctx context.Context) (client.TaskListResult, error) {
-		return s.api.TaskList(ctx, client.TaskListOptions{Filters: filter})
-	})
+	tasks, err := s.taskList(ctx, w.stack, filter)
+	if isNotFound(err) { // a service was removed since
+		tasks, err = s.taskList(ctx, w.stack, nil)
+	}
 	for _, t := range tasks.Items {
 		if name, ours := byID[t.ServiceID]; ours { // the filter takes prefixes too
 			w.tasks[name] = append(w.tasks[name], t)
@@ -74,27 +75,30 @@ func (s *Swarm) seeTasks(ctx context.Context, w *world, byID map[string]string) 
 	return err
 }
 
+func (s *Swarm) taskList(ctx context.Context, stack string, filter client.Filters) (client.TaskListResult, error) {
+	return read(ctx, s, stack, func(ctx context.Context) (client.TaskListResult, error) {
+		return s.api.TaskList(ctx, client.TaskListOptions{Filters: filter})
+	})
+}
+
 // gone are the tasks of services that are gone, as long as they have not ended, on nodes whose engines cannot be reached: of
 // the others the containers are seen. A node that is down never tells their end, and is left out.
 func (s *Swarm) gone(ctx context.Context, w *world) (out []swarm.Task, err error) {
-	filter := make(client.Filters)
+	far, known := map[string]bool{}, map[string]bool{}
 	for _, n := range w.fleet.unreached() {
 		if n.Status.State == swarm.NodeStateReady {
-			filter.Add("node", n.ID)
+			far[n.ID] = true
 		}
 	}
-	if len(filter) == 0 {
+	if len(far) == 0 {
 		return nil, nil
 	}
-	tasks, err := read(ctx, s, w.stack, func(ctx context.Context) (client.TaskListResult, error) {
-		return s.api.TaskList(ctx, client.TaskListOptions{Filters: filter})
-	})
-	known := map[string]bool{}
+	tasks, err := s.taskList(ctx, w.stack, nil) // a filter by a node that was removed is an error
 	for _, v := range w.services {
 		known[v.ID] = true
 	}
 	for _, t := range tasks.Items {
-		if c := t.Spec.ContainerSpec; !known[t.ServiceID] && c != nil && c.Labels[labelStack] == w.stack && !ended(t) {
+		if c := t.Spec.ContainerSpec; far[t.NodeID] && !known[t.ServiceID] && c != nil && c.Labels[labelStack] == w.stack && !ended(t) {
 			out = append(out, t)
 		}
 	}
