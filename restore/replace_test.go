@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -295,10 +296,12 @@ func TestTwoCallsOfOneReplaceDoNotDeleteEachOthersClones(t *testing.T) {
 	b.fill(b.index("b"), 1, 20, 100)
 	b.snapshot("snap")
 	plan := b.plan(b.replacing())
-	cloned := false
+	var cloned atomic.Bool // requests are sent side by side
 	client := &before{Client: b.client, like: func(r *http.Request) bool {
-		defer func() { cloned = cloned || strings.Contains(r.URL.Path, "/_clone/") }()
-		return cloned
+		if strings.Contains(r.URL.Path, "/_clone/") {
+			return cloned.Swap(true)
+		}
+		return cloned.Load()
 	}, do: func() {
 		if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
 			t.Errorf("the call beside: %v\n%s", err, report)
