@@ -121,6 +121,12 @@ func read[T any](ctx context.Context, c *Conn, request func() (T, error)) (T, er
 	return out, err
 }
 
+// mayGoOn says whether what is lost since then may be sent once more.
+func (c *Conn) mayGoOn(now, since time.Time) bool {
+	limit := c.opts.Retry.WithDefaults().MaxElapsed
+	return limit < 0 || now.Sub(since) < limit
+}
+
 func unavailable(err error) bool { return errors.Is(err, nuvlaops.ErrUnavailable) }
 
 // node is a znode's data and description.

@@ -308,32 +308,39 @@ func (q *Queue) finish(ctx context.Context, consume bool) (bool, error) {
 	if consume {
 		ops = append([]any{&zk.DeleteRequest{Path: root + entriesNode + "/" + e.Name, Version: -1}}, ops...)
 	}
-	for lost := false; ; {
+	var failure error // of the last transaction, whose reply was lost
+	var since time.Time
+	for {
 		mine, err := q.holds(ctx, e.Name)
 		if err != nil {
 			return false, err
 		}
 		if !mine {
-			if lost && consume { // by us, or the lock ended with the session
+			done := failure != nil
+			if done && consume { // by us, or the lock ended with the session
 				there, err := q.there(ctx, e.Name)
 				if err != nil {
 					return false, err
 				}
-				lost = !there
+				done = !there
 			}
 			q.drop()
-			return lost, nil
+			return done, nil
+		}
+		if failure != nil && !q.conn.mayGoOn(time.Now(), since) {
+			return false, failure
 		}
 		_, err = q.conn.multi(ctx, ops)
 		switch {
 		case err == nil:
 			q.drop()
 			return true, nil
-		case errors.Is(err, nuvlaops.ErrUnavailable) && ctx.Err() == nil:
-			lost = true
-		default:
+		case !unavailable(err) || ctx.Err() != nil:
 			return false, err
+		case failure == nil:
+			since = time.Now()
 		}
+		failure = err
 	}
 }
 

@@ -303,3 +303,26 @@ func TestAskingAnIdleQueueAgainAndAgainTakesNoMemory(t *testing.T) {
 		t.Errorf("then: %v, %v", e, err)
 	}
 }
+
+// TestConsumeEndsWhereEachTransactionCutsTheConnection: what is read between them is fine.
+func TestConsumeEndsWhereEachTransactionCutsTheConnection(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	p := proxyTo(t, q.addr)
+	opts := &zkjobs.ConnectOptions{Retry: nuvlaops.RetryPolicy{MaxElapsed: 300 * time.Millisecond}}
+	conn := must[*zkjobs.Conn](t)(zkjobs.Connect(t.Context(), []string{p.Addr()}, opts))
+	defer conn.Close()
+	o := must[*zkjobs.Queue](t)(zkjobs.NewQueue(conn, &zkjobs.Options{Path: q.path}))
+	if err := o.Put(t.Context(), 5, "job/a"); err != nil {
+		t.Fatal(err)
+	}
+	must[zkjobs.Entry](t)(o.Get(t.Context()))
+	p.Inject(testenv.Fault{Match: func(r testenv.Request) bool { return r.Method == "multi" }, Times: -1, Do: testenv.CutBefore})
+	ctx := within(t, 10*time.Second)
+	if done, err := o.Consume(ctx); done || !errors.Is(err, nuvlaops.ErrUnavailable) || ctx.Err() != nil {
+		t.Errorf("got %t, %v, want ErrUnavailable", done, err)
+	}
+	p.Reset()
+	if done, err := o.Consume(t.Context()); !done || err != nil {
+		t.Errorf("then: %t, %v", done, err)
+	}
+}

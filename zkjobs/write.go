@@ -264,8 +264,7 @@ func (w *writer) mayGoOn() bool {
 	if w.lost.IsZero() {
 		w.lost = w.r.now()
 	}
-	limit := w.r.conn.opts.Retry.WithDefaults().MaxElapsed
-	return limit < 0 || w.r.now().Sub(w.lost) < limit
+	return w.r.conn.mayGoOn(w.r.now(), w.lost)
 }
 
 func errDeleted() error {
