@@ -48,7 +48,7 @@ func TestYoungJobsAreLookedAtAgainOnce(t *testing.T) {
 func TestAYoungJobThatConsumersRunAtOnceIsNotMissing(t *testing.T) {
 	onEach(t, func(t *testing.T, q *queue) {
 		lost, slow := job("lost", 50, 0), job("slow", 50, 1)
-		lost.Created, slow.Created = time.Now(), time.Now()
+		lost.Created, slow.Created = time.Now().Add(time.Hour), time.Now().Add(time.Hour) // young, however long the rest takes
 		r := q.rebuilder(zkjobstest.Jobs{lost, slow})
 		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{Settle: 300 * time.Millisecond}))
 		own := ""
@@ -72,7 +72,7 @@ func TestProgressDoesNotGoBackwards(t *testing.T) {
 	q.make()
 	q.put(60, "job/moved")
 	young := job("young", 50, 0)
-	young.Created = time.Now()
+	young.Created = time.Now().Add(time.Hour) // young, however long the rest takes
 	p := proxyTo(t, q.addr)
 	r := q.rebuilder(zkjobstest.Jobs{job("moved", 50, 0), young}, p.Addr())
 	p.Inject(testenv.Fault{Nth: 1 << 30, Match: func(r testenv.Request) bool {
