@@ -29,7 +29,8 @@ type CopyStackOptions struct {
 
 // CopyStack makes a second stack out of the services of one that is there, stopped, to be started with one replica each: the
 // same images, environment, secrets, configs and constraints, but volumes of its own, which are empty, no published ports,
-// another network, and no labels but Docker's and ours, which a proxy could route by. The first one is only read. A copy that is there already is left as it is.
+// another network, and no labels but Docker's and ours, which a proxy could route by. The first one is only read. A copy that
+// is there already is left as it is.
 //
 // Errors: ErrNotFound (no such service), ErrRefused (a service writes to data that are not the stack's own volumes, and its
 // copy would too; a stack of the second name is there, or volumes of one, and is no copy of the first; the network).

@@ -31,7 +31,8 @@ type remains struct {
 	wanted map[string]time.Time // by service: since when, or since the last reminder, a task is wanted that must not be
 }
 
-// left names what still runs of a group, and of services that are gone when it has one or is empty. On nodes whose engines can be reached it tells what runs to end, and removes what has ended.
+// left names what still runs of a group, and of services that are gone if one of the group is, or if it is empty. On nodes
+// whose engines can be reached it tells what runs to end, and removes what has ended.
 func (r *remains) left(ctx context.Context, w *world, group []string) (names []string, err error) {
 	r.remote = false
 	if err := w.allAtNothing(group); err != nil {

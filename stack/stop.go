@@ -13,7 +13,8 @@ import (
 )
 
 // Stop scales services to nothing in order, removes their stopped containers from all nodes that can be reached (see
-// Options.Engines and Options.Job), and waits until no task and no container is left. A service's own stop grace period ends what ignores SIGTERM.
+// Options.Engines and Options.Job), and waits until no task and no container is left. A service's own stop grace period ends
+// what ignores SIGTERM.
 func (s *Swarm) Stop(ctx context.Context, stack string, opts StopOptions) error {
 	return nuvlaops.Wrap("stack.Stop", stack, s.stop(ctx, stack, opts))
 }

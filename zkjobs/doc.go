@@ -29,7 +29,7 @@
 // # Retries
 //
 // Reads are repeated as nuvlaops.RetryPolicy says, across lost connections, expired sessions and new leaders. When
-// Elasticsearch restarts while the jobs are read, its point in time is gone: Plan then reads all jobs again, at most four times. A
-// transaction that writes jobs is never repeated: when its reply is lost, the queue is listed again, what is there is found by its data,
-// and the rest goes on, until every transaction was lost for RetryPolicy.MaxElapsed.
+// Elasticsearch restarts while the jobs are read, its point in time is gone: Plan then reads all jobs again, at most four
+// times. A transaction that writes jobs is never repeated: when its reply is lost, the queue is listed again, what is there
+// is found by its data, and the rest goes on, until every transaction was lost for RetryPolicy.MaxElapsed.
 package zkjobs
