@@ -13,9 +13,6 @@ import (
 // checkNamed: a volume that was named, or that a service would come back to, must be the stack's, or gone.
 func (s *Swarm) checkNamed(ctx context.Context, w *world, p *WipePlan) error {
 	for _, name := range w.meant(p.Options) {
-		if err := validName("volume", name); err != nil {
-			return err
-		}
 		for _, e := range w.fleet.engines {
 			if slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.Name == name && v.NodeID == e.id }) {
 				continue

@@ -65,6 +65,11 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 	if err := validName("stack", stack); err != nil {
 		return nil, nil, err
 	}
+	for _, name := range opts.Volumes {
+		if err := validName("volume", name); err != nil {
+			return nil, nil, err
+		}
+	}
 	f, err := s.fleet(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -94,7 +99,8 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 	return plan, f, nil
 }
 
-// meant are the names of volumes that were given, and of those that the services in question mount as the stack's own.
+// meant are the names of volumes that were given, and of those that the services in question mount as the stack's own. A name
+// with a placeholder, such as {{.Task.Slot}}, is that of no volume.
 func (w *world) meant(opts WipeOptions) []string {
 	names := slices.Clone(opts.Volumes)
 	for name, v := range w.services {
@@ -102,7 +108,7 @@ func (w *world) meant(opts WipeOptions) []string {
 			continue
 		}
 		for _, m := range mounts(v) {
-			if m.Own {
+			if m.Own && !strings.Contains(m.Source, "{{") {
 				names = append(names, m.Source)
 			}
 		}

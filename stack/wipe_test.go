@@ -180,3 +180,18 @@ func TestAVolumeWithoutTheStacksLabelIsNotPassedOver(t *testing.T) {
 		mustBe(t, b.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, b.stack+"_data on node", "is not the stack's own")
 	}
 }
+
+// A name with a placeholder, {{.Task.Slot}}, is that of many volumes, and of none that could be looked at.
+func TestAVolumeForEachTaskIsPlannedByItsLabel(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(strings.Replace(dbStack, "data: {labels", "data: {name: '%STACK%_data-{{.Task.Slot}}', labels", 1))
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{Groups: [][]string{{"db"}}}))
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+	must(t, err)
+	if len(plan.Volumes) != 1 || plan.Volumes[0].Name != b.stack+"_data-1" {
+		t.Fatalf("want the volume of the first task alone:\n%s", plan)
+	}
+	must(t, b.Wipe(t.Context(), plan, stack.Unguarded))
+}
