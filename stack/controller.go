@@ -37,7 +37,7 @@ type StackController interface {
 // Unguarded is the guard of a caller who has nothing to check.
 func Unguarded(context.Context) error { return nil }
 
-// StopOptions says what to stop and in which order.
+// StopOptions says what to stop and in which order. A limit below 0 is ErrInvalid.
 type StopOptions struct {
 	// Groups are names of services; a group is stopped when the one before is gone. Empty means all services, in the
 	// order of Stack.Groups backwards: nothing outlives what it needs.
@@ -74,7 +74,7 @@ type DeployOptions struct {
 	Progress     func(nuvlaops.Progress)
 }
 
-// StartOptions says what to start, in which order, and how health is seen.
+// StartOptions says what to start, in which order, and how health is seen. Numbers below 0 are ErrInvalid.
 type StartOptions struct {
 	// Groups are names of services; a group is started when the one before is healthy. Empty means all services, in the
 	// order of Stack.Groups: nothing is started before what it needs.

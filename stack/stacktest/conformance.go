@@ -245,6 +245,10 @@ func (c *conformance) refusesNonsense(t *testing.T) {
 	mustBe(t, c.Controller.Stop(ctx, "", stack.StopOptions{}), nuvlaops.ErrInvalid)
 	mustBe(t, c.Controller.Start(ctx, c.Stack, stack.StartOptions{Groups: [][]string{{"db"}, {"nope"}}}), nuvlaops.ErrNotFound)
 	mustBe(t, c.Controller.Start(ctx, c.Stack, stack.StartOptions{Groups: [][]string{{"db"}, {"db"}}}), nuvlaops.ErrInvalid)
+	for _, opts := range []stack.StartOptions{{ProbeTimeout: -1}, {Stable: -1}, {Failures: -1}, {Limit: -1}} {
+		mustBe(t, c.Controller.Start(ctx, c.Stack, opts), nuvlaops.ErrInvalid)
+	}
+	mustBe(t, c.Controller.Stop(ctx, c.Stack, stack.StopOptions{Limit: -1}), nuvlaops.ErrInvalid)
 	mustBe(t, c.Controller.Deploy(ctx, c.Stack, stack.DeployOptions{}), nuvlaops.ErrInvalid)
 	mustBe(t, c.Controller.Wipe(ctx, nil, stack.Unguarded), nuvlaops.ErrInvalid)
 	plan, err := c.Controller.PlanWipe(ctx, c.Stack, stack.WipeOptions{Volumes: []string{c.Stack + "2_data"}})

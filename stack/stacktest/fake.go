@@ -133,7 +133,7 @@ func (f *Fake) describeVolumes(name string) []stack.Volume {
 
 // Stop ends the services' tasks.
 func (f *Fake) Stop(ctx context.Context, name string, opts stack.StopOptions) error {
-	if err := check(ctx, name, opts.Groups); err != nil {
+	if err := errors.Join(check(ctx, name, opts.Groups), notBelowZero(int64(opts.Limit))); err != nil {
 		return nuvlaops.Wrap("stack.Stop", name, err)
 	}
 	groups := opts.Groups
@@ -296,7 +296,8 @@ func (f *Fake) Start(ctx context.Context, name string, opts stack.StartOptions) 
 }
 
 func (f *Fake) start(ctx context.Context, name string, opts stack.StartOptions) error {
-	if err := check(ctx, name, opts.Groups); err != nil {
+	limits := notBelowZero(int64(opts.ProbeTimeout), int64(opts.Stable), int64(opts.Failures), int64(opts.Limit))
+	if err := errors.Join(check(ctx, name, opts.Groups), limits); err != nil {
 		return err
 	}
 	groups := opts.Groups
@@ -308,6 +309,9 @@ func (f *Fake) start(ctx context.Context, name string, opts stack.StartOptions) 
 	}
 	if missing := f.absent(name, slices.Concat(groups, [][]string{slices.Sorted(maps.Keys(opts.Probes))})); missing != "" {
 		return notThere(missing)
+	}
+	if err := f.probesCanSucceed(name, groups, opts); err != nil {
+		return err
 	}
 	for _, group := range groups {
 		for _, key := range group {
@@ -338,6 +342,17 @@ func (f *Fake) absent(name string, groups [][]string) string {
 	return ""
 }
 
+func (f *Fake) probesCanSucceed(name string, groups [][]string, opts stack.StartOptions) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, key := range slices.Concat(groups...) {
+		if v := f.stacks[name][key]; opts.Probes[key] != nil && v.now == 0 && v.remembered == 0 {
+			return &nuvlaops.Error{Resource: name + "_" + key, Reason: "the service has no replicas and remembers none", Err: nuvlaops.ErrRefused}
+		}
+	}
+	return nil
+}
+
 func (f *Fake) bringBack(name, key string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -364,25 +379,4 @@ func await(ctx context.Context, probe func(context.Context) error) error {
 		}
 	}
 	return nil
-}
-
-func check(ctx context.Context, name string, groups [][]string) error {
-	if name == "" || name[0] == '-' {
-		return &nuvlaops.Error{Resource: "stack", Reason: fmt.Sprintf("%q is no name of a stack", name), Err: nuvlaops.ErrInvalid}
-	}
-	seen := map[string]bool{}
-	for _, key := range slices.Concat(groups...) {
-		if seen[key] {
-			return &nuvlaops.Error{Resource: key, Reason: "the service is in two groups", Err: nuvlaops.ErrInvalid}
-		}
-		seen[key] = true
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
-}
-
-func notThere(name string) error {
-	return &nuvlaops.Error{Resource: name, Reason: "no such service in the stack", Err: nuvlaops.ErrNotFound}
 }

@@ -1,6 +1,7 @@
 package stacktest_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -18,6 +19,19 @@ func TestFakeKeepsTheContract(t *testing.T) {
 		return stacktest.World{Controller: f, Stack: "db", Deploy: stack.DeployOptions{Files: []string{"db.yml"}},
 			Starts: func(_ *testing.T, volume string) int { return f.Starts(volume) }}
 	})
+}
+
+func TestAProbeOfAServiceWithoutReplicasIsRefused(t *testing.T) {
+	f := stacktest.NewFake()
+	f.AddFile("db.yml", stacktest.Service{Name: "es"})
+	if err := f.Deploy(t.Context(), "db", stack.DeployOptions{Files: []string{"db.yml"}}); err != nil {
+		t.Fatal(err)
+	}
+	probe := func(context.Context) error { return nil }
+	err := f.Start(t.Context(), "db", stack.StartOptions{Probes: map[string]func(context.Context) error{"es": probe}})
+	if !errors.Is(err, nuvlaops.ErrRefused) {
+		t.Errorf("error %v, want it refused as by a Swarm", err)
+	}
 }
 
 func TestBrokenServiceEndsTheStart(t *testing.T) {
