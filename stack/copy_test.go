@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/client"
@@ -194,8 +193,7 @@ func TestAServiceThatIsCalledLikeACopyIsNotTouched(t *testing.T) {
 func TestACopyOfAStoppedGlobalServiceRuns(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.deploy(globalStack)
-	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Files: []string{b.file(globalStack)}, Stopped: true}))
 	c, err := b.RunCopy(t.Context(), b.stack, "agent", stack.CopyOptions{Aside: true})
 	must(t, err)
 	b.eventually("the copy runs", func() bool { return b.containers(b.stack+"_agent-copy") == 1 })
@@ -203,7 +201,11 @@ func TestACopyOfAStoppedGlobalServiceRuns(t *testing.T) {
 	copied := b.stack + "-copy"
 	t.Cleanup(func() { must(t, b.RemoveStackCopy(context.Background(), b.stack, copied)) })
 	must(t, b.CopyStack(t.Context(), b.stack, copied, stack.CopyStackOptions{Network: copied + "net"}))
-	must(t, b.Start(t.Context(), copied, stack.StartOptions{Limit: 30 * time.Second}))
+	v, err := b.api.ServiceInspect(t.Context(), copied+"_agent", client.ServiceInspectOptions{})
+	must(t, err)
+	if diff := cmp.Diff([]string{"node.role == manager"}, v.Service.Spec.TaskTemplate.Placement.Constraints); diff != "" {
+		t.Errorf("where the copy of the stack runs (-want +got):\n%s", diff)
+	}
 }
 
 func TestACopyWritesToNoFolderOfTheHost(t *testing.T) {

@@ -18,6 +18,9 @@ func (w Watch) Until(ctx context.Context, look func(context.Context) (bool, stri
 	return w.until(ctx, look)
 }
 
+// AnswerWithin is how long the engines of other nodes may take to answer.
+func (s *Swarm) AnswerWithin(d time.Duration) { s.answer = d }
+
 func Assess(s Service, now time.Time) Service {
 	s.assess(now)
 	return s

@@ -65,7 +65,7 @@ func (s *Swarm) fleet(ctx context.Context) (*fleet, error) {
 			}
 			continue
 		}
-		info, err := infoOf(ctx, api)
+		info, err := s.infoOf(ctx, api)
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
@@ -83,11 +83,11 @@ func (s *Swarm) fleet(ctx context.Context) (*fleet, error) {
 	return f, nil
 }
 
-// answerWithin is how long the engine of another node may take to say which one it is.
-const answerWithin = 10 * time.Second
+// defaultAnswer is how long the engine of another node may take to say which one it is.
+const defaultAnswer = 10 * time.Second
 
-func infoOf(ctx context.Context, api *client.Client) (client.SystemInfoResult, error) {
-	ctx, cancel := limited(ctx, answerWithin)
+func (s *Swarm) infoOf(ctx context.Context, api *client.Client) (client.SystemInfoResult, error) {
+	ctx, cancel := limited(ctx, s.answer)
 	defer cancel()
 	return api.Info(ctx, client.InfoOptions{})
 }

@@ -79,6 +79,7 @@ type Swarm struct {
 	others map[string]*client.Client // by the keys of Options.Engines
 	opts   Options
 	now    func() time.Time
+	answer time.Duration // see defaultAnswer
 	// managed: the engine has been seen to manage a swarm. When it says that it does not, later, it may be restarting.
 	managed atomic.Bool
 }
@@ -92,7 +93,7 @@ func NewSwarm(opts *Options) (*Swarm, error) {
 	if err != nil {
 		return nil, nuvlaops.Wrap(op, "", err)
 	}
-	s := &Swarm{host: o.Host, others: map[string]*client.Client{}, opts: o, now: time.Now}
+	s := &Swarm{host: o.Host, others: map[string]*client.Client{}, opts: o, now: time.Now, answer: defaultAnswer}
 	if s.api, err = dial(o.Host); err != nil {
 		return nil, nuvlaops.Wrap(op, "engine", err)
 	}
