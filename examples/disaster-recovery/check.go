@@ -66,7 +66,7 @@ func (c *config) checkStacks(raw) error {
 		return cli.Usagef("-db %q and -core %q: want the names of two stacks", c.db, c.core)
 	}
 	if u, err := url.Parse(c.api); c.api != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
-		return cli.Usagef("-api %q is not an http URL", c.api)
+		return cli.Usagef("-api is not an http URL") // which may have a password in it
 	}
 	if c.job.Socket != "" && c.job.Image == "" {
 		return cli.Usagef("-job-socket goes with -job-image")

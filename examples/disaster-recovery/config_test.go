@@ -49,6 +49,8 @@ func TestBadInputNamesTheFlagAndTouchesNothing(t *testing.T) {
 		{"no indices", append(good, "-indices", " ,"), "-indices"},
 		{"one stack for both", append(good, "-core", "db"), "-core"},
 		{"an api that is no URL", append(good, "-api", "es:9200"), "-api"},
+		{"an api with a password", append(good, "-api", "http://nuvla:hunter2@host:port/"), "-api"},
+		{"an Elasticsearch with a password", append(good, "-es", "http://elastic:hunter2@host:port/"), "Elasticsearch"},
 		{"a compose file that is not there", append(good, "-db-compose", "/nowhere"), "-db-compose"},
 		{"no time at all", append(good, "-timeout", "0s"), "-timeout"},
 		{"an address of Elasticsearch that is none", append(good, "-es", "http://"), "Elasticsearch"},
