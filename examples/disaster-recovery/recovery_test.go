@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -194,15 +195,17 @@ func TestAnotherRepositoryIsAnotherRecovery(t *testing.T) {
 }
 
 // emptyEngine is a manager of a swarm in which nothing is.
-func emptyEngine(t *testing.T) *stack.Swarm {
+func emptyEngine(t *testing.T) *stack.Swarm { return swarmOf(t, nil) }
+
+// swarmOf is a manager of a swarm in which there is what it answers.
+func swarmOf(t *testing.T, answers map[string]string) *stack.Swarm {
 	t.Helper()
+	all := map[string]string{"/info": `{"Swarm":{"NodeID":"self","ControlAvailable":true}}`, "/nodes": `[{"ID":"self"}]`, "/services": "[]",
+		"/containers/json": "[]", "/volumes": "{}"}
+	maps.Copy(all, answers)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Api-Version", "1.41")
-		_, _ = io.WriteString(w, map[string]string{"/info": `{"Swarm":{"NodeID":"self","ControlAvailable":true}}`,
-			"/nodes": `[{"ID":"self"}]`, "/volumes": `{}`}[strings.TrimPrefix(req.URL.Path, "/v1.41")])
-		if strings.HasSuffix(req.URL.Path, "/services") || strings.HasSuffix(req.URL.Path, "/json") {
-			_, _ = io.WriteString(w, "[]")
-		}
+		_, _ = io.WriteString(w, all[strings.TrimPrefix(req.URL.Path, "/v1.41")])
 	}))
 	t.Cleanup(server.Close)
 	swarm, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
@@ -268,5 +271,20 @@ func TestWhatIsWipedAgainIsArchivedAgain(t *testing.T) {
 	}
 	if err := r.proven(t.Context()); err == nil {
 		t.Error("the second wipe is let pass on the archive of the first")
+	}
+}
+
+// foreignVolume is a manager of a swarm whose database stack mounts a volume that somebody has made by hand.
+func foreignVolume(t *testing.T) *stack.Swarm {
+	return swarmOf(t, map[string]string{"/services": `[{"ID":"es","Spec":{"Name":"db_es","Labels":{"com.docker.stack.namespace":"db"},"Mode":{"Replicated":{"Replicas":0}},
+		"TaskTemplate":{"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"db_esdata","Target":"/data","VolumeOptions":{"Labels":{"com.docker.stack.namespace":"db"}}}]}}}}]`,
+		"/tasks": "[]", "/volumes/db_esdata": `{"Name":"db_esdata","Driver":"local"}`})
+}
+
+func TestWhatStandsInTheWayOfTheWipeEndsItAlsoWhereNoVolumeIsPlanned(t *testing.T) {
+	r := takenUp(t)
+	r.stacks = foreignVolume(t)
+	if said, err := r.wipe(t.Context()); !errors.Is(err, nuvlaops.ErrRefused) {
+		t.Errorf("it says %q, %v; want it refused, since the database would come back to that volume", said, err)
 	}
 }

@@ -17,11 +17,14 @@ func (r *recovery) wipe(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	said := "nothing to do: there is no volume" // a call that was killed may have removed them
-	if len(plan.Volumes) > 0 {
+	// What stands in the way may be old data that no plan takes, and that would come back. A drill's copy has none.
+	if len(plan.Volumes) > 0 || len(plan.Obstacles) > 0 && !r.cfg.drill {
 		if err := r.stacks.Wipe(ctx, plan, r.proven); err != nil {
 			return "", err
 		}
+	}
+	said := "nothing to do: there is no volume" // a call that was killed may have removed them
+	if len(plan.Volumes) > 0 {
 		said = fmt.Sprintf("%d volumes removed", len(plan.Volumes))
 	}
 	return said, r.remember(func(st *state) {
