@@ -56,7 +56,7 @@ func (r *recovery) whatRuns(core *stack.Stack) (string, error) {
 	services, tasks := 0, 0
 	var idle []string
 	for _, s := range core.Services {
-		if s.Replicas == 0 && !s.Stopped && !s.Global {
+		if neverStarted(&s) {
 			idle = append(idle, s.Name)
 			continue
 		}

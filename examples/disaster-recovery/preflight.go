@@ -144,19 +144,35 @@ func (r *recovery) checkStacks(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// checkReplicas refuses while a database is at no replicas that nobody remembers: it would not be started again.
+// checkReplicas refuses while what has to answer is at no replicas that nobody remembers: it would not be started again.
 func (r *recovery) checkReplicas() error {
-	for _, name := range dbServices {
-		v := r.found.db.Service(name)
-		if v == nil || v.Replicas > 0 || v.Stopped || v.Global {
+	for _, s := range []struct {
+		stack   *stack.Stack
+		service string
+		steps   []string // that need it
+	}{{r.found.db, "es", []string{"start-es", "restore"}}, {r.found.db, "zk", []string{"start-zk", "queue"}}, {r.found.core, "api", r.askingAPI()}} {
+		v := s.stack.Service(s.service)
+		needed := slices.ContainsFunc(s.steps, func(step string) bool { return r.cfg.leftOut(step) == "" })
+		if v == nil || !needed || !neverStarted(v) {
 			continue
 		}
-		full := r.found.db.Name + "_" + name
-		return r.page.bad("stack "+r.found.db.Name, refused(full, "say how many to start: docker service update --label-add org.nuvla.ops.replicas=1 "+full,
+		full := s.stack.Name + "_" + s.service
+		return r.page.bad("stack "+s.stack.Name, refused(full, "say how many to start: docker service update --label-add org.nuvla.ops.replicas=1 "+full,
 			"service %s has no replicas, and none are remembered, so that it would not be started", full))
 	}
 	return nil
 }
+
+// askingAPI are the steps that end with an answer of the api.
+func (r *recovery) askingAPI() []string {
+	if r.cfg.api == "" {
+		return nil
+	}
+	return []string{"start-core"}
+}
+
+// neverStarted says whether a service is at no replicas, and none are remembered.
+func neverStarted(v *stack.Service) bool { return v.Replicas == 0 && !v.Stopped && !v.Global }
 
 // checkCore refuses to begin beside a core that runs and would not be stopped.
 func (r *recovery) checkCore(context.Context) error {

@@ -229,19 +229,36 @@ func TestWhereNoVolumeIsNothingIsRestored(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatWouldNotBeStartedIsRefusedBeforeAnythingIsTouched(t *testing.T) {
-	one := func(name string) stack.Service { return stack.Service{Name: name, Replicas: 1, Running: 1} }
-	core := &stack.Stack{Name: "nuvla", Services: []stack.Service{one("api"), one("ui"), one("job-executor"), one("job-distributor")}}
+func TestWhatWouldNotBeStartedIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 	for name, tt := range map[string]struct {
-		es   stack.Service
-		want error
+		idle, stopped string // services
+		cfg           config
+		want          error
 	}{
-		"running":                     {one("es"), nil},
-		"stopped":                     {stack.Service{Name: "es", Stopped: true, Remembered: 1}, nil},
-		"scaled to nothing by others": {stack.Service{Name: "es"}, nuvlaops.ErrRefused},
+		"all run":                              {"", "", config{}, nil},
+		"es was stopped":                       {"es", "es", config{}, nil},
+		"es was scaled to nothing":             {"es", "", config{}, nuvlaops.ErrRefused},
+		"es, and another one fills the queue":  {"es", "", config{only: onlyZK}, nil},
+		"zk, which takes the queue":            {"zk", "", config{only: onlyES}, nuvlaops.ErrRefused},
+		"zk, and no queue is filled":           {"zk", "", config{only: onlyES, skip: []string{"queue"}}, nil},
+		"api, which is not asked":              {"api", "", config{}, nil},
+		"api, which has to answer":             {"api", "", config{api: "http://api"}, nuvlaops.ErrRefused},
+		"api, which is started by others then": {"api", "", config{api: "http://api", skip: []string{"start-core"}}, nil},
 	} {
 		r := takenUp(t)
-		r.found.db, r.found.core = &stack.Stack{Name: "db", Services: []stack.Service{tt.es, one("zk")}}, core
+		tt.cfg.db, tt.cfg.core = "db", "nuvla"
+		r.cfg = &tt.cfg
+		services := func(names ...string) (out []stack.Service) {
+			for _, name := range names {
+				v := stack.Service{Name: name, Replicas: 1, Running: 1, Stopped: name == tt.stopped}
+				if name == tt.idle {
+					v.Replicas, v.Running = 0, 0
+				}
+				out = append(out, v)
+			}
+			return out
+		}
+		r.found.db, r.found.core = &stack.Stack{Name: "db", Services: services(dbServices...)}, &stack.Stack{Name: "nuvla", Services: services(coreServices...)}
 		if err := r.checkStacks(t.Context()); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", name, err, tt.want)
 		}
