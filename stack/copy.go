@@ -88,9 +88,11 @@ func (c *Copy) start(ctx context.Context, opts CopyOptions) error {
 
 // original is the specification of a service of the stack.
 func (s *Swarm) original(ctx context.Context, stack, service string) (swarm.ServiceSpec, error) {
-	v, err := s.api.ServiceInspect(ctx, stack+"_"+service, client.ServiceInspectOptions{})
+	v, err := read(ctx, s, service, func(ctx context.Context) (client.ServiceInspectResult, error) {
+		return s.api.ServiceInspect(ctx, stack+"_"+service, client.ServiceInspectOptions{})
+	})
 	if err != nil {
-		return swarm.ServiceSpec{}, explain(service, err)
+		return swarm.ServiceSpec{}, err
 	}
 	if v.Service.Spec.Labels[labelStack] != stack { // db_x_y may be service y of stack db_x
 		return swarm.ServiceSpec{}, &nuvlaops.Error{Reason: "the service " + v.Service.Spec.Name + " is not of the stack", Err: nuvlaops.ErrNotFound}
@@ -157,7 +159,7 @@ func (s *Swarm) CopyIsLeft(ctx context.Context, stack, service string) (bool, er
 	if _, ours, err := c.look(ctx); ours || err != nil {
 		return ours, nuvlaops.Wrap("stack.CopyIsLeft", c.name, err)
 	}
-	pieces, err := c.pieces(ctx)
+	pieces, err := read(ctx, s, c.scratch(), c.pieces)
 	return len(pieces) > 0, nuvlaops.Wrap("stack.CopyIsLeft", c.name, err)
 }
 

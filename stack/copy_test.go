@@ -2,9 +2,11 @@ package stack_test
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -229,4 +231,23 @@ func TestACopyWritesToNoFolderOfTheHost(t *testing.T) {
 	if files, err := os.ReadDir(dir); err != nil || len(files) != len(before) {
 		t.Errorf("the copy wrote %v, %v", files, err)
 	}
+}
+
+// As while it restarts.
+func TestAnEngineThatIsAwayForAMomentIsAskedAgainForWhatIsCopied(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Files: []string{b.file(dbStack)}, Stopped: true}))
+	var cuts atomic.Int64
+	s, err := stack.NewSwarm(&stack.Options{Host: inFront(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
+		if strings.HasSuffix(r.URL.Path, "/services/"+b.stack+"_db") && cuts.Add(1) <= 3 { // the client itself asks twice
+			panic(http.ErrAbortHandler)
+		}
+		engine.ServeHTTP(w, r)
+	})})
+	must(t, err)
+	defer s.Close()
+	c, err := s.RunCopy(t.Context(), b.stack, "db", stack.CopyOptions{})
+	must(t, err)
+	must(t, c.Remove(t.Context()))
 }

@@ -15,22 +15,31 @@ import (
 	"github.com/nuvla/nuvlaops/stack"
 )
 
-// loseReplies stands before the engine: every other request that changes something is carried out, and its reply is lost.
-func loseReplies(t *testing.T) (host string, lost func() int) {
-	socket := filepath.Join(t.TempDir(), "engine.sock")
-	forward := &httputil.ReverseProxy{FlushInterval: -1,
+// inFront stands before the engine: serve gets each request, and may hand it on.
+func inFront(t *testing.T, serve func(w http.ResponseWriter, r *http.Request, engine http.Handler)) (host string) {
+	t.Helper()
+	engine := &httputil.ReverseProxy{FlushInterval: -1,
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", "/var/run/docker.sock")
 		}}}
-	var mu sync.Mutex
-	changes, count := 0, 0
+	socket := filepath.Join(t.TempDir(), "engine.sock")
 	listener, err := net.Listen("unix", socket)
 	must(t, err)
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r, engine) })}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return "unix://" + socket
+}
+
+// loseReplies stands before the engine: every other request that changes something is carried out, and its reply is lost.
+func loseReplies(t *testing.T) (host string, lost func() int) {
+	var mu sync.Mutex
+	changes, count := 0, 0
+	host = inFront(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
-			forward.ServeHTTP(w, r)
+			engine.ServeHTTP(w, r)
 			return
 		}
 		mu.Lock()
@@ -43,14 +52,12 @@ func loseReplies(t *testing.T) (host string, lost func() int) {
 		if lose {
 			w = discard{}
 		}
-		forward.ServeHTTP(w, r)
+		engine.ServeHTTP(w, r)
 		if lose {
 			panic(http.ErrAbortHandler)
 		}
-	})}
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close() })
-	return "unix://" + socket, func() int { mu.Lock(); defer mu.Unlock(); return count }
+	})
+	return host, func() int { mu.Lock(); defer mu.Unlock(); return count }
 }
 
 // discard is a reply that nobody gets.

@@ -2,11 +2,7 @@ package stack_test
 
 import (
 	"context"
-	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,23 +16,12 @@ import (
 func between(t *testing.T, do func()) (host string) {
 	t.Helper()
 	var once sync.Once
-	forward := &httputil.ReverseProxy{FlushInterval: -1,
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", "/var/run/docker.sock")
-		}}}
-	socket := filepath.Join(t.TempDir(), "engine.sock")
-	listener, err := net.Listen("unix", socket)
-	must(t, err)
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return inFront(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
 		if strings.HasSuffix(r.URL.Path, "/tasks") {
 			once.Do(do)
 		}
-		forward.ServeHTTP(w, r)
-	})}
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close() })
-	return "unix://" + socket
+		engine.ServeHTTP(w, r)
+	})
 }
 
 func TestAServiceThatIsRemovedBetweenTwoLooksIsGone(t *testing.T) {
