@@ -96,27 +96,30 @@ func TestTwoNodes(t *testing.T) {
 	t.Run("services that were removed are waited for on another node", func(t *testing.T) {
 		far := open(nil, nil)
 		far.stack = "far"
+		far.deploy(farStack)
+		must(t, far.Start(t.Context(), far.stack, stack.StartOptions{}))
+		again := stack.DeployOptions{Files: []string{far.file(farStack)}, Stopped: true}
+		_, err := p.manager.API.ServiceRemove(t.Context(), far.stack+"_db", client.ServiceRemoveOptions{})
+		must(t, err)
+		if far.containers(far.stack+"_db") == 0 {
+			t.Fatal("the containers are gone already: this test shows nothing")
+		}
+		var waits sync.WaitGroup
 		for name, wait := range map[string]func() error{
 			"Stop":           func() error { return far.Stop(t.Context(), far.stack, stack.StopOptions{}) },
 			"Stop by groups": func() error { return far.Stop(t.Context(), far.stack, stack.StopOptions{Groups: [][]string{{"db"}}}) },
-			"Deploy": func() error {
-				return far.Deploy(t.Context(), far.stack, stack.DeployOptions{Files: []string{far.file(farStack)}, Stopped: true})
-			},
+			"Deploy":         func() error { return far.Deploy(t.Context(), far.stack, again) },
 		} {
-			far.deploy(farStack)
-			must(t, far.Start(t.Context(), far.stack, stack.StartOptions{}))
-			_, err := p.manager.API.ServiceRemove(t.Context(), far.stack+"_db", client.ServiceRemoveOptions{})
-			must(t, err)
-			if far.containers(far.stack+"_db") == 0 {
-				t.Fatal("the containers are gone already: this test shows nothing")
-			}
-			must(t, wait())
-			for _, c := range running(t, p.worker.API) {
-				if strings.Contains(c, far.stack+"_db.") {
-					t.Errorf("after %s container %s still runs", name, c)
+			waits.Go(func() {
+				err := wait()
+				list, listErr := p.worker.API.ContainerList(t.Context(), client.ContainerListOptions{
+					Filters: make(client.Filters).Add("label", "com.docker.swarm.service.name="+far.stack+"_db")})
+				if err := errors.Join(err, listErr); err != nil || len(list.Items) != 0 {
+					t.Errorf("after %s: %v, %d containers still run", name, err, len(list.Items))
 				}
-			}
+			})
 		}
+		waits.Wait()
 	})
 	t.Run("what is on another node is reached by a job of ours", func(t *testing.T) { p.reachedByJob(t, b, open) })
 	t.Run("a manager that restarts in the middle of a wait is waited for", func(t *testing.T) {
