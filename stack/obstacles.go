@@ -34,6 +34,18 @@ func (s *Swarm) checkNamed(ctx context.Context, w *world, p *WipePlan) error {
 	return nil
 }
 
+// checkUnnamed: which of the stack's volumes are those of a service that has one for each task, only people know.
+func (s *Swarm) checkUnnamed(_ context.Context, w *world, p *WipePlan) error {
+	for _, name := range p.Options.Services {
+		for _, m := range mounts(w.services[name]) {
+			if m.Own && m.forEachTask() && len(p.Options.Volumes) == 0 {
+				p.obstacle("service %s has a volume for each task, %s: name those in WipeOptions.Volumes", name, m.Source)
+			}
+		}
+	}
+	return nil
+}
+
 func (p *WipePlan) notOwn(volume, node string) {
 	p.obstacle("volume %s on node %s is not the stack's own: it is external, of another stack, or was made by hand", volume, node)
 }

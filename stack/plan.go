@@ -90,7 +90,7 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 		return nil, nil, err
 	}
 	plan.choose(w, own)
-	for _, check := range []func(context.Context, *world, *WipePlan) error{s.checkNamed, s.checkDrivers, s.checkUse, s.checkNodes} {
+	for _, check := range []func(context.Context, *world, *WipePlan) error{s.checkNamed, s.checkUnnamed, s.checkDrivers, s.checkUse, s.checkNodes} {
 		if err := check(ctx, w, plan); err != nil {
 			return nil, nil, err
 		}
@@ -108,7 +108,7 @@ func (w *world) meant(opts WipeOptions) []string {
 			continue
 		}
 		for _, m := range mounts(v) {
-			if m.Own && !strings.Contains(m.Source, "{{") {
+			if m.Own && !m.forEachTask() {
 				names = append(names, m.Source)
 			}
 		}
@@ -116,6 +116,9 @@ func (w *world) meant(opts WipeOptions) []string {
 	slices.Sort(names)
 	return slices.Compact(names)
 }
+
+// forEachTask: the name of the volume has a placeholder.
+func (m Mount) forEachTask() bool { return strings.Contains(m.Source, "{{") }
 
 // choose takes the stack's volumes that are meant, and notes the mounts that stay.
 func (p *WipePlan) choose(w *world, own []Volume) {

@@ -188,10 +188,15 @@ func TestAVolumeForEachTaskIsPlannedByItsLabel(t *testing.T) {
 	b.deploy(strings.Replace(dbStack, "data: {labels", "data: {name: '%STACK%_data-{{.Task.Slot}}', labels", 1))
 	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{Groups: [][]string{{"db"}}}))
 	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
-	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Services: []string{"db"}})
 	must(t, err)
-	if len(plan.Volumes) != 1 || plan.Volumes[0].Name != b.stack+"_data-1" {
-		t.Fatalf("want the volume of the first task alone:\n%s", plan)
+	mustBe(t, b.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, "service db", "WipeOptions.Volumes")
+	one := []string{b.stack + "_data-1"}
+	for _, opts := range []stack.WipeOptions{{}, {Services: []string{"db"}, Volumes: one}} {
+		plan, err = b.PlanWipe(t.Context(), b.stack, opts)
+		must(t, err)
+		if len(plan.Volumes) != 1 || plan.Volumes[0].Name != one[0] || len(plan.Obstacles) != 0 {
+			t.Fatalf("want the volume of the first task alone:\n%s", plan)
+		}
 	}
-	must(t, b.Wipe(t.Context(), plan, stack.Unguarded))
 }
