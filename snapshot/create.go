@@ -257,6 +257,8 @@ func shorten(names []string) string {
 
 func (w *run) otherRunning(ctx context.Context) (*Snapshot, error) {
 	running, err := w.conn.RunningSnapshots(ctx, w.Repo.name)
+	// One of this run was begun by another host in this moment: it will be found under its name.
+	running = slices.DeleteFunc(running, func(i es.SnapshotInfo) bool { return i.RunID() == w.req.RunID })
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("look for running snapshots: %w", w.explain(ctx, err))

@@ -66,6 +66,9 @@ func (w *run) takeOnce(ctx context.Context) error {
 		return fmt.Errorf("%w (and the snapshot could not be looked for: %w)", err, look)
 	case found.RunID() == w.req.RunID:
 		w.adopted(ctx, w.name)
+		if m, _ := found.Manifest(); m.Digest != es.Digest(counts(w.before)) {
+			w.before = nil // another host's call of this run began it, after a count of its own
+		}
 		return w.follow(ctx)
 	case w.mayStepAside():
 		return errNameTaken
