@@ -76,6 +76,32 @@ func TestADeadConnectionDoesNotHideTheEndOfASnapshot(t *testing.T) {
 	})
 }
 
+// A master that steps down answers so, and the next one goes on with the snapshot: seen on two nodes of 8.11.3.
+func TestASnapshotIsFollowedWhenItsMasterStepsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var begun atomic.Int64
+		inner := dead(&begun)
+		repo, err := snapshot.New(client(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodPut {
+				begun.Store(time.Now().UnixNano())
+				return reply(500, `{"error":{"root_cause":[{"type":"snapshot_exception","reason":"[r:s/x] no longer master"}],
+					"type":"snapshot_exception","reason":"[r:s/x] no longer master"},"status":500}`)
+			}
+			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/s") && begun.Load() == 0 {
+				return reply(200, `{"snapshots":[]}`)
+			}
+			return inner(r)
+		}), "r", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := repo.Create(t.Context(), snapshot.CreateRequest{Name: "s", RunID: "run"})
+		if err != nil || !s.Complete() {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
+}
+
 func TestADeadlineEndsEveryWaitPromptly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for point := range 8 { // the request that hangs

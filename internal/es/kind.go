@@ -71,6 +71,7 @@ var rules = []rule{
 	{kind: nuvlaops.ErrConflict, typ: "repository_conflict_exception"},
 	{kind: nuvlaops.ErrConflict, typ: "snapshot_in_progress_exception"},
 	{kind: nuvlaops.ErrRefused, typ: "snapshot_exception", text: "don't have primary shards"},
+	{kind: nuvlaops.ErrUnavailable, typ: "snapshot_exception", text: "no longer master"}, // it goes on with the next one
 	{kind: nuvlaops.ErrRepository, typ: "snapshot_exception", text: "failed to update snapshot in repository"},
 	{kind: nuvlaops.ErrRepository, typ: "repository_verification_exception"},
 	{kind: nuvlaops.ErrRepository, typ: "repository_exception"},
