@@ -188,3 +188,21 @@ func (b *bench) grow(kilobytes int) {
 	}
 	b.do("POST", "/"+b.index("big")+"/_bulk", lines.String())
 }
+
+func TestAnIndexThatIsNamedAndNotThereIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	b := places[1].bench(t)
+	b.register()
+	b.fill(b.index("job"), 1)
+	for _, indices := range [][]string{{b.index("nope")}, {b.index("job"), b.index("nope")}} {
+		began := time.Now()
+		_, err := b.repo.Create(t.Context(), snapshot.CreateRequest{Indices: indices})
+		mustSay(t, err, nuvlaops.ErrNotFound, b.index("nope"))
+		if took := time.Since(began); took > 20*time.Second { // the server's own time-out is 30 s
+			t.Errorf("%v: it took %v", indices, took)
+		}
+	}
+	if got := b.snapshots(); len(got) != 0 {
+		t.Errorf("%v was made", got)
+	}
+}

@@ -2,8 +2,12 @@ package es
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -71,7 +75,8 @@ func (c *Conn) VisibleDocuments(ctx context.Context, patterns ...string) (map[st
 	return out, nil
 }
 
-// MissingPrimaries names the indices of these patterns that have a shard without a primary.
+// MissingPrimaries names the indices of these patterns that have a shard without a primary. Error: ErrNotFound when one that is
+// named without a * is not there, for which the server would wait, 30 seconds by default.
 func (c *Conn) MissingPrimaries(ctx context.Context, patterns ...string) ([]string, error) {
 	var health struct {
 		Indices map[string]struct {
@@ -79,8 +84,14 @@ func (c *Conn) MissingPrimaries(ctx context.Context, patterns ...string) ([]stri
 		} `json:"indices"`
 	}
 	err := c.Read(ctx, func() esapi.Request {
-		return esapi.ClusterHealthRequest{Index: patterns, Level: "indices", ExpandWildcards: "open,hidden", FilterPath: []string{"indices.*.status"}}
+		return esapi.ClusterHealthRequest{Index: patterns, Level: "indices", ExpandWildcards: "open,hidden", Timeout: time.Millisecond,
+			FilterPath: []string{"indices.*.status"}}
 	}, &health)
+	var e *nuvlaops.Error
+	if errors.As(err, &e) && e.Status == http.StatusRequestTimeout {
+		return nil, &nuvlaops.Error{Reason: "not each index is there of " + strings.Join(patterns, ", "), Err: nuvlaops.ErrNotFound,
+			Hint: "check the names and that this is the right cluster"}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("look for primary shards: %w", err)
 	}
