@@ -290,6 +290,8 @@ func (w *run) conclude(ctx context.Context) (*Snapshot, error) {
 		if err := verifyContents(*snap, w.before, after); err != nil {
 			return snap, err
 		}
+	} else if err := w.holdsItsManifest(ctx, *snap); err != nil {
+		return snap, err
 	}
 	if w.req.Manifest != nil && snap.Manifest != nil {
 		if err := snap.Manifest.write(w.req.Manifest); err != nil {
@@ -298,18 +300,6 @@ func (w *run) conclude(ctx context.Context) (*Snapshot, error) {
 	}
 	w.reporter.done(*snap)
 	return snap, nil
-}
-
-// verifyContents compares the indices of the snapshot with those that were there before and after.
-func verifyContents(s Snapshot, before, after map[string]es.IndexDocuments) error {
-	for name, b := range before {
-		a, still := after[name]
-		if still && a.UUID == b.UUID && !slices.Contains(s.Indices, name) {
-			return &nuvlaops.Error{Reason: "index " + name + " is not in the snapshot", Err: nuvlaops.ErrVerification,
-				Hint: "take another one, and look for what changed the index meanwhile"}
-		}
-	}
-	return nil
 }
 
 // Bounds of what Create does after its context has ended: a prompt return matters more than a complete answer.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -141,12 +142,27 @@ func (b *backup) unfinished(ctx context.Context) (identity, error) {
 			continue
 		}
 		ours := strings.HasPrefix(s.RunID, b.hostRun()) || b.schedule != nil && strings.HasPrefix(s.RunID, b.slotRun())
-		if ours && strings.HasPrefix(s.Name, b.create.Prefix) && (s.Running() || s.Complete() && !b.recorded(s)) {
+		if ours && strings.HasPrefix(s.Name, b.create.Prefix) && (s.Running() || s.Complete() && !b.recorded(s) && b.whole(ctx, s.Name)) {
 			b.out.info("taking up a run that was broken off", "snapshot", s.Name)
 			return identity{s.Name, s.RunID}, nil
 		}
 	}
 	return identity{runID: b.hostRun() + rand.Text() + "@" + now.UTC().Format(time.RFC3339)}, nil
+}
+
+// whole reports whether a snapshot holds each index that its run has counted. Where not, its run may have said so, and another
+// snapshot is to be taken.
+func (b *backup) whole(ctx context.Context, name string) bool {
+	s, err := b.repo.Get(ctx, name)
+	if err != nil || s.Manifest == nil {
+		return err == nil
+	}
+	for index := range s.Manifest.Indices {
+		if !slices.Contains(s.Indices, index) {
+			return false
+		}
+	}
+	return true
 }
 
 // recorded reports whether the timestamp file was touched after the snapshot began.

@@ -303,3 +303,18 @@ func TestAClockThatWasAheadDoesNotKeepCronFromBackingUp(t *testing.T) {
 		}
 	})
 }
+
+// Its run has said that it is incomplete, so nothing was recorded: it was not broken off.
+func TestASnapshotThatMissesACountedIndexIsNotTakenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClockwork(t, "0 * * * *")
+		w.schedule = nil
+		w.fake.Add(snapshot.Snapshot{Name: "snapshot.bad", UUID: "u", State: snapshot.Success, Start: w.now(), End: w.now(),
+			RunID: w.hostRun() + "x@" + w.now().Format(time.RFC3339), Indices: []string{"nuvla-job"},
+			Manifest: &snapshot.Manifest{Indices: map[string]snapshot.IndexManifest{"nuvla-job": {Before: 3}, "nuvla-user": {Before: 1}}}})
+		time.Sleep(time.Minute)
+		if err := w.once(t.Context(), identity{}); err != nil || strings.Contains(w.out.String(), "snapshot.bad") {
+			t.Errorf("%v\n%s", err, w.out.String())
+		}
+	})
+}
