@@ -170,13 +170,18 @@ func (c *cycle) prune(ctx context.Context) error {
 	if c.opts.Marks != "" {
 		repo = WithMarks(repo, c.opts.Marks)
 	}
-	plan, err := PlanPrune(ctx, repo, *c.opts.Policy)
-	if err != nil {
-		return err
+	for try := 1; ; try++ {
+		plan, err := PlanPrune(ctx, repo, *c.opts.Policy)
+		if err != nil {
+			return err
+		}
+		c.report.Plan = plan
+		c.report.Removed, err = Prune(ctx, repo, plan)
+		// A snapshot of somebody else that begins or ends in between makes the plan stale.
+		if try == 3 || !errors.Is(err, nuvlaops.ErrConflict) {
+			return err
+		}
 	}
-	c.report.Plan = plan
-	c.report.Removed, err = Prune(ctx, repo, plan)
-	return err
 }
 
 func (c *cycle) resource() string {

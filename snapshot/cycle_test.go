@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"testing"
 	"time"
@@ -76,6 +77,37 @@ func TestACycleEndsAtItsFirstFailureAndIsRecorded(t *testing.T) {
 		if left != tc.left {
 			t.Errorf("%s: %d are left, want %d", tc.name, left, tc.left)
 		}
+	}
+}
+
+// restless is a repository in which a snapshot of somebody else appears right after the list that a plan is made of.
+type restless struct {
+	*snapshottest.Fake
+	lists int
+}
+
+func (r *restless) List(ctx context.Context, f snapshot.Filter) iter.Seq2[snapshot.Snapshot, error] {
+	return func(yield func(snapshot.Snapshot, error) bool) {
+		for s, err := range r.Fake.List(ctx, f) {
+			if !yield(s, err) {
+				return
+			}
+		}
+		if r.lists++; r.lists == 1 {
+			r.Add(snapshot.Snapshot{Name: "slm", UUID: "slm", State: snapshot.InProgress, Start: day0.Add(2 * time.Hour)})
+		}
+	}
+}
+
+func TestASnapshotThatBeginsWhileACyclePrunesDoesNotFailIt(t *testing.T) {
+	repo := &restless{Fake: &snapshottest.Fake{Documents: map[string]int64{"nuvla-job": 1}}}
+	if _, err := repo.Ensure(t.Context(), snapshot.Settings{FS: &snapshot.FS{Location: "/x"}}); err != nil {
+		t.Fatal(err)
+	}
+	repo.Add(taken(day0), taken(day0.Add(time.Hour)))
+	report, err := snapshot.Cycle(t.Context(), repo, snapshot.CycleOptions{Policy: &snapshot.Policy{Last: 1, MinComplete: 1}})
+	if err != nil || len(report.Removed) != 2 {
+		t.Errorf("removed %v, %v", report.Removed, err)
 	}
 }
 
