@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -221,6 +222,11 @@ func createWhole(t *testing.T, target Target) {
 		again.Manifest.Digest != s.Manifest.Digest || again.Manifest.Documents != s.Manifest.Documents {
 		t.Errorf("Get says %+v", again)
 	}
+	for index, m := range again.Manifest.Indices {
+		if m != (snapshot.IndexManifest{Before: target.Documents[index]}) {
+			t.Errorf("Get says of %s %+v: what became known at the end is not in the repository", index, m)
+		}
+	}
 }
 
 func createAdopts(t *testing.T, target Target) {
@@ -251,6 +257,11 @@ func createKeepsNames(t *testing.T, target Target) {
 	}
 	for _, wrong := range []string{"Upper", "_leading", "a space", "a,b", "a*"} {
 		_, err := target.Repo.Create(t.Context(), snapshot.CreateRequest{Name: wrong, Indices: target.Indices})
+		mustMatch(t, err, nuvlaops.ErrInvalid, "snapshot.Create")
+	}
+	for _, wrong := range []snapshot.CreateRequest{{Indices: []string{"a,b"}}, {RunID: strings.Repeat("r", 129)}, {BusyTimeout: -1},
+		{Metadata: map[string]string{"run_id": "mine"}}, {Metadata: map[string]string{"why": strings.Repeat("w", 1024)}}} {
+		_, err := target.Repo.Create(t.Context(), wrong)
 		mustMatch(t, err, nuvlaops.ErrInvalid, "snapshot.Create")
 	}
 }

@@ -1,12 +1,15 @@
 package snapshottest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/snapshot"
@@ -20,7 +23,7 @@ func (f *Fake) Create(ctx context.Context, req snapshot.CreateRequest) (*snapsho
 }
 
 func (f *Fake) create(ctx context.Context, req snapshot.CreateRequest) (string, *snapshot.Snapshot, error) {
-	name, err := f.begin(ctx, req)
+	name, counted, err := f.beginWhenFree(ctx, req)
 	if err != nil {
 		return name, nil, err
 	}
@@ -28,55 +31,75 @@ func (f *Fake) create(ctx context.Context, req snapshot.CreateRequest) (string, 
 		select {
 		case <-f.Block:
 		case <-ctx.Done():
+			reason := "the snapshot goes on"
 			if req.Abort {
 				f.drop(name)
+				reason = "the snapshot was aborted"
 			}
-			return name, nil, &nuvlaops.Error{Reason: "the snapshot goes on", Err: context.Cause(ctx)}
+			return name, nil, &nuvlaops.Error{Reason: reason, Err: context.Cause(ctx)}
 		}
 	}
-	s, err := f.end(name, req)
+	s, err := f.end(name, req, counted)
 	return name, s, err
 }
 
-// begin finds the snapshot of this run, or begins one.
-func (f *Fake) begin(ctx context.Context, req snapshot.CreateRequest) (string, error) {
+// beginWhenFree is begin, after the end of the snapshots that run.
+func (f *Fake) beginWhenFree(ctx context.Context, req snapshot.CreateRequest) (string, map[string]int64, error) {
+	limit := time.After(cmp.Or(req.BusyTimeout, 30*time.Minute))
+	for {
+		name, counted, err := f.begin(ctx, req)
+		if req.WhenBusy != snapshot.BusyWait || !errors.Is(err, nuvlaops.ErrBusy) {
+			return name, counted, err
+		}
+		select {
+		case <-ctx.Done():
+			return name, nil, context.Cause(ctx)
+		case <-limit:
+			return name, nil, err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// begin finds the snapshot of this run, or begins one of the documents that it returns.
+func (f *Fake) begin(ctx context.Context, req snapshot.CreateRequest) (string, map[string]int64, error) {
 	name := req.Name
 	if name == "" {
 		name = snapshot.Name(req.Prefix, f.now())
 	}
-	if err := snapshot.ValidateName(name); err != nil {
-		return name, err
+	if err := req.Validate(); err != nil {
+		return name, nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.usable(ctx); err != nil {
-		return name, err
+		return name, nil, err
 	}
 	if f.registered.ReadOnly {
-		return name, &nuvlaops.Error{Reason: "the repository is read-only", Err: nuvlaops.ErrRepository}
+		return name, nil, &nuvlaops.Error{Reason: "the repository is read-only", Err: nuvlaops.ErrRepository}
 	}
 	for _, s := range f.snapshots {
 		if req.RunID != "" && s.RunID == req.RunID && (req.Name == "" || req.Name == s.Name) {
-			return s.Name, nil
+			return s.Name, nil, nil
 		}
 	}
 	if f.index(name) >= 0 {
 		if req.Name != "" {
-			return name, &nuvlaops.Error{Reason: "the name is taken by another run", Err: nuvlaops.ErrExists}
+			return name, nil, &nuvlaops.Error{Reason: "the name is taken by another run", Err: nuvlaops.ErrExists}
 		}
 		name += "-" + strings.ToLower(random()[:8])
 	}
 	for _, s := range f.snapshots {
-		if s.Running() && req.WhenBusy == snapshot.BusyRefuse {
-			return name, &nuvlaops.Error{Reason: "snapshot " + s.Name + " is running", Err: nuvlaops.ErrBusy}
+		if s.Running() && req.WhenBusy != snapshot.BusyBeside {
+			return name, nil, &nuvlaops.Error{Reason: "snapshot " + s.Name + " is running", Err: nuvlaops.ErrBusy}
 		}
 	}
 	documents := f.matching(req.Indices)
-	if len(documents) == 0 {
-		return name, &nuvlaops.Error{Reason: "no index matches", Err: nuvlaops.ErrNotFound}
+	if len(documents) == 0 && !req.GlobalState && !req.Partial {
+		return name, nil, &nuvlaops.Error{Reason: "no index matches", Err: nuvlaops.ErrNotFound}
 	}
 	f.snapshots = append(f.snapshots, f.started(name, req, documents))
-	return name, nil
+	return name, documents, nil
 }
 
 func (f *Fake) matching(patterns []string) map[string]int64 {
@@ -97,14 +120,23 @@ func (f *Fake) started(name string, req snapshot.CreateRequest, documents map[st
 	s.Manifest = &snapshot.Manifest{Repository: s.Repository, Snapshot: name, UUID: s.UUID, RunID: s.RunID, Start: s.Start,
 		Indices: map[string]snapshot.IndexManifest{}, Digest: fmt.Sprint(documents)}
 	for index, n := range documents {
-		s.Manifest.Indices[index] = snapshot.IndexManifest{UUID: index, Before: n, After: &n}
+		s.Manifest.Indices[index] = snapshot.IndexManifest{Before: n}
 		s.Manifest.Documents += n
 	}
 	return s
 }
 
+// whole is the manifest of the call that has counted. A repository keeps only what was known when the snapshot began.
+func whole(m snapshot.Manifest, counted map[string]int64) *snapshot.Manifest {
+	m.Indices = map[string]snapshot.IndexManifest{}
+	for index, n := range counted {
+		m.Indices[index] = snapshot.IndexManifest{UUID: index, Before: n, After: &n}
+	}
+	return &m
+}
+
 // end ends the snapshot, which may have been ended already.
-func (f *Fake) end(name string, req snapshot.CreateRequest) (*snapshot.Snapshot, error) {
+func (f *Fake) end(name string, req snapshot.CreateRequest, counted map[string]int64) (*snapshot.Snapshot, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i := f.index(name)
@@ -119,7 +151,10 @@ func (f *Fake) end(name string, req snapshot.CreateRequest) (*snapshot.Snapshot,
 	if !out.Complete() {
 		return &out, &nuvlaops.Error{Reason: "the snapshot ended " + out.State, Err: nuvlaops.ErrPartial}
 	}
-	if req.Manifest != nil {
+	if counted != nil {
+		out.Manifest = whole(*out.Manifest, counted)
+	}
+	if req.Manifest != nil && out.Manifest != nil {
 		if err := json.NewEncoder(req.Manifest).Encode(out.Manifest); err != nil {
 			return &out, err
 		}

@@ -90,6 +90,10 @@ func (f *Fake) ensure(ctx context.Context, want snapshot.Settings) (snapshot.Cha
 	if len(change.Nodes) == 0 {
 		change.Nodes = []string{"node-1"}
 	}
+	running := slices.ContainsFunc(f.snapshots, snapshot.Snapshot.Running)
+	if !change.Created && running && slices.ContainsFunc(change.Settings, fixed) {
+		return snapshot.Change{}, &nuvlaops.Error{Reason: "a snapshot is running in the repository", Err: nuvlaops.ErrConflict}
+	}
 	if f.VerifyErr != nil {
 		if err := f.VerifyErr(want); err != nil {
 			return snapshot.Change{}, fmt.Errorf("%w: %w", nuvlaops.ErrRepository, err)
@@ -98,6 +102,9 @@ func (f *Fake) ensure(ctx context.Context, want snapshot.Settings) (snapshot.Cha
 	f.registered = &want
 	return change, nil
 }
+
+// fixed reports whether a setting cannot be changed while a snapshot runs.
+func fixed(c snapshot.SettingChange) bool { return !strings.HasSuffix(c.Name, "_bytes_per_sec") }
 
 func differences(before *snapshot.Settings, after snapshot.Settings) []snapshot.SettingChange {
 	was, is := map[string]string{}, plain(after)

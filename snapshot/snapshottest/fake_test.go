@@ -1,7 +1,10 @@
 package snapshottest_test
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/snapshot"
@@ -20,4 +23,30 @@ func TestTheFakeConforms(t *testing.T) {
 		return snapshottest.Target{Repo: fake, Documents: documents, Settings: snapshot.Settings{FS: &snapshot.FS{Location: "/backup"}},
 			Broken: snapshot.Settings{FS: &snapshot.FS{Location: "/elsewhere"}}}
 	})
+}
+
+func TestTheFakeIsBusyWhileASnapshotRuns(t *testing.T) {
+	fs := snapshot.Settings{FS: &snapshot.FS{Location: "/backup"}}
+	fake := &snapshottest.Fake{Documents: map[string]int64{"nuvla-job": 1}}
+	if _, err := fake.Ensure(t.Context(), fs); err != nil {
+		t.Fatal(err)
+	}
+	fake.Add(snapshot.Snapshot{Name: "others", State: snapshot.InProgress})
+	for _, req := range []snapshot.CreateRequest{{WhenBusy: snapshot.BusyRefuse}, {BusyTimeout: time.Millisecond}} {
+		if _, err := fake.Create(t.Context(), req); !errors.Is(err, nuvlaops.ErrBusy) {
+			t.Errorf("%+v: got %v", req, err)
+		}
+	}
+	faster, elsewhere := fs, snapshot.Settings{FS: &snapshot.FS{Location: "/elsewhere"}}
+	faster.MaxSnapshotBytesPerSec = "1gb"
+	if _, err := fake.Ensure(t.Context(), faster); err != nil {
+		t.Error(err)
+	}
+	if _, err := fake.Ensure(t.Context(), elsewhere); !errors.Is(err, nuvlaops.ErrConflict) {
+		t.Errorf("another location: got %v", err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { _ = fake.Delete(context.Background(), "others") })
+	if s, err := fake.Create(t.Context(), snapshot.CreateRequest{}); err != nil || !s.Complete() {
+		t.Errorf("%+v, %v", s, err)
+	}
 }
