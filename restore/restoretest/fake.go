@@ -111,13 +111,15 @@ func (f *Fake) Choose(ctx context.Context, sel restore.Selector) (*restore.Snaps
 	var best *restore.Snapshot
 	for i := range f.snapshots {
 		s := &f.snapshots[i]
-		complete := s.State == "SUCCESS"
+		whole := complete(*s)
 		switch {
 		case sel.Among != nil && !slices.Contains(sel.Among, s.Name):
 		case sel.Name != "" && s.Name != sel.Name, !sel.Before.IsZero() && s.Start.After(sel.Before):
-		case sel.Name != "" && !complete && !sel.AllowPartial:
+		case sel.Name != "" && s.State == "IN_PROGRESS":
+			return nil, f.wrap("Choose", sel.Name, &nuvlaops.Error{Reason: "the snapshot is " + s.State, Err: nuvlaops.ErrBusy})
+		case sel.Name != "" && !whole && !(sel.AllowPartial && s.State == "PARTIAL"):
 			return nil, f.wrap("Choose", sel.Name, &nuvlaops.Error{Reason: "the snapshot is " + s.State, Err: nuvlaops.ErrPartial})
-		case !complete && sel.Name == "":
+		case !whole && sel.Name == "":
 		case best == nil || s.Start.After(best.Start):
 			best = s
 		}
@@ -129,6 +131,8 @@ func (f *Fake) Choose(ctx context.Context, sel restore.Selector) (*restore.Snaps
 	return &out, nil
 }
 
+func complete(s restore.Snapshot) bool { return s.State == "SUCCESS" && s.Failed == 0 }
+
 func (f *Fake) wrap(call, resource string, err error) error {
 	return nuvlaops.Wrap("restore."+call, path.Join(f.Repository, resource), err)
 }
@@ -138,13 +142,17 @@ func (f *Fake) Plan(ctx context.Context, req restore.Request) (*restore.Plan, er
 	if err := req.Validate(); err != nil {
 		return nil, f.wrap("Plan", req.Snapshot, err)
 	}
-	s, err := f.Choose(ctx, restore.Selector{Name: req.Snapshot, AllowPartial: true})
-	if err != nil {
-		return nil, err
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p := &restore.Plan{Created: time.Now().UTC(), Repository: f.Repository, Snapshot: *s, Request: req,
+	at := slices.IndexFunc(f.snapshots, func(s restore.Snapshot) bool { return s.Name == req.Snapshot })
+	switch {
+	case ctx.Err() != nil:
+		return nil, f.wrap("Plan", req.Snapshot, context.Cause(ctx))
+	case at < 0:
+		return nil, f.wrap("Plan", req.Snapshot, nuvlaops.ErrNotFound)
+	}
+	s := f.snapshots[at]
+	p := &restore.Plan{Created: time.Now().UTC(), Repository: f.Repository, Snapshot: s, Request: req,
 		Cluster: restore.Cluster{Name: "fake", UUID: "fake", DataNodes: 1}}
 	for _, name := range s.Indices {
 		if !req.Selects(name) {
@@ -179,7 +187,7 @@ func (f *Fake) find(p *restore.Plan) {
 	add := func(code, resource, text string) {
 		p.Findings = append(p.Findings, restore.Finding{Severity: restore.SeverityError, Code: code, Resource: resource, Text: text})
 	}
-	if p.Snapshot.State != "SUCCESS" && !p.Request.AllowPartial {
+	if !complete(p.Snapshot) && !(p.Request.AllowPartial && p.Snapshot.State == "PARTIAL") {
 		add(restore.CodeIncomplete, p.Snapshot.Name, "the snapshot is "+p.Snapshot.State)
 	}
 	if len(p.Indices) == 0 {
@@ -203,10 +211,11 @@ func (f *Fake) Apply(ctx context.Context, p *restore.Plan, opts restore.ApplyOpt
 		f.indices = map[string]index{}
 	}
 	done := 0
+	spared := p.Request.Replace && slices.ContainsFunc(p.Indices, func(i restore.PlannedIndex) bool { return f.failing[i.Target] != "" })
 	for n, i := range p.Indices {
 		if f.indices[i.Target].plan == p.ID {
 			done++
-		} else if f.failing[i.Target] == "" {
+		} else if f.failing[i.Target] == "" && !spared { // one that fails leaves every original as it was
 			f.indices[i.Target] = index{documents: p.Snapshot.Documents[i.Name], plan: p.ID, uuid: f.uuid()}
 		}
 		if opts.Progress != nil {
@@ -292,7 +301,7 @@ func (f *Fake) report(p *restore.Plan) (*restore.Report, error) {
 			r.Failures = append(r.Failures, restore.Failure{Index: i.Target, Shard: -1, Reason: reason})
 		}
 		switch x, there := f.indices[i.Target]; {
-		case !there && f.failing[i.Target] != "":
+		case x.plan != p.ID && f.failing[i.Target] != "":
 			fail(restore.IndexFailed, f.failing[i.Target])
 		case !there:
 			fail(restore.IndexMissing, "the index is not there")

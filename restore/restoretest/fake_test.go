@@ -1,9 +1,13 @@
 package restoretest_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/restore/restoretest"
 )
@@ -20,4 +24,45 @@ func TestFakeConforms(t *testing.T) {
 			Make:      func(_ *testing.T, index string) { f.SetIndex(index, 7) },
 			Remove:    func(_ *testing.T, index string) { f.RemoveIndex(index) }}
 	})
+}
+
+// As on a server: a restore beside that fails is not put into the place of anything.
+func TestFakeReplacesNothingWhenAnIndexFails(t *testing.T) {
+	f := &restoretest.Fake{Repository: "fake"}
+	f.AddSnapshot(restore.Snapshot{Name: "one", UUID: "1", State: "SUCCESS", Documents: map[string]int64{"nuvla-a": 1, "nuvla-b": 2}})
+	f.SetIndex("nuvla-a", 7)
+	f.SetIndex("nuvla-b", 7)
+	f.Fail("nuvla-b", "a file is corrupt")
+	plan, err := f.Plan(t.Context(), restore.Request{Snapshot: "one", Replace: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := f.Apply(t.Context(), plan, restore.ApplyOptions{})
+	if !errors.Is(err, nuvlaops.ErrVerification) || report.Indices[1].State != restore.IndexFailed {
+		t.Errorf("got %v\n%s", err, report)
+	}
+	if diff := cmp.Diff(map[string]int64{"nuvla-a": 7, "nuvla-b": 7}, f.Documents()); diff != "" {
+		t.Error(diff)
+	}
+	f.Fail("nuvla-b", "")
+	if report, err := f.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil || report.Documents != 3 {
+		t.Errorf("when it does not fail any more: %v\n%s", err, report)
+	}
+}
+
+func TestFakeTakesOnlyAPartialSnapshotForAPartialOne(t *testing.T) {
+	for state, want := range map[string]error{"PARTIAL": nil, "FAILED": nuvlaops.ErrPartial, "IN_PROGRESS": nuvlaops.ErrBusy} {
+		f := &restoretest.Fake{Repository: "fake"}
+		f.AddSnapshot(restore.Snapshot{Name: "one", UUID: "1", State: state, Documents: map[string]int64{"nuvla-a": 1}})
+		if _, err := f.Choose(t.Context(), restore.Selector{Name: "one", AllowPartial: true}); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", state, err, want)
+		}
+		plan, err := f.Plan(t.Context(), restore.Request{Snapshot: "one", AllowPartial: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Apply(t.Context(), plan, restore.ApplyOptions{}); (err == nil) != (want == nil) {
+			t.Errorf("%s: applied: %v", state, err)
+		}
+	}
 }
