@@ -200,6 +200,8 @@ func (s *suite) leavesConsumed() {
 	plan := s.plan(zkjobs.PlanOptions{})
 	s.Consume(name)
 	s.SetJobs(job("b", 50, 2))
+	_, err := s.Rebuilder.Apply(s.Context(), plan, zkjobs.ApplyOptions{})
+	s.want("is busy", true, errors.Is(err, nuvlaops.ErrBusy))
 	res := s.apply(plan, zkjobs.ApplyOptions{Force: true})
 	s.want("present and consumed", [2]int{0, 1}, [2]int{res.Present, res.Consumed})
 	s.want("queue", []string{"050 job/b"}, s.queue())

@@ -17,10 +17,13 @@ type Queue struct {
 	mu      sync.Mutex
 	jobs    []zkjobs.Job
 	entries []zkjobs.Entry
-	changes int // of the entries, by whomever
+	now     moment
 	made    int // entries ever
-	plans   map[*zkjobs.Plan]int
+	plans   map[*zkjobs.Plan]moment
 }
+
+// moment is how often the entries had been changed, by whomever, and how many were consumed.
+type moment struct{ changes, consumed int }
 
 var _ zkjobs.JobQueueRebuilder = (*Queue)(nil)
 
@@ -43,7 +46,7 @@ func (q *Queue) Put(priority int, id string) string {
 func (q *Queue) put(priority int, id string) string {
 	name := fmt.Sprintf("entry-%03d-%010d", priority, q.made)
 	q.made++
-	q.changes++
+	q.now.changes++
 	q.entries = append(q.entries, zkjobs.Entry{Name: name, ID: id})
 	slices.SortFunc(q.entries, func(a, b zkjobs.Entry) int { return cmp.Compare(a.Name, b.Name) })
 	return name
@@ -64,8 +67,13 @@ func (q *Queue) Lock(name string) {
 func (q *Queue) Consume(name string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.changes++
-	q.entries = slices.DeleteFunc(q.entries, func(e zkjobs.Entry) bool { return e.Name == name })
+	q.now.changes++
+	q.entries = slices.DeleteFunc(q.entries, func(e zkjobs.Entry) bool {
+		if e.Name == name {
+			q.now.consumed++
+		}
+		return e.Name == name
+	})
 }
 
 // Entries returns what is on the queue, in its order.
@@ -87,9 +95,9 @@ func (q *Queue) Plan(ctx context.Context, opts zkjobs.PlanOptions) (*zkjobs.Plan
 	}
 	plan := zkjobs.NewPlan(path, time.Now(), q.jobs, q.entries, opts)
 	if q.plans == nil {
-		q.plans = map[*zkjobs.Plan]int{}
+		q.plans = map[*zkjobs.Plan]moment{}
 	}
-	q.plans[plan] = q.changes
+	q.plans[plan] = q.now
 	return plan, nil
 }
 
@@ -169,7 +177,7 @@ func (q *Queue) prune(plan *zkjobs.Plan, dryRun bool, res *zkjobs.Result) {
 			return false
 		}
 		res.Pruned++
-		q.changes++
+		q.now.changes++
 		return true
 	})
 }
@@ -187,12 +195,15 @@ func (q *Queue) check(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyO
 	for _, job := range plan.Jobs {
 		planned[job.ID] = true
 	}
-	changes, known := q.plans[plan]
+	then, known := q.plans[plan]
+	if known && then.consumed != q.now.consumed {
+		return &nuvlaops.Error{Reason: "entries were consumed since the plan", Err: nuvlaops.ErrBusy}
+	}
 	for _, e := range q.entries {
 		if e.Taken {
 			return &nuvlaops.Error{Reason: "consumers are alive", Err: nuvlaops.ErrBusy}
 		}
-		if known && changes != q.changes && !planned[e.ID] && !slices.Contains(slices.Concat(plan.Extra, plan.Spared), e) {
+		if known && then.changes != q.now.changes && !planned[e.ID] && !slices.Contains(slices.Concat(plan.Extra, plan.Spared), e) {
 			return &nuvlaops.Error{Reason: "the queue grew since the plan", Err: nuvlaops.ErrBusy}
 		}
 	}
