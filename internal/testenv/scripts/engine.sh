@@ -34,8 +34,9 @@ ask() {
   have docker || { answer="no docker client"; return 1; }
   local format='{{.ServerVersion}} {{.DockerRootDir}}' api
   answer=$(timeout 20 docker version --format '{{.Server.APIVersion}}' 2>&1) || return 1
-  api=$answer
+  api=${answer##*$'\n'} # after what the client warns of
   answer=$(timeout 20 docker info --format "$format" 2>&1) || return 1
+  answer=${answer##*$'\n'}
   answer="${answer%% *} $api ${answer#* }"
 }
 
@@ -52,7 +53,7 @@ answers() {
   fi
   answer=${answer//$'\n'/ }
   case $answer in
-    *"ermission denied"*)
+    *"ermission denied while trying"* | *"connect: permission denied"*)
       die 3 "no permission on the Docker socket: run as root, or 'sudo usermod -aG docker $(id -un)' and log in again" ;;
     *"client version"*"too new"*)
       die 4 "this docker client is too new for the engine: upgrade the engine to Docker 20.10 or later ($answer)" ;;

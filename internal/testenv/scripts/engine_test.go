@@ -61,6 +61,10 @@ func (m machine) script(command []string, variables ...string) (int, string) {
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 
+// warning is what a client says whose configuration is another user's.
+const warning = `echo "WARNING: Error loading config file: /root/.docker/config.json: open /root/.docker/config.json: permission denied" >&2
+`
+
 func TestEngineTellsWhatIsWrongAndWhatToDo(t *testing.T) {
 	for name, c := range map[string]struct {
 		given func(machine)
@@ -88,6 +92,18 @@ func TestEngineTellsWhatIsWrongAndWhatToDo(t *testing.T) {
 		"the engine is too old": {
 			given: func(m machine) { m.engine("1.40") },
 			code:  4, says: "upgrade to Docker 20.10 or later",
+		},
+		"a client that warns of an engine that is too old": {
+			given: func(m machine) {
+				m.program("docker", warning+`[[ $1 == version ]] && echo 1.40 || echo 20.10.24 /var/lib/docker`)
+			},
+			code: 4, says: "speaks API 1.40",
+		},
+		"a client that warns of no engine": {
+			given: func(m machine) {
+				m.program("docker", warning+`echo "Cannot connect to the Docker daemon" >&2; exit 1`)
+			},
+			code: 2, says: "systemctl start docker",
 		},
 		"the client is too new for the engine": {
 			given: func(m machine) {
