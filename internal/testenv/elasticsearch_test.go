@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(childVar); role == "program" || role == "kept" { // which do without Main
 		os.Exit(m.Run())
 	}
-	testenv.Main(m)
+	testenv.Main(m, func() { _ = os.RemoveAll(os.Getenv(builtVar)) })
 }
 
 func TestElasticsearchSnapshotsToS3AndSurvivesAKill(t *testing.T) {

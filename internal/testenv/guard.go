@@ -49,8 +49,9 @@ func Guard(ctx context.Context) (guarded context.Context, end func() error) {
 	})
 }
 
-// onSignal removes everything that a test binary made when it is told to end, and ends it. It watches once in a process.
-func (p *process) onSignal() {
+// onSignal removes everything that a test binary made when it is told to end, calls the functions after, and ends it. It
+// watches once in a process.
+func (p *process) onSignal(after ...func()) {
 	p.watch.Do(func() {
 		signals := make(chan os.Signal, 1)
 		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -62,6 +63,9 @@ func (p *process) onSignal() {
 			fmt.Fprintf(os.Stderr, "testenv: %v: removing what the tests have made\n", s)
 			if err := p.removeOwn(ctx, true); err != nil {
 				fmt.Fprintln(os.Stderr, "testenv:", err)
+			}
+			for _, do := range after {
+				do()
 			}
 			code := 1
 			if n, ok := s.(syscall.Signal); ok {

@@ -21,12 +21,18 @@ import (
 // childVar makes the test binary a child that starts something and waits to be killed.
 const childVar = "NUVLAOPS_TESTENV_CHILD"
 
+// builtVar is a folder that a child removes after its tests.
+const builtVar = "NUVLAOPS_TESTENV_BUILT"
+
 // TestChild is no test: it is what the tests below run as a process of its own.
 func TestChild(t *testing.T) {
 	switch os.Getenv(childVar) {
 	case "test":
 		testenv.UseS3(t, testenv.S3Options{})
 		testenv.UseSwarm(t)
+		childWaits(context.Background())
+	case "built":
+		testenv.UseVolume(t)
 		childWaits(context.Background())
 	case "starting":
 		fmt.Println("owner", testenv.OwnerLabelValue())
@@ -107,6 +113,23 @@ func TestSignalsEndATestBinaryWithNothingLeft(t *testing.T) {
 		if left := carrying(t, owner); len(left) > 0 {
 			t.Errorf("%s, %v: left %v", role, s, left)
 		}
+	}
+}
+
+// A package builds its programs into a folder, which is not the test environment's.
+func TestWhatIsToBeDoneAfterTheTestsIsDoneOnASignalToo(t *testing.T) {
+	dir := t.TempDir() + "/programs"
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(builtVar, dir)
+	cmd, _ := child(t, "built")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the folder is left: %v", err)
 	}
 }
 

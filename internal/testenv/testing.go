@@ -11,9 +11,9 @@ import (
 
 // Main is for TestMain: it runs the tests, removes everything that they made, and exits. Tests need it for the Shared
 // servers only: what the others make is removed by themselves, and by any of them on SIGINT and SIGTERM. The functions after
-// are called when the tests have ended.
+// are called when the tests have ended, or are told to.
 func Main(m *testing.M, after ...func()) {
-	own().onSignal()
+	own().onSignal(after...)
 	code := m.Run()
 	for _, do := range after {
 		do()
