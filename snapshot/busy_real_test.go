@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -86,9 +87,17 @@ func TestMoreSnapshotsThanTheServerTakesAreWaitedForOrRefused(t *testing.T) {
 	if !errors.Is(err, nuvlaops.ErrBusy) || !strings.Contains(err.Error(), "concurrent_snapshot_execution_exception") {
 		t.Errorf("got %v", err)
 	}
-	s, err := b.repo.Create(t.Context(), snapshot.CreateRequest{Indices: job, WhenBusy: snapshot.BusyBeside})
+	var once sync.Once
+	s, err := b.repo.Create(t.Context(), snapshot.CreateRequest{Indices: job, WhenBusy: snapshot.BusyBeside, Progress: func(p nuvlaops.Progress) {
+		if strings.HasPrefix(p.Phase, "waiting") {
+			once.Do(func() { b.fill(job[0], 2) })
+		}
+	}})
 	if err != nil || !s.Complete() {
-		t.Errorf("%+v, %v", s, err)
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if m := s.Manifest.Indices[job[0]]; m.Before != 5 {
+		t.Errorf("%d documents were counted before, want 5 as when the snapshot began", m.Before)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
