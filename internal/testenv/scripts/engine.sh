@@ -47,7 +47,8 @@ answers() {
     read -r version api root <<<"$answer"
     [[ "$(printf '%s\n%s\n' "$min_api" "$api" | sort -V | head -n 1)" == "$min_api" ]] ||
       die 4 "Docker $version speaks API $api, and $min_api is needed: upgrade to Docker 20.10 or later"
-    enough_disk "$root"
+    # what is on another machine cannot be looked at from here
+    [[ ${DOCKER_HOST:-unix://} != unix://* ]] || enough_disk "$root"
     say "Docker $version (API $api) answers, data in $root"
     return 0
   fi
@@ -61,7 +62,7 @@ answers() {
   return 1
 }
 
-# The folder may be on another machine, or not be there yet: then nobody can tell.
+# The folder may not be there yet, or not be this user's to look at: then nobody can tell.
 enough_disk() {
   local free
   free=$(df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print int($4 / 1048576) }') || return 0

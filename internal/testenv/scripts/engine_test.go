@@ -130,6 +130,18 @@ func TestEngineTellsWhatIsWrongAndWhatToDo(t *testing.T) {
 	}
 }
 
+// The folder of the engine's data is on the engine's machine.
+func TestTheDiskOfThisMachineSaysNothingOfAnEngineOnAnother(t *testing.T) {
+	m := newMachine(t)
+	m.engine("1.41")
+	m.program("df", `printf 'Filesystem 1024-blocks Used Available\nx 1 1 5000000\n'`)
+	for host, want := range map[string]int{"tcp://far:2376": 0, "ssh://far": 0, "unix:///run/docker.sock": 5, "": 5} {
+		if code, said := m.script([]string{"engine.sh"}, "DOCKER_HOST="+host); code != want {
+			t.Errorf("%q: code %d, want %d: %s", host, code, want, said)
+		}
+	}
+}
+
 func TestToolsThatAreThereAreNotInstalled(t *testing.T) {
 	m := newMachine(t)
 	m.program("debootstrap", "")
