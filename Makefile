@@ -75,5 +75,5 @@ $(BIN)/staticcheck $(BIN)/gotestsum: Makefile
 	@touch $@
 
 clean:
-	@$(STATIC) $(GO) run ./internal/testenv/cmd/clean
 	@rm -rf $(BIN)
+	@$(STATIC) $(GO) run ./internal/testenv/cmd/clean
