@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nuvla/nuvlaops"
 )
@@ -25,8 +26,8 @@ func check(ctx context.Context, name string, groups [][]string) error {
 	return nil
 }
 
-func notBelowZero(options ...int64) error {
-	if slices.ContainsFunc(options, func(n int64) bool { return n < 0 }) {
+func notBelowZero(options ...time.Duration) error {
+	if slices.ContainsFunc(options, func(n time.Duration) bool { return n < 0 }) {
 		return &nuvlaops.Error{Reason: "an option is below 0", Err: nuvlaops.ErrInvalid}
 	}
 	return nil

@@ -286,6 +286,10 @@ func (c *conformance) endsWait(t *testing.T) {
 	err := c.Controller.Start(ctx, c.Stack, stack.StartOptions{Probes: map[string]func(context.Context) error{
 		"db": func(context.Context) error { cancel(); return errors.New("never") }}})
 	mustBe(t, err, context.Canceled)
+	deaf := func(ctx context.Context) error { <-ctx.Done(); return errors.New("never") }
+	err = c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{ProbeTimeout: 50 * time.Millisecond, Limit: 200 * time.Millisecond,
+		Probes: map[string]func(context.Context) error{"db": deaf}})
+	mustBe(t, err, context.DeadlineExceeded)
 	must(t, c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{Stable: 100 * time.Millisecond}))
 	if v := c.look(t, c.Stack).Service("app"); v.Running != 2 {
 		t.Errorf("started again after a start that was interrupted: %d of 2 run", v.Running)

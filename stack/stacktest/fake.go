@@ -41,6 +41,7 @@ type service struct {
 	now        int // replicas
 	remembered int // by Stop
 	tasks      []string
+	broken     string // why its tasks fail
 }
 
 type volume struct {
@@ -97,8 +98,11 @@ func (f *Fake) describe(name string) *stack.Stack {
 		v := f.stacks[name][key]
 		s := stack.Service{Name: key, ID: name + "/" + key, Image: key, Replicas: v.now, Stopped: v.remembered > 0, Remembered: v.remembered,
 			Needs: v.Needs, Health: stack.Healthy}
-		if v.now == 0 {
+		switch {
+		case v.now == 0:
 			s.Health = stack.Stopped
+		case v.broken != "":
+			s.Health, s.Error = stack.Failing, v.broken
 		}
 		for i, id := range v.tasks {
 			s.Tasks = append(s.Tasks, stack.Task{ID: id, Slot: i + 1, Node: "fake", State: "running", Wanted: "running", Since: f.clock, Container: id})
@@ -133,7 +137,7 @@ func (f *Fake) describeVolumes(name string) []stack.Volume {
 
 // Stop ends the services' tasks.
 func (f *Fake) Stop(ctx context.Context, name string, opts stack.StopOptions) error {
-	if err := errors.Join(check(ctx, name, opts.Groups), notBelowZero(int64(opts.Limit))); err != nil {
+	if err := errors.Join(check(ctx, name, opts.Groups), notBelowZero(opts.Limit)); err != nil {
 		return nuvlaops.Wrap("stack.Stop", name, err)
 	}
 	groups := opts.Groups
@@ -288,95 +292,4 @@ func (f *Fake) run(name string, v *service, n int) {
 		}
 		f.volumes[full].starts += n
 	}
-}
-
-// Start brings services back and calls their probes until they succeed.
-func (f *Fake) Start(ctx context.Context, name string, opts stack.StartOptions) error {
-	return nuvlaops.Wrap("stack.Start", name, f.start(ctx, name, opts))
-}
-
-func (f *Fake) start(ctx context.Context, name string, opts stack.StartOptions) error {
-	limits := notBelowZero(int64(opts.ProbeTimeout), int64(opts.Stable), int64(opts.Failures), int64(opts.Limit))
-	if err := errors.Join(check(ctx, name, opts.Groups), limits); err != nil {
-		return err
-	}
-	groups := opts.Groups
-	if len(groups) == 0 {
-		var err error
-		if groups, err = f.derived(name); err != nil {
-			return err
-		}
-	}
-	if missing := f.absent(name, slices.Concat(groups, [][]string{slices.Sorted(maps.Keys(opts.Probes))})); missing != "" {
-		return notThere(missing)
-	}
-	if err := f.probesCanSucceed(name, groups, opts); err != nil {
-		return err
-	}
-	for _, group := range groups {
-		for _, key := range group {
-			if err := f.bringBack(name, key); err != nil {
-				return err
-			}
-		}
-		for _, key := range group {
-			if err := await(ctx, opts.Probes[key]); err != nil {
-				return err
-			}
-		}
-		if opts.Healthy != nil {
-			opts.Healthy(slices.Clone(group))
-		}
-	}
-	return nil
-}
-
-func (f *Fake) absent(name string, groups [][]string) string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, key := range slices.Concat(groups...) {
-		if f.stacks[name][key] == nil {
-			return key
-		}
-	}
-	return ""
-}
-
-func (f *Fake) probesCanSucceed(name string, groups [][]string, opts stack.StartOptions) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, key := range slices.Concat(groups...) {
-		if v := f.stacks[name][key]; opts.Probes[key] != nil && v.now == 0 && v.remembered == 0 {
-			return &nuvlaops.Error{Resource: name + "_" + key, Reason: "the service has no replicas and remembers none", Err: nuvlaops.ErrRefused}
-		}
-	}
-	return nil
-}
-
-func (f *Fake) bringBack(name, key string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	v := f.stacks[name][key]
-	if v.remembered > 0 {
-		f.run(name, v, v.remembered)
-	}
-	if reason := f.failing[name+"_"+key]; reason != "" {
-		return &nuvlaops.Error{Resource: name + "_" + key, Reason: "3 tasks failed, the last with: " + reason, Err: nuvlaops.ErrVerification}
-	}
-	return nil
-}
-
-func await(ctx context.Context, probe func(context.Context) error) error {
-	for probe != nil {
-		err := probe(ctx)
-		if err == nil {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w while waiting: probe: %w", context.Cause(ctx), err)
-		case <-time.After(time.Millisecond):
-		}
-	}
-	return nil
 }

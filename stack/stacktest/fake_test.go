@@ -45,4 +45,21 @@ func TestBrokenServiceEndsTheStart(t *testing.T) {
 	if !errors.Is(err, nuvlaops.ErrVerification) || !strings.Contains(err.Error(), "out of memory") {
 		t.Errorf("error %v, want a verification error that names the reason", err)
 	}
+	look := func() *stack.Service {
+		s, err := f.Look(t.Context(), "db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Service("es")
+	}
+	if es := look(); es.Health != stack.Failing || es.Running != 0 || es.Error != "out of memory" {
+		t.Errorf("a broken service looks like %+v", es)
+	}
+	f.Break("db", "es", "")
+	if err := f.Start(t.Context(), "db", stack.StartOptions{}); err != nil {
+		t.Error(err)
+	}
+	if es := look(); es.Health != stack.Healthy || es.Running != 1 {
+		t.Errorf("a healed service looks like %+v", es)
+	}
 }
