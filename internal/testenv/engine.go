@@ -35,6 +35,7 @@ type process struct {
 	inFlight sync.WaitGroup
 	watch    sync.Once   // for signals, in tests
 	ending   atomic.Bool // since a signal came
+	engines  sync.Map    // folders of a test's own engines, by name
 
 	network network
 	shared  shared

@@ -64,6 +64,12 @@ func (p *process) onSignal(after ...func()) {
 			if err := p.removeOwn(ctx, true); err != nil {
 				fmt.Fprintln(os.Stderr, "testenv:", err)
 			}
+			p.engines.Range(func(name, dir any) bool {
+				if out, err := endEngine(name.(string), dir.(string)); err != nil {
+					fmt.Fprintf(os.Stderr, "testenv: clean up of engine %s: %v: %s\n", name, err, out)
+				}
+				return true
+			})
 			for _, do := range after {
 				do()
 			}

@@ -34,7 +34,7 @@ type OwnEngine struct {
 const engineMark = "owner"
 
 // NewOwnEngine makes a namespace whose name begins with nv and kind, and removes it with its engine at the test's end. The
-// engine is to be started. What tests have left that were killed is removed first. A machine where no engine can be started
+// engine is to be started. What tests have left that were killed is removed first; one that is told to end removes its own. A machine where no engine can be started
 // skips the test.
 func NewOwnEngine(t testing.TB, kind string) *OwnEngine {
 	t.Helper()
@@ -42,6 +42,7 @@ func NewOwnEngine(t testing.TB, kind string) *OwnEngine {
 		t.Skip("an engine of its own needs root and the program dockerd on this machine")
 	}
 	sweepOwnEngines(t)
+	own().onSignal()
 	name := "nv" + kind + strings.ToLower(rand.Text()[:6])
 	e := &OwnEngine{Name: name, Dir: filepath.Join(os.TempDir(), name), t: t} // short: the path of a socket has 107 bytes
 	err := os.Mkdir(e.Dir, 0o700)
@@ -54,10 +55,13 @@ func NewOwnEngine(t testing.TB, kind string) *OwnEngine {
 	if err != nil {
 		t.Fatal(err)
 	}
+	own().engines.Store(e.Name, e.Dir)
 	t.Cleanup(func() {
+		own().holdOn()
 		_ = e.API.Close()
 		e.Kill()
 		removeOwnEngine(t, e.Name, e.Dir)
+		own().engines.Delete(e.Name)
 	})
 	if out, err := Command(t, "sh", "-c", "ip netns add "+name+" && ip -n "+name+" link set lo up").CombinedOutput(); err != nil {
 		t.Fatalf("make network namespace %s: %v: %s", name, err, out)
@@ -87,7 +91,7 @@ func (e *OwnEngine) KeepRunning() error {
 	e.t.Cleanup(func() { cancel(); <-over })
 	go func() {
 		defer close(over)
-		for ctx.Err() == nil {
+		for ctx.Err() == nil && !own().ending.Load() {
 			_ = e.command(ctx).Run()
 		}
 	}()
@@ -168,14 +172,21 @@ func sweepOwnEngines(t testing.TB) {
 // the mounts below its folder, and the folder. What goes wrong is logged.
 func removeOwnEngine(t testing.TB, name, dir string) {
 	t.Helper()
-	cmd := Command(t, "sh", "-c", `for p in $(ip netns pids "$NAME" 2>/dev/null); do kill -9 $p; done 2>/dev/null
+	if out, err := endEngine(name, dir); err != nil {
+		t.Logf("clean up of engine %s: %v: %s", name, err, out)
+	}
+}
+
+func endEngine(name, dir string) (output []byte, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), removalTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", `for p in $(ip netns pids "$NAME" 2>/dev/null); do kill -9 $p; done 2>/dev/null
 		for p in $(grep -ls -- "$DIR" /proc/[0-9]*/cmdline | cut -d/ -f3); do kill -9 $p; done 2>/dev/null
 		sleep 0.5
 		grep -o " $DIR/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l
 		! ip netns list | grep -qw "$NAME" || ip netns del "$NAME"
 		rm -rf "$DIR"`)
 	cmd.Env = append(os.Environ(), "NAME="+name, "DIR="+dir) // not among the arguments, or it kills itself
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Logf("clean up of engine %s: %v: %s", name, err, out)
-	}
+	cmd.WaitDelay = 10 * time.Second
+	return cmd.CombinedOutput()
 }

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/nuvla/nuvlaops/internal/testenv"
@@ -27,6 +28,17 @@ func TestAnEngineOfAKilledTestIsSweptWithAllThatRunsInIt(t *testing.T) {
 	}
 	if got := remains(t, sparedOne.Name, sparedOne.Dir); got != "namespace folder" {
 		t.Errorf("of one whose test is alive is left: %s", got)
+	}
+}
+
+func TestAnEngineOfATestThatIsToldToEndEndsWithIt(t *testing.T) {
+	told, name := child(t, "engine")
+	if err := told.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = told.Wait()
+	if got := remains(t, name, filepath.Join(os.TempDir(), name)); got != "" {
+		t.Errorf("left of it: %s", got)
 	}
 }
 
