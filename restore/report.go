@@ -120,6 +120,9 @@ func (r *Report) err() error {
 	if r.OK() {
 		return nil
 	}
+	if len(r.Indices) == 0 {
+		return &nuvlaops.Error{Reason: "the plan has no index, so there is nothing to verify", Hint: "plan again, with patterns that select something", Err: nuvlaops.ErrVerification}
+	}
 	reason := fmt.Sprintf("%d of %s are not proven", r.Shards-r.Proven, plural(r.Shards, "primary shard"))
 	resource := ""
 	if len(r.Failures) > 0 {

@@ -217,6 +217,10 @@ func refuses(t *testing.T, x Target) {
 	if !errors.Is(err, nuvlaops.ErrVerification) || report.Indices[0].State != restore.IndexUnknown || report.Indices[1].State != restore.IndexMissing {
 		t.Errorf("Verify: %v, %v, want the first index as it was and the second missing", err, report)
 	}
+	empty := mustPlan(t, x, restore.Request{Snapshot: x.Latest, Indices: []string{"no-such-index"}})
+	if _, err := x.Restorer.Verify(t.Context(), empty, restore.VerifyOptions{}); !errors.Is(err, nuvlaops.ErrVerification) || !strings.Contains(err.Error(), "no index") {
+		t.Errorf("Verify a plan that selects nothing: %v, want ErrVerification that says so", err)
+	}
 	changed := *plan
 	changed.Request.Indices, changed.Findings = []string{x.names()[1]}, nil
 	if _, err := x.Restorer.Apply(t.Context(), &changed, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrInvalid) {

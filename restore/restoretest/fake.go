@@ -289,6 +289,9 @@ func (f *Fake) compare(r *restore.Report, opts restore.VerifyOptions) {
 }
 
 func failed(r *restore.Report) error {
+	if len(r.Failures) == 0 {
+		return &nuvlaops.Error{Reason: "the plan has no index, so there is nothing to verify", Err: nuvlaops.ErrVerification}
+	}
 	return &nuvlaops.Error{Resource: r.Failures[0].Index, Reason: r.Failures[0].Reason, Err: nuvlaops.ErrVerification}
 }
 
