@@ -66,7 +66,7 @@ func TestAnErrorIsDecodedWhateverItsBodyIs(t *testing.T) {
 		{"over the limit of concurrent snapshots", 503, `{"error":{"type":"concurrent_snapshot_execution_exception","reason":"too many"}}`,
 			"concurrent_snapshot_execution_exception", "too many", nuvlaops.ErrBusy},
 		{"an index that may not be changed", 403, `{"error":{"type":"cluster_block_exception","reason":"index [i] blocked by: [FORBIDDEN/5/index read-only (api)];"}}`,
-			"cluster_block_exception", "index [i] blocked by: [FORBIDDEN/5/index read-only (api)];", nuvlaops.ErrRefused},
+			"cluster_block_exception", "index [i] blocked by: [FORBIDDEN/5/index read-only (api)];", nil},
 		{"a cluster without a master", 503, `{"error":{"type":"cluster_block_exception","reason":"blocked by: [SERVICE_UNAVAILABLE/2/no master];"}}`,
 			"cluster_block_exception", "blocked by: [SERVICE_UNAVAILABLE/2/no master];", nuvlaops.ErrUnavailable},
 		{"restore of an unknown snapshot", 500, `{"error":{"type":"snapshot_restore_exception","reason":"[r:s] snapshot does not exist"}}`,

@@ -56,7 +56,8 @@ func (r rule) matches(s *ServerError) bool {
 // rules are tried in order; each was seen on 8.11.3.
 var rules = []rule{
 	{kind: nuvlaops.ErrDenied, typ: "security_exception"},
-	{kind: nuvlaops.ErrRefused, typ: "cluster_block_exception", text: "[FORBIDDEN/"}, // read-only, by 403: no matter of credentials
+	// What is read-only, by 403: it is no matter of credentials, and other requests of the call may have done their work.
+	{typ: "cluster_block_exception", text: "[FORBIDDEN/"},
 	{kind: nuvlaops.ErrUnsupported, text: "no handler found for uri"},
 	{kind: nuvlaops.ErrNotFound, typ: "repository_missing_exception"},
 	{kind: nuvlaops.ErrNotFound, typ: "snapshot_missing_exception"},
