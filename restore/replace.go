@@ -161,9 +161,13 @@ func (x *inspected) judgeClone(s es.IndexState) {
 
 // untouched refuses when another index than the plan saw bears a name that would be replaced.
 func (a *application) untouched(w world) error {
+	hint := "plan again"
+	if a.journal.Swapping { // no other plan is applied until this one is done
+		hint = "save what it holds and delete it, then apply this plan again, or attach"
+	}
 	for _, x := range w {
 		if a.plan.beside(x.planned) && !x.cloned && x.occupant != "" && x.occupant != x.planned.Replaces {
-			return anotherOne(x.planned.Target, "the index of this name is another one than the plan saw", "plan again")
+			return anotherOne(x.planned.Target, "the index of this name is another one than the plan saw", hint)
 		}
 	}
 	return nil

@@ -284,6 +284,9 @@ func TestReplacementWhoseNameWasTakenIsNotAbandoned(t *testing.T) {
 	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) {
 		t.Errorf("applied again: %v, want ErrConflict\n%s", err, report)
 	}
+	if _, err := b.repo.Attach(t.Context(), "snap", restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) || !strings.Contains(err.Error(), "delete it") {
+		t.Errorf("attached: %v, want ErrConflict, and how to free the name, since no other plan is applied meanwhile", err)
+	}
 	b.do("DELETE", "/"+b.index("a"), "")
 	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil || report.Documents != 10 {
 		t.Errorf("with the name free: %v\n%s", err, report)
