@@ -31,6 +31,7 @@ const (
 	CodePolicy          = "ilm_policy_missing"
 	CodeFilters         = "allocation_filters" // of the cluster and of the request; those of the snapshot's indices are in no description
 	CodeReplaced        = "index_replaced"
+	CodeReadOnly        = "index_read_only" // of what is replaced: it cannot be deleted
 	CodeShardsDiffer    = "index_shards_differ"
 	CodeOpenIndex       = "index_exists_open"
 	CodeClosedIndex     = "index_exists_closed"
@@ -215,6 +216,9 @@ func (r *Repo) findIndices(ctx context.Context, p *Plan) error {
 	mine := j != nil && j.Plan == p.ID
 	for _, x := range w {
 		i := x.planned
+		if x.readOnly {
+			p.add(SeverityError, CodeReadOnly, i.Target, readOnlyHint, "the index that is there is read-only, and could not be deleted")
+		}
 		switch there := x.standing != absent; {
 		case there && mine && x.standing != foreign:
 			p.add(SeverityInfo, CodeInterrupted, i.Target, "", "an earlier call of this plan has begun to restore it; it is taken up")

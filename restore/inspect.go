@@ -41,6 +41,7 @@ type inspected struct {
 
 	// Of an index that replaces another:
 	occupant string // UUID of what bears the name
+	readOnly bool   // what bears the name cannot be deleted
 	cloned   bool   // it is the replacement, in its place
 	marked   bool   // by an alias that goes when the journal knows it
 	leftover bool   // what was restored beside is still there

@@ -125,6 +125,7 @@ func (x *inspected) judgeReplacement(p *Plan, states map[string]es.IndexState, r
 		x.judgeClone(there)
 		return
 	}
+	x.readOnly = there.ReadOnly
 	if isNext {
 		x.judge(next, recoveries[p.working(x.planned)], running, known, repository, p.Snapshot.Name)
 		x.replicas = next.Replicas
@@ -159,7 +160,9 @@ func (x *inspected) judgeClone(s es.IndexState) {
 	}
 }
 
-// untouched refuses when another index than the plan saw bears a name that would be replaced.
+const readOnlyHint = "take the blocks away (index.blocks.read_only, index.blocks.metadata)"
+
+// untouched refuses when another index than the plan saw bears a name that would be replaced, or one that cannot be deleted.
 func (a *application) untouched(w world) error {
 	hint := "plan again"
 	if a.journal.Swapping { // no other plan is applied until this one is done
@@ -168,6 +171,9 @@ func (a *application) untouched(w world) error {
 	for _, x := range w {
 		if a.plan.beside(x.planned) && !x.cloned && x.occupant != "" && x.occupant != x.planned.Replaces {
 			return anotherOne(x.planned.Target, "the index of this name is another one than the plan saw", hint)
+		}
+		if x.readOnly {
+			return anotherOne(x.planned.Target, "the index that is to be replaced is read-only by now", readOnlyHint+", and apply the plan again")
 		}
 	}
 	return nil

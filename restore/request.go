@@ -21,6 +21,7 @@ type Request struct {
 	// replaces them is cloned within the server and dates from that moment; the aliases of what was there are kept, those of
 	// the snapshot are not restored, nor are its blocks (index.blocks.write, read_only, metadata). It needs the room for both,
 	// and twice the shards.
+	// An index that is read-only cannot be deleted, and is refused (index_read_only).
 	//
 	// Data streams are not replaced: one that is there is refused (data_stream_exists). Elasticsearch can exchange the indices of
 	// a data stream in one step, but not the one that is written to, and neither rename nor clone a data stream; so there

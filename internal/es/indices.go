@@ -23,6 +23,7 @@ type IndexState struct {
 	Aliases  []string
 	Replicas string // index.number_of_replicas
 	Policy   string // index.lifecycle.name
+	ReadOnly bool   // index.blocks.read_only or metadata: it can neither be changed nor deleted
 	// Primaries by number of the shard; nil for a closed index whose shards are not allocated.
 	Primaries map[int]Primary
 }
@@ -79,6 +80,10 @@ type stateAnswer struct {
 					Lifecycle struct {
 						Name string `json:"name"`
 					} `json:"lifecycle"`
+					Blocks struct {
+						ReadOnly string `json:"read_only"`
+						Metadata string `json:"metadata"`
+					} `json:"blocks"`
 				} `json:"index"`
 			} `json:"settings"`
 		} `json:"indices"`
@@ -116,7 +121,8 @@ func (c *Conn) indexStates(ctx context.Context, names []string) (*stateAnswer, e
 		return esapi.ClusterStateRequest{Metric: []string{"metadata", "routing_table", "customs"}, Index: names,
 			IgnoreUnavailable: &yes, AllowNoIndices: &yes, ExpandWildcards: "all",
 			FilterPath: []string{"metadata.indices.*.state", "metadata.indices.*.aliases", "metadata.indices.*.settings.index.uuid", "metadata.indices.*.settings.index.creation_date",
-				"metadata.indices.*.settings.index.number_of_shards", "metadata.indices.*.settings.index.number_of_replicas", "metadata.indices.*.settings.index.lifecycle.name", "routing_table.indices.*.shards.*.state",
+				"metadata.indices.*.settings.index.number_of_shards", "metadata.indices.*.settings.index.number_of_replicas", "metadata.indices.*.settings.index.lifecycle.name",
+				"metadata.indices.*.settings.index.blocks", "routing_table.indices.*.shards.*.state",
 				"routing_table.indices.*.shards.*.primary", "routing_table.indices.*.shards.*.shard",
 				"routing_table.indices.*.shards.*.recovery_source", "routing_table.indices.*.shards.*.unassigned_info", "restore"}}
 	}, &answer)
@@ -128,6 +134,7 @@ func (a *stateAnswer) states() map[string]IndexState {
 	for name, m := range a.Metadata.Indices {
 		s := IndexState{UUID: m.Settings.Index.UUID, Open: m.State == "open", Shards: m.Settings.Index.Shards,
 			Aliases: m.Aliases, Replicas: m.Settings.Index.Replicas, Policy: m.Settings.Index.Lifecycle.Name, Primaries: map[int]Primary{}}
+		s.ReadOnly = m.Settings.Index.Blocks.ReadOnly == "true" || m.Settings.Index.Blocks.Metadata == "true"
 		if ms := m.Settings.Index.Created; ms > 0 {
 			s.Created = time.UnixMilli(ms)
 		}
