@@ -225,8 +225,8 @@ func (a *application) left(ctx context.Context, err error) (running bool, _ erro
 	return w.count(complete) < len(w), e
 }
 
-// goesOn reports whether the server restores for us: it does so also when a look beside it has failed. A drill deletes what
-// it has begun.
+// goesOn reports whether the server restores an index of the plan: it does so also when a look beside it has failed. A drill
+// deletes what it has begun.
 func (a *application) goesOn(ctx context.Context) bool {
 	if a.foreign || a.scratch {
 		return false
@@ -234,7 +234,16 @@ func (a *application) goesOn(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, lookBackWithin)
 	defer cancel()
 	restores, err := a.conn.RunningRestores(ctx)
-	return err == nil && len(runningShards(restores, a.name, a.plan.Snapshot.Name)) > 0
+	if err != nil {
+		return false
+	}
+	names := a.plan.names()
+	planned := func(s es.RestoreShard) bool {
+		return s.State != es.RestoreSuccess && s.State != es.RestoreFailure && slices.Contains(names, s.Index.Name)
+	}
+	return slices.ContainsFunc(restores, func(x es.RunningRestore) bool {
+		return x.Repository == a.name && x.Snapshot == a.plan.Snapshot.Name && slices.ContainsFunc(x.Shards, planned)
+	})
 }
 
 // round sends what has to be sent and waits.

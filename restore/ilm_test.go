@@ -199,3 +199,20 @@ func TestILMStaysStoppedWhenALookFailsAndTheRestoreGoesOn(t *testing.T) {
 		t.Errorf("Attach: %v, ILM %s, limit %q\n%s", err, client.mode, b.limit(), report)
 	}
 }
+
+func TestILMIsStartedAgainWhenOnlyAnotherRestoreOfTheSnapshotGoesOn(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("big"), 1, 2000, 2000)
+	b.snapshot("snap")
+	b.wipe()
+	b.slow()
+	b.do("POST", "/_snapshot/"+b.repository()+"/snap/_restore", `{"indices":"`+b.index("*")+`","feature_states":["none"],"rename_pattern":"(.+)","rename_replacement":"other-$1"}`)
+	client := &ilm{Client: b.client, mode: "RUNNING"}
+	refusing := denied{client, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/_restore") }}
+	if report, err := b.open(refusing, nil).Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrDenied) || strings.Contains(err.Error(), "goes on") {
+		t.Errorf("Apply: %v, want ErrDenied alone\n%s", err, report)
+	}
+	if client.mode != "RUNNING" {
+		t.Errorf("ILM is %s, although nothing of ours is being restored", client.mode)
+	}
+}
