@@ -171,7 +171,10 @@ func (a *application) restoreAll(ctx context.Context, w world) (detached bool, e
 			if w, err = a.swapAll(ctx, w); err != nil {
 				return a.left(ctx, err)
 			}
-			return false, a.finish(ctx, w)
+			if err = a.finish(ctx, w); err != nil && ctx.Err() == nil { // a shard has failed, and others may go on
+				return a.left(ctx, err)
+			}
+			return false, err
 		}
 		a.log.InfoContext(ctx, "restoring again what a restart of the server has broken", "indices", w.names(broken))
 	}

@@ -200,6 +200,26 @@ func TestILMStaysStoppedWhenALookFailsAndTheRestoreGoesOn(t *testing.T) {
 	}
 }
 
+func TestILMStaysStoppedWhenAShardHasFailedAndTheOthersGoOn(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("bad"), 1, 10, 100)
+	b.fill(b.index("big"), 3, 2000, 2000)
+	b.do("PUT", "/"+b.index("bad")+"/_settings", `{"index.routing.allocation.require.box":"nowhere"}`)
+	b.snapshot("snap")
+	b.wipe()
+	b.slow()
+	client := &ilm{Client: b.client, mode: "RUNNING"}
+	if report, err := b.open(client, nil).Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrVerification) || !strings.Contains(err.Error(), "goes on") {
+		t.Errorf("Apply: %v, want ErrVerification, and that the restore goes on\n%s", err, report)
+	}
+	if client.mode != "STOPPED" {
+		t.Errorf("ILM is %s while the other index is being restored", client.mode)
+	}
+	if report, err := b.open(client, nil).Abandon(t.Context(), "snap"); err != nil || client.mode != "RUNNING" {
+		t.Errorf("Abandon: %v, ILM %s\n%s", err, client.mode, report)
+	}
+}
+
 func TestILMIsStartedAgainWhenOnlyAnotherRestoreOfTheSnapshotGoesOn(t *testing.T) {
 	b := places[1].bench(t)
 	b.fill(b.index("big"), 1, 2000, 2000)

@@ -55,7 +55,9 @@ type ApplyOptions struct {
 	// BytesPerSecond is the limit of recovery of each node for the time of the restore. Default 1 GiB/s; negative leaves
 	// the cluster's own limits.
 	BytesPerSecond int64
-	// KeepGoing restores the other shards to their end after one has failed, and then reports all that have failed.
+	// KeepGoing restores the other shards to their end after one has failed, and then reports all that have failed. Without
+	// it Apply ends at the first failure; the server goes on with the others, and ILM stays stopped, if it ran, until Attach,
+	// Abandon or another Apply.
 	KeepGoing bool
 	// Detach returns when the server has taken the restore, without waiting for its end: the report then says what runs, and
 	// its OK is false. Limits stay raised and ILM stays stopped until Attach, or Apply with the same plan, has seen the end.
