@@ -207,8 +207,9 @@ func TestDrillThatWasTakenOverLeavesTheOtherOnesScratchAlone(t *testing.T) {
 	report, err := b.repo.Drill(t.Context(), restore.DrillOptions{Indices: b.patterns(), Progress: func(nuvlaops.Progress) {
 		once.Do(func() {
 			b.do("PUT", "/"+other, `{"settings":{"number_of_replicas":0,"index.routing.allocation.exclude.nuvlaops_drill":"`+id+`"}}`)
-			b.do("PUT", "/_cluster/settings", fmt.Sprintf(`{"persistent":{%q:%q}}`, claim, `{"drill":"`+id+`","began":"2026-01-02T03:04:05Z","beat":1}`))
 		})
+		// Each time: a renewal that has looked before may write after.
+		b.do("PUT", "/_cluster/settings", fmt.Sprintf(`{"persistent":{%q:%q}}`, claim, `{"drill":"`+id+`","began":"2026-01-02T03:04:05Z","beat":1}`))
 	}})
 	defer b.do("PUT", "/_cluster/settings", fmt.Sprintf(`{"persistent":{%q:null,"cluster.metadata.nuvlaops.drill.restore":null}}`, claim))
 	if !errors.Is(err, nuvlaops.ErrConflict) || report.Removed != 1 || len(report.Swept) > 0 {
