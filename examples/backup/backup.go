@@ -147,7 +147,11 @@ func (b *backup) unfinished(ctx context.Context) (identity, error) {
 			return identity{s.Name, s.RunID}, nil
 		}
 	}
-	return identity{runID: b.hostRun() + rand.Text() + "@" + now.UTC().Format(time.RFC3339)}, nil
+	return b.newRun(), nil
+}
+
+func (b *backup) newRun() identity {
+	return identity{runID: b.hostRun() + rand.Text() + "@" + b.now().UTC().Format(time.RFC3339)}
 }
 
 // whole reports whether a snapshot holds each index that its run has counted. Where not, its run may have said so, and another

@@ -18,9 +18,9 @@ func (b *backup) scheduled(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	last := b.schedule.Before(b.now()) // the slot that was served last
-	furthest := last                   // is ahead of it when the clock has jumped back
-	if !b.served(ctx, last) {
+	last := b.schedule.Before(b.now())        // the slot that was served last
+	served, furthest := b.lookBack(ctx, last) // furthest is ahead of it when the clock has jumped back
+	if !served {
 		b.missed(ctx, last)
 	}
 	for ctx.Err() == nil {
@@ -61,25 +61,31 @@ func (b *backup) attempt(ctx context.Context, id identity) {
 }
 
 // identityOf is the same wherever this schedule runs: of several hosts one takes the snapshot of a slot, and the others find
-// it. When the clock has jumped back, a slot comes twice, and its second snapshot is one of its own.
+// it. When the clock has jumped back, a slot comes twice, and its second snapshot is one of its own: the first is not taken up.
 func (b *backup) identityOf(slot, furthest time.Time) identity {
 	if !slot.After(furthest) {
-		return identity{}
+		return b.newRun()
 	}
 	return identity{name: snapshot.Name(b.create.Prefix, slot), runID: b.slotRun() + slot.Format(time.RFC3339)}
 }
 
-// served reports whether a complete snapshot that is recorded here was begun at the slot or later.
-func (b *backup) served(ctx context.Context, slot time.Time) bool {
+// lookBack reports whether a complete snapshot that is recorded here was begun at the slot or later, and which is the last
+// slot that has one: a slot that is to come has it from a clock that was ahead, and nothing is recorded by that.
+func (b *backup) lookBack(ctx context.Context, slot time.Time) (served bool, furthest time.Time) {
+	newest := true // of those that are complete
+	furthest = slot
 	for s, err := range b.repo.List(ctx, snapshot.Filter{NewestFirst: true, Ours: true}) {
 		if err != nil || begun(s).Before(slot) {
-			return false
+			break
 		}
-		if s.Complete() && strings.HasPrefix(s.Name, b.create.Prefix) {
-			return b.recorded(s)
+		if strings.HasPrefix(s.RunID, b.slotRun()) && begun(s).After(furthest) {
+			furthest = begun(s)
+		}
+		if newest && s.Complete() && strings.HasPrefix(s.Name, b.create.Prefix) && !begun(s).After(b.now()) {
+			served, newest = b.recorded(s), false
 		}
 	}
-	return false
+	return served, furthest
 }
 
 func (b *backup) delay() time.Duration {

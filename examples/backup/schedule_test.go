@@ -318,3 +318,28 @@ func TestASnapshotThatMissesACountedIndexIsNotTakenUp(t *testing.T) {
 		}
 	})
 }
+
+// The machine began with a clock that was a day ahead, and was started again with the right one.
+func TestAScheduleThatIsStartedAgainTakesNothingForASlotThatIsToCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClockwork(t, "30 * * * *")
+		touched := func() {
+			if err := os.Chtimes(w.timestamp, w.now(), w.now()); err != nil { // touch goes by the real clock
+				t.Fatal(err)
+			}
+		}
+		w.ahead.Store(int64(2 * time.Hour))
+		if got := w.runFor(t, 100*time.Minute, nil); len(got) != 3 { // at 2:00, 2:30 and 3:30
+			t.Fatal(got)
+		}
+		touched()
+		w.ahead.Store(0)
+		if got := w.runFor(t, time.Minute, nil); len(got) != 4 {
+			t.Errorf("the slot of 1:30 was not made up for: %v", got)
+		}
+		touched()
+		if got := w.runFor(t, time.Hour, nil); len(got) != 5 {
+			t.Errorf("the slot of 2:30 has no snapshot of its own: %v\n%s", got, w.out.String())
+		}
+	})
+}
