@@ -8,11 +8,8 @@ import (
 	"github.com/nuvla/nuvlaops/snapshot"
 )
 
-// RetentionFlags defines the flags that say which snapshots are kept. note adds to each flag's text; nil adds nothing.
+// RetentionFlags defines the flags that say which snapshots are kept. note adds to each flag's text.
 func RetentionFlags(fs *flag.FlagSet, p *snapshot.Policy, note func(flagName string) string) {
-	if note == nil {
-		note = func(string) string { return "" }
-	}
 	number := func(to *int, name, usage string) { fs.IntVar(to, name, 0, usage+note(name)) }
 	number(&p.Last, "keep-last", "keep so `many` of the newest complete snapshots")
 	number(&p.Hourly, "keep-hourly", "keep the newest of so `many` hours that have one")
