@@ -12,7 +12,8 @@
 // Each flag has a name for the configuration file and the environment, which -h shows: flags win over the environment, that
 // over the file. Credentials come from the environment or the file: ES_API_KEY, or ES_USERNAME and ES_PASSWORD.
 //
-// Without a -keep flag nothing is removed.
+// Without a -keep flag nothing is removed. Backups of different -indices in one repository need a -prefix each: what is kept
+// goes by it, and so does the name of a slot's snapshot, which only one of two schedules gets.
 //
 // A run that was killed leaves its snapshot running in Elasticsearch. The next run on the same host with the same -indices,
 // -global-state and -timestamp finds it, waits for it and records it, if it began within the last half hour; an older one is
