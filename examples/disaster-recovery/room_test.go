@@ -1,0 +1,33 @@
+package main
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+// What will be removed leaves room, also when what wrote it is dead, and how much is not always known.
+func TestWhatIsRemovedLeavesRoomForWhatIsRestored(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		skip    []string
+		volume  int64 // bytes, negative when not known
+		alive   bool
+		refused bool
+	}{
+		{"it lives", nil, 60, true, false},
+		{"it is dead", nil, 60, false, false},
+		{"too little", nil, 10, false, true},
+		{"not known", nil, -1, true, false},
+		{"not removed", []string{"wipe"}, 60, true, true},
+	} {
+		r := takenUp(t)
+		r.cfg.skip = tt.skip
+		r.found = found{alive: tt.alive, disks: &disks{restored: 60, free: 40}, wipe: &stack.WipePlan{Volumes: []stack.Volume{{Name: "db_esdata", Bytes: tt.volume}}}}
+		if err := r.checkDisks(); errors.Is(err, nuvlaops.ErrRefused) != tt.refused {
+			t.Errorf("%s: got %v, refused should be %t", tt.name, err, tt.refused)
+		}
+	}
+}
