@@ -42,8 +42,8 @@ func TestAnEngineThatNeverAnswersLeavesItsNodeDark(t *testing.T) {
 	defer cancel()
 	plan, err := s.PlanWipe(ctx, "big", stack.WipeOptions{})
 	must(t, err)
-	if len(plan.Obstacles) != 1 {
-		t.Errorf("in the way: %q, want the node", plan.Obstacles)
+	if len(plan.Obstacles) != 1 || len(plan.Lasting) != 1 {
+		t.Errorf("in the way: %q, when all is stopped %q; want the node", plan.Obstacles, plan.Lasting)
 	}
 }
 

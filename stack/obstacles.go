@@ -90,7 +90,7 @@ func (s *Swarm) checkUse(ctx context.Context, w *world, p *WipePlan) error {
 	}
 	for _, v := range p.Volumes {
 		for _, c := range v.Containers {
-			p.obstacle("volume %s is in use by container %s", v.Name, c)
+			p.inUse("volume %s is in use by container %s", v.Name, c)
 		}
 		for _, other := range services.Items {
 			mounted := slices.ContainsFunc(mounts(other), func(m Mount) bool { return m.Type == "volume" && m.Source == v.Name })
@@ -99,7 +99,7 @@ func (s *Swarm) checkUse(ctx context.Context, w *world, p *WipePlan) error {
 			case other.Spec.Labels[labelStack] != w.stack:
 				p.obstacle("volume %s is also mounted by service %s, which is not of the stack", v.Name, other.Spec.Name)
 			case !atNothing(other.Spec):
-				p.obstacle("volume %s is wanted by service %s: stop it first", v.Name, other.Spec.Name)
+				p.inUse("volume %s is wanted by service %s: stop it first", v.Name, other.Spec.Name)
 			}
 		}
 	}

@@ -23,6 +23,8 @@ type WipePlan struct {
 	Unseen []string `json:"unseen,omitempty"`
 	// Obstacles stand in the way: Wipe refuses while there is one.
 	Obstacles []string `json:"obstacles,omitempty"`
+	// Lasting are those of the obstacles that Stop does not take away.
+	Lasting []string `json:"lasting,omitempty"`
 }
 
 // Kept is a mount whose data a wipe does not touch.
@@ -96,6 +98,7 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 		}
 	}
 	slices.Sort(plan.Obstacles)
+	slices.Sort(plan.Lasting)
 	return plan, f, nil
 }
 
@@ -156,5 +159,11 @@ func whyKept(m Mount) string {
 }
 
 func (p *WipePlan) obstacle(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	p.Obstacles, p.Lasting = append(p.Obstacles, text), append(p.Lasting, text)
+}
+
+// inUse is an obstacle that ends when the services are stopped.
+func (p *WipePlan) inUse(format string, args ...any) {
 	p.Obstacles = append(p.Obstacles, fmt.Sprintf(format, args...))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -27,6 +28,20 @@ func (r *recovery) checkVolumes(ctx context.Context) (err error) {
 		r.found.wipe = sized
 	}
 	return err
+}
+
+// checkObstacles refuses what the wipe would refuse when all is stopped. Where services are gone, nothing says which nodes
+// they ran on until they are deployed.
+func (r *recovery) checkObstacles() error {
+	if r.found.wipe == nil || len(r.found.wipe.Lasting) == 0 || !r.comes("wipe") {
+		return nil
+	}
+	text := strings.Join(r.found.wipe.Lasting, "; ")
+	if len(missing(r.found.db, dbServices)) > 0 {
+		r.page.note("volumes", text)
+		return nil
+	}
+	return r.page.bad("volumes", refused(r.cfg.db, "nothing was touched", "%s", text))
 }
 
 // sizes is the plan of the wipe with sizes; nil when the engine does not say them soon, or when they are of no interest.

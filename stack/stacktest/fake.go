@@ -192,7 +192,8 @@ func (f *Fake) plan(ctx context.Context, name string, opts stack.WipeOptions) (*
 	plan := &stack.WipePlan{Stack: name, Options: opts}
 	for _, full := range opts.Volumes {
 		if v := f.volumes[full]; v != nil && v.stack != name {
-			plan.Obstacles = append(plan.Obstacles, "volume "+full+" is not the stack's own")
+			plan.Lasting = append(plan.Lasting, "volume "+full+" is not the stack's own")
+			plan.Obstacles = slices.Clone(plan.Lasting)
 		}
 	}
 	all := len(opts.Services) == 0 && len(opts.Volumes) == 0
