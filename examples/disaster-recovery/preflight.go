@@ -135,6 +135,10 @@ func (r *recovery) checkStacks(ctx context.Context) error {
 				errs = append(errs, r.page.bad(name, refusal(err)))
 				continue
 			}
+			if lacks := without(missing, plan.Services); len(lacks) > 0 && s.there == r.found.db {
+				errs = append(errs, r.page.bad(name, refused(s.there.Name, "give one that has them", "stack %s has no service %s, and neither has %s", s.there.Name, strings.Join(lacks, ", "), s.compose)))
+				continue
+			}
 			if len(plan.Networks) > 0 {
 				r.page.note("network", "made, attachable: "+strings.Join(plan.Networks, ", "))
 			}
@@ -228,6 +232,10 @@ func describeStack(s *stack.Stack, missing []string) string {
 // missing are those of the services that the stack does not have.
 func missing(s *stack.Stack, services []string) []string {
 	return slices.DeleteFunc(slices.Clone(services), func(name string) bool { return s.Service(name) != nil })
+}
+
+func without(names, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(others, name) })
 }
 
 // checkDatabases looks at both databases side by side: the one that is dead takes its time to say so.

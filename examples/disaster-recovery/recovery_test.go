@@ -305,3 +305,16 @@ func TestWhatStandsInTheWayOfTheWipeEndsItAlsoWhereNoVolumeIsPlanned(t *testing.
 		t.Errorf("it says %q, %v; want it refused, since the database would come back to that volume", said, err)
 	}
 }
+
+// A service that neither the stack nor its compose file has would be missed when the volumes are gone.
+func TestAComposeFileThatLacksADatabaseIsRefusedBeforeAnythingIsTouched(t *testing.T) {
+	one := func(name string) stack.Service { return stack.Service{Name: name, Replicas: 1, Running: 1} }
+	r := takenUp(t)
+	r.stacks = emptyEngine(t)
+	r.cfg.dbCompose = file(t, "version: \"3.7\"\nservices:\n  es:\n    image: es\nnetworks:\n  default: {}\n")
+	r.found.db = &stack.Stack{Name: "db", Services: []stack.Service{one("es")}}
+	r.found.core = &stack.Stack{Name: "nuvla", Services: []stack.Service{one("api"), one("ui"), one("job-executor"), one("job-distributor")}}
+	if err := r.checkStacks(t.Context()); !errors.Is(err, nuvlaops.ErrRefused) || !strings.Contains(err.Error(), "no service zk") {
+		t.Errorf("got %v, want it refused and zk named", err)
+	}
+}
