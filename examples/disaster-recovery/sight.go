@@ -113,12 +113,26 @@ func (r *recovery) sighting(seen *sighting, err error, untouched string) error {
 	if err != nil {
 		return r.page.bad("snapshot", err)
 	}
-	if len(seen.plan.Indices) == 0 {
-		return refused(r.cfg.repository+"/"+seen.snapshot.Name, "give other -indices; nothing was removed", "the snapshot has no index that matches %v", r.cfg.indices)
+	if err := r.restorable(seen); err != nil {
+		return r.page.bad("snapshot", err)
 	}
 	r.page.measured(seen.plan)
 	r.measured(seen)
 	return r.choose(seen.snapshot)
+}
+
+// restorable refuses a snapshot that this Elasticsearch could not restore when it is empty, too.
+func (r *recovery) restorable(seen *sighting) error {
+	resource := r.cfg.repository + "/" + seen.snapshot.Name
+	if len(seen.plan.Indices) == 0 {
+		return refused(resource, "give other -indices; nothing was removed", "the snapshot has no index that matches %v", r.cfg.indices)
+	}
+	for _, f := range seen.plan.Findings {
+		if f.Code == restore.CodeVersion && f.Severity == restore.SeverityError {
+			return refused(resource, f.Hint+"; nothing was removed", "%s", f.Text)
+		}
+	}
+	return nil
 }
 
 // find finds the snapshot. One that was chosen before must still be the same.

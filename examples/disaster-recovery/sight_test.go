@@ -1,0 +1,31 @@
+package main
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/restore"
+)
+
+func TestASnapshotThatCannotBeRestoredIsNotOneToWipeFor(t *testing.T) {
+	one := []restore.PlannedIndex{{Name: "nuvla-job", Target: "nuvla-job"}}
+	for _, tt := range []struct {
+		name    string
+		plan    restore.Plan
+		refused bool
+	}{
+		{"it can", restore.Plan{Indices: one}, false},
+		{"what stands in its way is removed", restore.Plan{Indices: one, Findings: []restore.Finding{{Severity: restore.SeverityError, Code: restore.CodeOpenIndex}}}, false},
+		{"of an older version", restore.Plan{Indices: one, Findings: []restore.Finding{{Severity: restore.SeverityWarning, Code: restore.CodeVersion}}}, false},
+		{"of a newer version", restore.Plan{Indices: one, Findings: []restore.Finding{{Severity: restore.SeverityError, Code: restore.CodeVersion}}}, true},
+		{"none of the indices", restore.Plan{}, true},
+	} {
+		r := takenUp(t)
+		err := r.sighting(&sighting{snapshot: &restore.Snapshot{Name: "s", UUID: "u"}, plan: &tt.plan}, nil, "")
+		shown := r.page.Checks[len(r.page.Checks)-1].State == "refused"
+		if errors.Is(err, nuvlaops.ErrRefused) != tt.refused || shown != tt.refused || r.sighted() == tt.refused {
+			t.Errorf("%s: got %v, on the page as refused: %t, taken as seen: %t", tt.name, err, shown, r.sighted())
+		}
+	}
+}
