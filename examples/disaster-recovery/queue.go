@@ -10,6 +10,9 @@ import (
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
 
+// jobIndex has the documents that the queue is rebuilt from.
+const jobIndex = "nuvla-job"
+
 // queue rebuilds the job queue from the restored documents and proves it. The core is stopped, so nobody else writes.
 func (r *recovery) queue(ctx context.Context) (string, error) {
 	if err := r.coreIsGone(ctx); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -126,6 +127,9 @@ func (r *recovery) restorable(seen *sighting) error {
 	resource := r.cfg.repository + "/" + seen.snapshot.Name
 	if len(seen.plan.Indices) == 0 {
 		return refused(resource, "give other -indices; nothing was removed", "the snapshot has no index that matches %v", r.cfg.indices)
+	}
+	if r.comes("queue") && !slices.ContainsFunc(seen.plan.Indices, func(i restore.PlannedIndex) bool { return i.Target == jobIndex }) {
+		return refused(resource, "give -indices that match "+jobIndex+", or -skip queue; nothing was removed", "it would not restore %s, which the queue is rebuilt from", jobIndex)
 	}
 	for _, f := range seen.plan.Findings {
 		if f.Code == restore.CodeVersion && f.Severity == restore.SeverityError {

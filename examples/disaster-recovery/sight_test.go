@@ -19,6 +19,7 @@ func TestASnapshotThatCannotBeRestoredIsNotOneToWipeFor(t *testing.T) {
 		{"what stands in its way is removed", restore.Plan{Indices: one, Findings: []restore.Finding{{Severity: restore.SeverityError, Code: restore.CodeOpenIndex}}}, false},
 		{"of an older version", restore.Plan{Indices: one, Findings: []restore.Finding{{Severity: restore.SeverityWarning, Code: restore.CodeVersion}}}, false},
 		{"of a newer version", restore.Plan{Indices: one, Findings: []restore.Finding{{Severity: restore.SeverityError, Code: restore.CodeVersion}}}, true},
+		{"without the jobs", restore.Plan{Indices: []restore.PlannedIndex{{Name: "nuvla-user", Target: "nuvla-user"}}}, true},
 		{"none of the indices", restore.Plan{}, true},
 	} {
 		r := takenUp(t)
