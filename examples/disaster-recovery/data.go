@@ -76,6 +76,9 @@ func (r *recovery) keepPlan(plan *restore.Plan) error {
 		for _, f := range plan.Findings {
 			st.warn("%s", f)
 		}
+		if left := notRestored(plan); left != "" {
+			st.warn("%s", left)
+		}
 	})
 }
 

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -117,6 +119,9 @@ func (r *recovery) sighting(seen *sighting, err error, untouched string) error {
 	if err := r.restorable(seen); err != nil {
 		return r.page.bad("snapshot", err)
 	}
+	if left := notRestored(seen.plan); left != "" {
+		r.page.note("WARNING", left)
+	}
 	r.page.measured(seen.plan)
 	r.measured(seen)
 	return r.choose(seen.snapshot)
@@ -137,6 +142,21 @@ func (r *recovery) restorable(seen *sighting) error {
 		}
 	}
 	return nil
+}
+
+// notRestored names what the snapshot has and -indices leaves out, "" when that is nothing. Hidden indices are the server's own.
+func notRestored(plan *restore.Plan) string {
+	var left []string
+	for _, name := range slices.Concat(plan.Snapshot.Indices, plan.Snapshot.DataStreams) {
+		planned := slices.Contains(plan.DataStreams, name) || slices.ContainsFunc(plan.Indices, func(i restore.PlannedIndex) bool { return i.Name == name })
+		if !planned && !strings.HasPrefix(name, ".") {
+			left = append(left, name)
+		}
+	}
+	if len(left) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("-indices leaves out what else the snapshot holds, and it is not restored: %s", strings.Join(left, ", "))
 }
 
 // find finds the snapshot. One that was chosen before must still be the same.

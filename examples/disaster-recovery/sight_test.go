@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/nuvla/nuvlaops"
@@ -28,5 +30,20 @@ func TestASnapshotThatCannotBeRestoredIsNotOneToWipeFor(t *testing.T) {
 		if errors.Is(err, nuvlaops.ErrRefused) != tt.refused || shown != tt.refused || r.sighted() == tt.refused {
 			t.Errorf("%s: got %v, on the page as refused: %t, taken as seen: %t", tt.name, err, shown, r.sighted())
 		}
+	}
+}
+
+func TestWhatIsNotRestoredIsNamed(t *testing.T) {
+	plan := &restore.Plan{Snapshot: restore.Snapshot{Indices: []string{"nuvla-job", "nuvla-user", ".geoip_databases", ".ds-nuvla-ts-1", ".ds-other-1"}, DataStreams: []string{"nuvla-ts", "other"}},
+		Indices: []restore.PlannedIndex{{Name: "nuvla-job", Target: "nuvla-job"}, {Name: ".ds-nuvla-ts-1", Stream: "nuvla-ts"}}, DataStreams: []string{"nuvla-ts"}}
+	r := takenUp(t)
+	err := errors.Join(r.sighting(&sighting{snapshot: &restore.Snapshot{Name: "s", UUID: "u"}, plan: plan}, nil, ""), r.keepPlan(plan))
+	want := "-indices leaves out what else the snapshot holds, and it is not restored: nuvla-user, other"
+	if page := r.page.String(); err != nil || !strings.Contains(page, want) || !slices.Contains(r.remembered().Warnings, want) {
+		t.Errorf("%v: want %q on the page and among the warnings %q:\n%s", err, want, r.remembered().Warnings, page)
+	}
+	plan.Snapshot.Indices, plan.Snapshot.DataStreams = plan.Snapshot.Indices[:1], plan.Snapshot.DataStreams[:1]
+	if left := notRestored(plan); left != "" {
+		t.Errorf("all of it: %q", left)
 	}
 }
