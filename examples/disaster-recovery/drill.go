@@ -173,7 +173,7 @@ func (r *recovery) lookAtProduction(ctx context.Context) error {
 	if err := r.lookAtTheCore(ctx); err != nil {
 		return err
 	}
-	r.lookAtZooKeeper(ctx)
+	_ = r.lookAtZooKeeper(ctx)
 	alive, cancel := context.WithTimeout(ctx, aliveWithin)
 	defer cancel()
 	if cli.ElasticsearchServes(r.client)(alive) == nil {

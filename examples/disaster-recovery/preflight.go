@@ -241,23 +241,23 @@ func without(names, others []string) []string {
 // checkDatabases looks at both databases side by side: the one that is dead takes its time to say so.
 func (r *recovery) checkDatabases(ctx context.Context) error {
 	var wait sync.WaitGroup
-	wait.Go(func() { r.lookAtZooKeeper(ctx) })
+	var queueErr error
+	wait.Go(func() { queueErr = r.lookAtZooKeeper(ctx) })
 	err := r.lookAtElasticsearch(ctx)
 	wait.Wait()
-	return err
+	return cmp.Or(err, queueErr)
 }
 
-func (r *recovery) lookAtZooKeeper(ctx context.Context) {
+func (r *recovery) lookAtZooKeeper(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, aliveWithin)
 	defer cancel()
 	if !r.zk.answers(ctx) {
-		r.page.note("ZooKeeper", "no answer from "+r.zk.String())
-		return
+		return r.noZooKeeper()
 	}
 	jobs, err := r.jobsNow(ctx)
 	if err != nil {
 		r.page.note("ZooKeeper", "it answers, but not well: "+err.Error())
-		return
+		return nil
 	}
 	total := 0
 	for _, n := range jobs {
@@ -267,6 +267,16 @@ func (r *recovery) lookAtZooKeeper(ctx context.Context) {
 	if !r.began("stop-core") {
 		_ = r.remember(func(st *state) { st.Before.Jobs = jobs })
 	}
+	return nil
+}
+
+// noZooKeeper: one that is not recovered must be there for the queue when the volumes of the other are gone.
+func (r *recovery) noZooKeeper() error {
+	if r.cfg.only == onlyES && r.comes("queue") {
+		return r.page.bad("ZooKeeper", refused("queue", "start it, or recover both, without -only", "no ZooKeeper answers at %s, and it is not recovered", r.zk))
+	}
+	r.page.note("ZooKeeper", "no answer from "+r.zk.String())
+	return nil
 }
 
 func (r *recovery) lookAtElasticsearch(ctx context.Context) error {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
@@ -42,7 +44,7 @@ func putJobs(t *testing.T, z zookeeper) {
 // seen is what the plan says about ZooKeeper.
 func seen(t *testing.T, r *recovery) string {
 	t.Helper()
-	r.lookAtZooKeeper(t.Context())
+	_ = r.lookAtZooKeeper(t.Context())
 	if len(r.page.Checks) != 1 {
 		t.Fatalf("checks: %+v, want one", r.page.Checks)
 	}
@@ -89,6 +91,25 @@ func TestZooKeeperIsReachedByTLS(t *testing.T) {
 	for name, args := range map[string][]string{"its authority is not the system's": {"-zk-tls"}, "it wants TLS": nil} {
 		if got, want := seen(t, called(t, append(args, "-zk", address)...)), "no answer from "+address; got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// One that is dead and not recovered would be missed when the documents are restored.
+func TestTheDocumentsAloneAreRecoveredBesideAZooKeeperThatAnswers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		args    []string
+		refused bool
+	}{
+		{"the documents alone", []string{"-only", "elasticsearch"}, true},
+		{"without the queue", []string{"-only", "elasticsearch", "-skip", "queue"}, false},
+		{"both", nil, false},
+	} {
+		r := called(t, append(tt.args, "-zk", "127.0.0.1:1")...)
+		if err := r.lookAtZooKeeper(t.Context()); errors.Is(err, nuvlaops.ErrRefused) != tt.refused {
+			t.Errorf("%s: got %v, refused should be %t", tt.name, err, tt.refused)
 		}
 	}
 }
