@@ -111,8 +111,8 @@ func (r *recovery) goOn() {
 	}
 	if r.cfg.from != r.state.From {
 		r.journal.Forget(r.cfg.fromOn()...)
-		r.state.From = r.cfg.from
 	}
+	_ = r.remember(func(st *state) { st.From = r.cfg.from }) // and when this began
 }
 
 // claim marks the stack as being worked on, until free.

@@ -318,3 +318,35 @@ func TestAComposeFileThatLacksADatabaseIsRefusedBeforeAnythingIsTouched(t *testi
 		t.Errorf("got %v, want it refused and zk named", err)
 	}
 }
+
+// again is the next call with the same journal, later.
+func again(t *testing.T, r *recovery, path string, later time.Duration) *recovery {
+	t.Helper()
+	_ = r.journal.Close()
+	journal, err := runbook.OpenJournal(path, "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = journal.Close() })
+	next := &recovery{cfg: r.cfg, screen: r.screen, now: time.Now, journal: journal}
+	next.state.Started = r.state.Started.Add(later)
+	return next
+}
+
+func TestTheClockRunsOnFromTheFirstCall(t *testing.T) {
+	began := time.Now().UTC()
+	for drill, want := range map[bool]time.Time{false: began} {
+		path := filepath.Join(t.TempDir(), "journal")
+		first := again(t, &recovery{cfg: &config{drill: drill}, screen: cli.NewScreen(io.Discard), state: state{Started: began}}, path, 0)
+		first.goOn()
+		stop := runbook.Step{Name: "stop-core", Run: func(context.Context) (string, error) { return "", nil }} // killed before it found anything
+		if _, err := runbook.Run(t.Context(), []runbook.Step{stop}, first.journal, nil); err != nil {
+			t.Fatal(err)
+		}
+		second := again(t, first, path, time.Hour)
+		second.goOn()
+		if got := second.remembered().Started; !got.Equal(want) || second.done("stop-core") == drill {
+			t.Errorf("drill %t: it counts from %s, want %s; stop-core is done: %t", drill, got, want, second.done("stop-core"))
+		}
+	}
+}
