@@ -274,7 +274,7 @@ func (d *demo) drilled(t *testing.T) {
 	if out := watched(t, killed, begins("start-core"), func() { _ = killed.Process.Kill() }); !killed.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
 		t.Fatalf("want it killed, it ended with %v:\n%s", killed.ProcessState, out)
 	}
-	out, code := d.runRecovery(t, args...) // which goes on, and removes both copies
+	out, code := d.runRecovery(t, args...) // which removes both copies, makes them anew, and removes them
 	if code != cli.ExitOK {
 		t.Fatalf("exit code %d:\n%s", code, out)
 	}

@@ -104,8 +104,15 @@ func (r *recovery) takeUp(ctx context.Context) (_ context.Context, free func(), 
 	return ctx, free, nil
 }
 
-// goOn takes what the journal knows.
+// goOn takes what the journal knows. A drill that was killed is none to go on with: its copy is made anew, and its time
+// counts from now.
 func (r *recovery) goOn() {
+	if r.cfg.drill {
+		for _, rec := range r.journal.Records() {
+			r.journal.Forget(rec.Step)
+		}
+		return
+	}
 	if started, ok := r.journal.Resumed(); ok && r.journal.State(&r.state) && !r.cfg.planOnly {
 		r.screen.Printf("going on with the recovery that began %s (%s)", started.Format(time.DateTime), r.cfg.journal)
 	}

@@ -333,9 +333,9 @@ func again(t *testing.T, r *recovery, path string, later time.Duration) *recover
 	return next
 }
 
-func TestTheClockRunsOnFromTheFirstCall(t *testing.T) {
+func TestTheClockRunsOnFromTheFirstCallAndForADrillFromTheLast(t *testing.T) {
 	began := time.Now().UTC()
-	for drill, want := range map[bool]time.Time{false: began} {
+	for drill, want := range map[bool]time.Time{false: began, true: began.Add(time.Hour)} {
 		path := filepath.Join(t.TempDir(), "journal")
 		first := again(t, &recovery{cfg: &config{drill: drill}, screen: cli.NewScreen(io.Discard), state: state{Started: began}}, path, 0)
 		first.goOn()
