@@ -264,7 +264,7 @@ func (r *recovery) lookAtZooKeeper(ctx context.Context) error {
 		total += n
 	}
 	r.page.note("ZooKeeper", fmt.Sprintf("it answers; %d entries on the queue", total))
-	if !r.began("stop-core") {
+	if !r.resumed {
 		_ = r.remember(func(st *state) { st.Before.Jobs = jobs })
 	}
 	return nil
@@ -336,7 +336,7 @@ func (r *recovery) describeElasticsearch(ctx context.Context) error {
 		total += n
 	}
 	r.page.note("Elasticsearch", fmt.Sprintf("%s answers as cluster %s; %d documents in %d indices of %s", cluster.Version, cluster.Name, total, len(documents), strings.Join(r.cfg.indices, ",")))
-	if !r.began("stop-core") {
+	if !r.resumed {
 		_ = r.remember(func(st *state) { st.Before.Documents = documents })
 	}
 	return nil

@@ -40,6 +40,7 @@ type recovery struct {
 	journal *runbook.Journal
 	state   state
 	seenNow bool // whether this run has seen the chosen snapshot
+	resumed bool // whether an earlier call has begun with the steps
 	report  report.Report
 }
 
@@ -113,7 +114,8 @@ func (r *recovery) goOn() {
 		}
 		return
 	}
-	if started, ok := r.journal.Resumed(); ok && r.journal.State(&r.state) && !r.cfg.planOnly {
+	var started time.Time
+	if started, r.resumed = r.journal.Resumed(); r.resumed && r.journal.State(&r.state) && !r.cfg.planOnly {
 		r.screen.Printf("going on with the recovery that began %s (%s)", started.Format(time.DateTime), r.cfg.journal)
 	}
 	if r.cfg.from != r.state.From {

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
@@ -347,6 +349,58 @@ func TestTheClockRunsOnFromTheFirstCallAndForADrillFromTheLast(t *testing.T) {
 		second.goOn()
 		if got := second.remembered().Started; !got.Equal(want) || second.done("stop-core") == drill {
 			t.Errorf("drill %t: it counts from %s, want %s; stop-core is done: %t", drill, got, want, second.done("stop-core"))
+		}
+	}
+}
+
+// smallCluster has one document in one index.
+func smallCluster(t *testing.T) (address string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("X-Elastic-Product", "Elasticsearch")
+		w.Header().Set("Content-Type", "application/json")
+		for part, answer := range map[string]string{
+			"/_cluster/state": `{"cluster_name":"c","cluster_uuid":"this one"}`,
+			"/_nodes":         `{"nodes":{"n":{"version":"8.11.3","roles":["data"]}}}`,
+			"/_stats":         `{"_shards":{"total":1,"successful":1,"failed":0},"indices":{"nuvla-user":{"uuid":"u","primaries":{"docs":{"count":1}}}}}`,
+			"/_search":        `{"aggregations":{"updated":{"value":null}}}`,
+		} {
+			if strings.Contains(req.URL.Path, part) {
+				_, _ = io.WriteString(w, answer)
+			}
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestWhatWasThereBeforeIsWhatTheFirstCallHasFound(t *testing.T) {
+	was := map[string]int64{"nuvla-user": 9}
+	for _, tt := range []struct {
+		name string
+		done []string
+		from string
+		was  state
+		want map[string]int64
+	}{
+		{"the first call", nil, "", state{}, map[string]int64{"nuvla-user": 1}},
+		{"taken up", []string{"stop-core"}, "", state{Before: before{Documents: was}}, was},
+		{"nobody could say", []string{"stop-core"}, "", state{}, nil},
+		{"begun from a later step", []string{"restore"}, "restore", state{From: "restore"}, nil},
+		{"begun again", []string{"stop-core", "wipe"}, "stop-core", state{Before: before{Documents: was}}, was},
+		{"after a second disaster", []string{"stop-core", "wipe"}, "", state{Before: before{Documents: was}, Plan: &restore.Plan{}}, was},
+	} {
+		r := takenUp(t, tt.done...)
+		r.cfg.repository, r.cfg.indices, r.cfg.from = "r", []string{"nuvla-*"}, tt.from
+		if err := errors.Join(r.journal.SetState(tt.was), r.talkTo(smallCluster(t))); err != nil {
+			t.Fatal(err)
+		}
+		r.goOn()
+		if err := r.describeElasticsearch(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, r.remembered().Before.Documents); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
 	}
 }
