@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -401,6 +402,24 @@ func TestWhatWasThereBeforeIsWhatTheFirstCallHasFound(t *testing.T) {
 		}
 		if diff := cmp.Diff(tt.want, r.remembered().Before.Documents); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+func TestWhatWasLeftOutAsAskedIsNotVerified(t *testing.T) {
+	for _, tt := range []struct {
+		cfg  config
+		want bool
+	}{{config{}, false}, {config{skip: []string{"restore"}}, true}, {config{from: "queue"}, true}, {config{from: "queue", only: onlyZK}, false}} {
+		r := takenUp(t)
+		r.cfg = &tt.cfg
+		var records []runbook.Record
+		if r.cfg.leftOut("restore") != "" {
+			records = []runbook.Record{{Step: "restore", State: runbook.LeftOut}}
+		}
+		r.finish(records, nil)
+		if got := slices.Contains(r.report.NotVerified, "step restore was left out as asked"); got != tt.want {
+			t.Errorf("-only %q -skip %v -from %q: not verified %q", tt.cfg.only, tt.cfg.skip, tt.cfg.from, r.report.NotVerified)
 		}
 	}
 }

@@ -48,6 +48,11 @@ func (c *config) leftOut(step string) string {
 	return ""
 }
 
+// asked says whether the operator has left out a step that would have had something to do.
+func (c *config) asked(step string) bool {
+	return !slices.Contains(notOf[c.only], step) && (slices.Contains(c.skip, step) || slices.Index(stepNames, step) < slices.Index(stepNames, c.from))
+}
+
 // fromOn are the steps from -from on, all of them when there is none.
 func (c *config) fromOn() []string { return stepNames[max(0, slices.Index(stepNames, c.from)):] }
 
