@@ -91,5 +91,9 @@ func (r *recovery) newest(ctx context.Context) (string, error) {
 	if err != nil {
 		return "it is not known", r.remember(func(st *state) { st.warn("when the newest document was written is not known: %v", err) })
 	}
-	return at.UTC().Format(time.RFC3339), r.remember(func(st *state) { st.Newest = at })
+	said := "no document says when it was written"
+	if !at.IsZero() {
+		said = at.UTC().Format(time.RFC3339)
+	}
+	return said, r.remember(func(st *state) { st.Newest = at })
 }

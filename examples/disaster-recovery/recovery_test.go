@@ -406,6 +406,17 @@ func TestWhatWasThereBeforeIsWhatTheFirstCallHasFound(t *testing.T) {
 	}
 }
 
+func TestThatNoDocumentHasATimeIsSaid(t *testing.T) {
+	r := takenUp(t)
+	r.cfg.repository = "r"
+	if err := r.talkTo(smallCluster(t)); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := r.newest(t.Context()); err != nil || said != "no document says when it was written" {
+		t.Errorf("it says %q, %v", said, err)
+	}
+}
+
 func TestWhatWasLeftOutAsAskedIsNotVerified(t *testing.T) {
 	for _, tt := range []struct {
 		cfg  config
