@@ -11,6 +11,9 @@ import (
 // restore brings the indices back and proves it. The plan is kept in the journal: a run that was ended in the middle goes
 // on with the same plan, and finds done what is done.
 func (r *recovery) restore(ctx context.Context) (string, error) {
+	if err := r.remember(func(st *state) { st.Restored = nil }); err != nil { // what a call before has proven is proven again
+		return "", err
+	}
 	if err := r.coreIsGone(ctx); err != nil {
 		return "", err
 	}

@@ -15,6 +15,9 @@ const jobIndex = "nuvla-job"
 
 // queue rebuilds the job queue from the restored documents and proves it. The core is stopped, so nobody else writes.
 func (r *recovery) queue(ctx context.Context) (string, error) {
+	if err := r.remember(func(st *state) { st.Jobs = nil }); err != nil { // what a call before has proven is proven again
+		return "", err
+	}
 	if err := r.coreIsGone(ctx); err != nil {
 		return "", err
 	}

@@ -434,3 +434,17 @@ func TestWhatWasLeftOutAsAskedIsNotVerified(t *testing.T) {
 		}
 	}
 }
+
+// What a call before has proven is not what this one has found wrong.
+func TestAProofThatFailsThisTimeIsNotReportedAsProven(t *testing.T) {
+	r := takenUp(t)
+	r.stacks = emptyEngine(t)
+	r.state = state{Restored: &restore.Report{Verified: []string{"all"}}, Jobs: &report.Jobs{Total: 5}}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, restoreErr := r.restore(ended)
+	_, queueErr := r.queue(ended)
+	if r.finish(nil, restoreErr); restoreErr == nil || queueErr == nil || len(r.report.Verified) > 0 {
+		t.Errorf("verified: %q, although %v and %v", r.report.Verified, restoreErr, queueErr)
+	}
+}
