@@ -435,6 +435,18 @@ func TestWhatWasLeftOutAsAskedIsNotVerified(t *testing.T) {
 	}
 }
 
+// A call that was told to leave the wipe out has done what comes after it on the old volumes.
+func TestWhatWasDoneOnTheOldVolumesIsDoneAgain(t *testing.T) {
+	r := takenUp(t, "stop-core", "stop-db", "repository", "promote")
+	r.stacks = emptyEngine(t)
+	if _, err := r.wipe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !r.done("stop-db") || r.done("repository") || r.done("promote") {
+		t.Errorf("done: %+v, want what comes after the wipe to be done again", r.journal.Records())
+	}
+}
+
 // What a call before has proven is not what this one has found wrong.
 func TestAProofThatFailsThisTimeIsNotReportedAsProven(t *testing.T) {
 	r := takenUp(t)

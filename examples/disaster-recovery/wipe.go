@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/stack"
@@ -27,6 +28,7 @@ func (r *recovery) wipe(ctx context.Context) (string, error) {
 	if len(plan.Volumes) > 0 {
 		said = fmt.Sprintf("%d volumes removed", len(plan.Volumes))
 	}
+	r.journal.Forget(stepNames[slices.Index(stepNames, "deploy-db"):]...) // done by a call that was told to leave this out
 	return said, r.remember(func(st *state) {
 		st.Plan, st.Restored, st.Jobs = nil, nil, nil // what was restored before is gone with them
 		st.Kept, st.Anew = "", r.now().UTC()          // the next volumes are others than those that were archived
