@@ -447,6 +447,16 @@ func TestWhatWasDoneOnTheOldVolumesIsDoneAgain(t *testing.T) {
 	}
 }
 
+// Somebody may have stopped or removed what an earlier call has started: what it has done is not taken for granted.
+func TestTheDatabasesAreSeenToRunByEachCall(t *testing.T) {
+	r := takenUp(t, stepNames...)
+	for _, s := range r.steps() {
+		if want := slices.Contains([]string{"deploy-db", "start-es", "start-zk"}, s.Name); s.Again != want {
+			t.Errorf("%s: done again %t, want %t", s.Name, s.Again, want)
+		}
+	}
+}
+
 // What a call before has proven is not what this one has found wrong.
 func TestAProofThatFailsThisTimeIsNotReportedAsProven(t *testing.T) {
 	r := takenUp(t)

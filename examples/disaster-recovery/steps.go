@@ -39,10 +39,11 @@ func (r *recovery) steps() []runbook.Step {
 		then(runbook.Step{Name: "keep-old", Title: "archive the volumes to " + r.cfg.keepOld, Run: r.keepVolumes})
 	}
 	then(runbook.Step{Name: "wipe", Title: "remove the volumes of " + r.dbTitle(), Run: r.wipe})
-	then(runbook.Step{Name: "deploy-db", Title: "deploy what is missing of stack " + r.cfg.db, Run: r.deployDB})
+	// The databases are seen to run each time: somebody may have stopped or removed what an earlier call has started.
+	then(runbook.Step{Name: "deploy-db", Title: "deploy what is missing of stack " + r.cfg.db, Again: true, Run: r.deployDB})
 	steps = append(steps,
-		runbook.Step{Name: "start-es", Title: "start Elasticsearch", After: []string{"deploy-db"}, Run: r.startES},
-		runbook.Step{Name: "start-zk", Title: "start ZooKeeper", After: []string{"deploy-db"}, Run: r.startZK},
+		runbook.Step{Name: "start-es", Title: "start Elasticsearch", After: []string{"deploy-db"}, Again: true, Run: r.startES},
+		runbook.Step{Name: "start-zk", Title: "start ZooKeeper", After: []string{"deploy-db"}, Again: true, Run: r.startZK},
 		runbook.Step{Name: "repository", Title: "register the repository, read-only, and find the snapshot", After: []string{"start-es"}, Run: r.repository},
 		runbook.Step{Name: "restore", Title: "restore the snapshot and verify it", After: []string{"repository", "stop-core"}, Again: proofs, Run: r.restore},
 		runbook.Step{Name: "newest", Title: "find the newest document that came back", After: []string{"restore"}, Again: proofs, Run: r.newest},
