@@ -18,10 +18,11 @@ import (
 // Journal is a file with the records of one run. It holds what the caller puts into its state, so no secrets belong
 // there. A nil *Journal remembers nothing.
 type Journal struct {
-	path string
-	lock *filelock.Lock
-	mu   sync.Mutex
-	file journalFile
+	path  string
+	lock  *filelock.Lock
+	mu    sync.Mutex
+	file  journalFile
+	aside bool // whether another run's journal is still at path
 }
 
 type journalFile struct {
@@ -50,8 +51,8 @@ func (f *journalFile) last() time.Time {
 
 // OpenJournal opens or makes the journal at path and keeps others out until Close. key says what the run is about: an
 // unfinished journal with the same key is taken up, any other, and one whose last record is older than a day, is put aside
-// as path.old: what was done then says nothing about now. Error: ErrBusy, naming host, process
-// and since when, when another one holds it.
+// as path.old when this run writes its first record: what was done then says nothing about now, but a run that does
+// nothing costs it nothing. Error: ErrBusy, naming host, process and since when, when another one holds it.
 func OpenJournal(path, key string) (*Journal, error) {
 	lock, err := filelock.Take(path + ".lock")
 	if err != nil {
@@ -68,13 +69,11 @@ func OpenJournal(path, key string) (*Journal, error) {
 		j.file = old
 		return j, nil
 	}
-	if err == nil {
-		err = os.Rename(path, path+".old")
-	}
 	if err != nil {
 		_ = j.Close()
-		return nil, fmt.Errorf("put the old journal aside: %w", err)
+		return nil, fmt.Errorf("read journal: %w", err)
 	}
+	j.aside = true
 	return j, nil
 }
 
@@ -219,6 +218,12 @@ func (j *Journal) write() error {
 	raw, err := json.MarshalIndent(j.file, "", "  ")
 	if err != nil {
 		return err
+	}
+	if j.aside {
+		if err := os.Rename(j.path, j.path+".old"); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("put the old journal aside: %w", err)
+		}
+		j.aside = false
 	}
 	err = atomicfile.Write(j.path, func(w io.Writer) error {
 		_, err := w.Write(append(raw, '\n'))

@@ -144,11 +144,29 @@ func TestAJournalOfAnotherRunIsPutAside(t *testing.T) {
 	if err := errors.Join(err, j.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, resumed := open(t, path, "snapshot two").Resumed(); resumed {
+	other := open(t, path, "snapshot two")
+	if _, resumed := other.Resumed(); resumed {
 		t.Error("the journal of another run was taken up")
+	}
+	if _, err := runbook.Run(t.Context(), []runbook.Step{l.step("a", nil)}, other, nil); err != nil {
+		t.Error(err)
 	}
 	if _, err := os.Stat(path + ".old"); err != nil {
 		t.Errorf("the old journal is gone: %v", err)
+	}
+}
+
+// Whoever mistypes a flag, reads the plan and says no has done nothing, and can go on with what was broken off.
+func TestARunThatDoesNothingLeavesTheJournalOfAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	var l log
+	j := open(t, path, "snapshot one")
+	_, err := runbook.Run(t.Context(), []runbook.Step{l.step("a", nil)}, j, nil)
+	if err := errors.Join(err, j.Close(), open(t, path, "snapshot two").Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, resumed := open(t, path, "snapshot one").Resumed(); !resumed {
+		t.Error("the first run is not taken up again")
 	}
 }
 
