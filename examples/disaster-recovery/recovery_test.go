@@ -470,3 +470,18 @@ func TestAProofThatFailsThisTimeIsNotReportedAsProven(t *testing.T) {
 		t.Errorf("verified: %q, although %v and %v", r.report.Verified, restoreErr, queueErr)
 	}
 }
+
+// It is written to by another cluster, and two that write corrupt it.
+func TestARepositoryThatItsFileCallsReadOnlyStaysSo(t *testing.T) {
+	r := takenUp(t)
+	r.cfg.repository, r.cfg.settings = "r", snapshot.Settings{S3: &snapshot.S3{Bucket: "nuvla-es-backup"}, ReadOnly: true}
+	r.state = state{Restored: &restore.Report{Shards: 1, Proven: 1}}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { t.Errorf("it sends %s %s", req.Method, req.URL) }))
+	defer server.Close()
+	if err := r.talkTo(server.URL); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := r.promote(t.Context()); err != nil || len(r.remembered().Warnings) != 1 {
+		t.Errorf("it says %q and warns %q, %v", said, r.remembered().Warnings, err)
+	}
+}

@@ -183,9 +183,14 @@ func (r *recovery) repository(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s shows %s", r.cfg.repository, found.Name), nil
 }
 
-// promote lets the cluster write to its repository: it is the one that owns it from now on. Without a restore that was
-// verified it stays as it is.
+// promote lets the cluster write to its repository: it is the one that owns it from now on, unless its file says that it is
+// another one's. Without a restore that was verified it stays as it is.
 func (r *recovery) promote(ctx context.Context) (string, error) {
+	if r.cfg.settings.ReadOnly {
+		return "left read-only, as -repository-file says", r.remember(func(st *state) {
+			st.warn("repository %s stays read-only, as -repository-file says: no backup can be taken into it", r.cfg.repository)
+		})
+	}
 	if rep := r.remembered().Restored; rep == nil || !rep.OK() {
 		return "left as it is: no restore was verified", r.remember(func(st *state) {
 			st.warn("repository %s was not made writable, since no restore was verified: no backup can be taken", r.cfg.repository)
