@@ -171,6 +171,7 @@ func TestNothingIsWipedWithoutItsProof(t *testing.T) {
 		{"nothing seen, steps left out", config{from: "wipe", skip: []string{"look"}}, state{}, found{}, true},
 		{"seen", config{}, seen(time.Minute), found{}, false},
 		{"seen long ago", config{}, seen(time.Hour), found{}, true},
+		{"seen before the clock was set back", config{}, seen(-24 * time.Hour), found{}, true},
 		{"chosen, never seen", config{}, state{Snapshot: &report.Snapshot{Name: "s", UUID: "u"}}, found{}, true},
 		{"the queue, without the documents", config{only: onlyZK}, seen(time.Minute), found{}, true},
 		{"the queue, with the documents", config{only: onlyZK}, state{}, found{jobsSeen: true}, false},
@@ -210,6 +211,14 @@ func TestTheRemovalOfADrillIsNoneOfItsTime(t *testing.T) {
 	r.finish(records, nil)
 	if r.report.RTO != 20 || r.report.Outcome != "drill passed" || r.report.Mode != report.ModeDrill {
 		t.Errorf("RTO %v, outcome %q, mode %q; want 20, a drill that passed", r.report.RTO, r.report.Outcome, r.report.Mode)
+	}
+}
+
+func TestAClockThatIsSetBackMakesNoTimeBelowZero(t *testing.T) {
+	began := time.Now()
+	r := &recovery{cfg: &config{db: "db", core: "nuvla"}, state: state{Started: began}, now: func() time.Time { return began.Add(-time.Hour) }}
+	if r.finish(nil, nil); r.report.RTO != 0 {
+		t.Errorf("RTO %v", r.report.RTO)
 	}
 }
 

@@ -40,7 +40,7 @@ func (r *recovery) finish(records []runbook.Record, err error) {
 			rep.Verified = append(rep.Verified, fmt.Sprintf("each of %d open jobs is on the queue once, at its priority and in its order", s.Jobs.Total))
 		}
 	}
-	rep.RTO = recoveredAt(records, rep.Ended).Sub(s.Started).Seconds()
+	rep.RTO = max(0, recoveredAt(records, rep.Ended).Sub(s.Started).Seconds())
 	r.measureLoss(s)
 	rep.AddSteps(records)
 	rep.AddMissing(r.steps())

@@ -193,8 +193,8 @@ const seenFor = 30 * time.Minute
 func (r *recovery) sighted() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.state.Snapshot
-	return s != nil && s.UUID != "" && (r.seenNow || r.now().Sub(r.state.Seen) < seenFor)
+	s, age := r.state.Snapshot, r.now().Sub(r.state.Seen) // below zero when the clock was set back since: how old it is nobody knows
+	return s != nil && s.UUID != "" && (r.seenNow || age >= 0 && age < seenFor)
 }
 
 // seen shows a step's change of state.
