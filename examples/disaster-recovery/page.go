@@ -123,7 +123,7 @@ func (p *page) measured(plan *restore.Plan) {
 
 // begin says what an earlier call has done.
 func (p *page) begin(r *recovery) {
-	p.At, p.Budget, p.Archive = r.now().UTC(), r.cfg.budget, r.cfg.keepOld
+	p.At, p.Budget = r.now().UTC(), r.cfg.budget
 	for _, rec := range r.journal.Records() {
 		if rec.State == runbook.Done {
 			p.Done = append(p.Done, rec.Step)
@@ -157,6 +157,9 @@ func (p *page) end(r *recovery) {
 	}
 	if r.comes("stop-db") {
 		p.Stop[r.cfg.db] = names(r.found.db, meant)
+	}
+	if r.comes("keep-old") {
+		p.Archive = r.cfg.keepOld
 	}
 	if r.found.wipe != nil && r.comes("wipe") {
 		p.Wipe, p.Keep = r.found.wipe.Volumes, r.found.wipe.Kept

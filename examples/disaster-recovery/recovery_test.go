@@ -140,7 +140,8 @@ func TestASecondDisasterHasAnArchiveOfItsOwn(t *testing.T) {
 }
 
 func TestAPlanSaysWhereAnEarlierCallWasEndedAndWhatComesOfIt(t *testing.T) {
-	r := takenUp(t, "stop-core", "wipe")
+	r := takenUp(t, "stop-core", "keep-old", "wipe")
+	r.cfg.keepOld = "/old"
 	failed := runbook.Step{Name: "restore", Title: "restore", Run: func(context.Context) (string, error) { return "", errors.New("no room") }}
 	if _, err := runbook.Run(t.Context(), []runbook.Step{failed}, r.journal, nil); err == nil {
 		t.Fatal("want a failure")
@@ -154,6 +155,9 @@ func TestAPlanSaysWhereAnEarlierCallWasEndedAndWhatComesOfIt(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not on the page:\n%s", want, text)
 		}
+	}
+	if strings.Contains(text, "    archive   the") {
+		t.Errorf("the volumes are archived already, and gone:\n%s", text)
 	}
 }
 
