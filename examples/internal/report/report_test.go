@@ -47,6 +47,15 @@ func TestTheTextSaysEverythingAndEndsWithTheOutcome(t *testing.T) {
 	}
 }
 
+// A drill loses nothing, and why the newest document is not known is among the steps and the warnings.
+func TestTheTextOfADrillSaysWhatWouldBeLost(t *testing.T) {
+	r := example()
+	r.Mode, r.Newest = report.ModeDrill, time.Time{}
+	if text, want := r.Text(), "the snapshot's age, since the time of the newest document is not known. What was written since would be lost"; !strings.Contains(text, want) {
+		t.Errorf("the report lacks %q:\n%s", want, text)
+	}
+}
+
 func TestAFailureIsTheLastLine(t *testing.T) {
 	r := &report.Report{Outcome: "not recovered", Error: "step restore: no primary"}
 	if text := r.Text(); !strings.HasSuffix(text, "\nNOT RECOVERED: step restore: no primary\n") {

@@ -19,11 +19,15 @@ func (r *Report) Text() string {
 	fmt.Fprintf(&b, "\nREPORT OF THE %s\n\n", title)
 	if r.Snapshot.Name != "" {
 		fmt.Fprintf(&b, "  snapshot   %s of %s, taken %s\n", r.Snapshot.Name, r.Snapshot.Repository, r.Snapshot.Started.UTC().Format(time.RFC3339))
-		newest := "the snapshot's age, since no document says when it was written"
+		newest := "the snapshot's age, since the time of the newest document is not known"
 		if !r.Newest.IsZero() {
 			newest = "the newest document is of " + r.Newest.UTC().Format(time.RFC3339)
 		}
-		fmt.Fprintf(&b, "  RPO        %s before the start of the recovery: %s. What was written since is lost\n", seconds(r.RPO), newest)
+		lost := "is lost"
+		if r.Mode == ModeDrill {
+			lost = "would be lost"
+		}
+		fmt.Fprintf(&b, "  RPO        %s before the start of the recovery: %s. What was written since %s\n", seconds(r.RPO), newest, lost)
 	}
 	fmt.Fprintf(&b, "  RTO        %s, from the start of the recovery to its end%s\n", seconds(r.RTO), against(r.RTO, r.Budget.Whole))
 	r.steps(&b)
