@@ -282,7 +282,10 @@ func (r *recovery) noZooKeeper() error {
 func (r *recovery) lookAtElasticsearch(ctx context.Context) error {
 	alive, cancel := context.WithTimeout(ctx, aliveWithin)
 	defer cancel()
-	if err := cli.ElasticsearchServes(r.client)(alive); err != nil {
+	switch err := cli.ElasticsearchServes(r.client)(alive); {
+	case errors.Is(err, nuvlaops.ErrDenied), errors.Is(err, nuvlaops.ErrUnsupported): // what answers is not dead, and a throw-away one would say the same
+		return r.page.bad("Elasticsearch", refused(r.cfg.es, "correct -es, or ES_USERNAME and ES_PASSWORD, or ES_API_KEY; nothing was touched", "%v", err))
+	case err != nil:
 		return r.noElasticsearch()
 	}
 	r.found.alive = true

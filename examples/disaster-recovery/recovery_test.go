@@ -489,3 +489,30 @@ func TestARepositoryThatItsFileCallsReadOnlyStaysSo(t *testing.T) {
 		t.Errorf("it says %q and warns %q, %v", said, r.remembered().Warnings, err)
 	}
 }
+
+// With a wrong password, all would be stopped for a look that fails as well.
+func TestAnElasticsearchThatDeniesIsNotTakenForDead(t *testing.T) {
+	for _, tt := range []struct {
+		name, answer string
+		status       int
+		refused      bool
+	}{
+		{"dead, behind a proxy", "no backend", http.StatusBadGateway, false},
+		{"another password", `{"error":{"type":"security_exception","reason":"unable to authenticate"},"status":401}`, http.StatusUnauthorized, true},
+		{"something else", "<html>", http.StatusOK, true},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(tt.status)
+			_, _ = io.WriteString(w, tt.answer)
+		}))
+		defer server.Close()
+		r := takenUp(t)
+		r.cfg.repository, r.cfg.es = "r", server.URL
+		if err := r.talkTo(server.URL); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.lookAtElasticsearch(t.Context()); errors.Is(err, nuvlaops.ErrRefused) != tt.refused {
+			t.Errorf("%s: got %v, refused should be %t", tt.name, err, tt.refused)
+		}
+	}
+}
