@@ -33,10 +33,17 @@ func (r *recovery) checkVolumes(ctx context.Context) (err error) {
 // checkObstacles refuses what the wipe would refuse when all is stopped. Where services are gone, nothing says which nodes
 // they ran on until they are deployed.
 func (r *recovery) checkObstacles() error {
-	if r.found.wipe == nil || len(r.found.wipe.Lasting) == 0 || !r.comes("wipe") {
+	if r.found.wipe == nil || !r.comes("wipe") {
 		return nil
 	}
-	text := strings.Join(r.found.wipe.Lasting, "; ")
+	obstacles := r.found.wipe.Lasting
+	if r.cfg.leftOut("stop-db") != "" {
+		obstacles = r.found.wipe.Obstacles
+	}
+	if len(obstacles) == 0 {
+		return nil
+	}
+	text := strings.Join(obstacles, "; ")
 	if len(missing(r.found.db, dbServices)) > 0 {
 		r.page.note("volumes", text)
 		return nil

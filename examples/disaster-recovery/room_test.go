@@ -44,6 +44,7 @@ func TestWhatTheWipeWouldRefuseIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 	}{
 		{"a node that is down", both, stack.WipePlan{Obstacles: dark, Lasting: dark}, nil, true},
 		{"what will be stopped", both, stack.WipePlan{Obstacles: []string{"volume db_esdata is wanted by service db_es"}}, nil, false},
+		{"what will not be stopped", both, stack.WipePlan{Obstacles: []string{"volume db_esdata is wanted by service db_es"}}, []string{"stop-db"}, true},
 		{"nothing is removed", both, stack.WipePlan{Obstacles: dark, Lasting: dark}, []string{"wipe"}, false},
 		{"the services may show more", nil, stack.WipePlan{Obstacles: dark, Lasting: dark}, nil, false},
 	} {
