@@ -167,9 +167,9 @@ func (r *recovery) find(ctx context.Context, from restore.Restorer) (*restore.Sn
 		sel = restore.Selector{Name: old.Name}
 	}
 	s, err := from.Choose(ctx, sel)
-	if err == nil && old != nil && old.UUID != s.UUID {
-		err = &nuvlaops.Error{Op: "disaster-recovery", Resource: r.cfg.repository + "/" + s.Name, Err: nuvlaops.ErrConflict,
-			Reason: "the snapshot is not the one that was chosen at the start", Hint: "find out who writes to the repository"}
+	if old != nil && (errors.Is(err, nuvlaops.ErrNotFound) || err == nil && old.UUID != s.UUID) {
+		err = &nuvlaops.Error{Op: "disaster-recovery", Resource: r.cfg.repository + "/" + old.Name, Err: nuvlaops.ErrConflict,
+			Reason: "the snapshot that was chosen at the start is gone, or is another one now", Hint: "find out who writes to the repository, and name another one with -snapshot"}
 	}
 	return s, err
 }

@@ -2,11 +2,15 @@ package main
 
 import (
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/restore"
 )
 
@@ -45,5 +49,24 @@ func TestWhatIsNotRestoredIsNamed(t *testing.T) {
 	plan.Snapshot.Indices, plan.Snapshot.DataStreams = plan.Snapshot.Indices[:1], plan.Snapshot.DataStreams[:1]
 	if left := notRestored(plan); left != "" {
 		t.Errorf("all of it: %q", left)
+	}
+}
+
+// Called again, the program would look for the same one, and -snapshot is the only way out.
+func TestASnapshotThatVanishesAfterItWasChosenIsNoMistakeOfTheBucket(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Elastic-Product", "Elasticsearch")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"error":{"type":"snapshot_missing_exception","reason":"[r:s] is missing"},"status":404}`)
+	}))
+	defer server.Close()
+	r := takenUp(t)
+	r.cfg.repository, r.state.Snapshot = "r", &report.Snapshot{Name: "s", UUID: "u"}
+	if err := r.talkTo(server.URL); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.find(t.Context(), r.restorer)
+	if err = r.sighting(nil, err, ""); !errors.Is(err, nuvlaops.ErrConflict) || !strings.Contains(err.Error(), "with -snapshot") || strings.Contains(err.Error(), "bucket") {
+		t.Errorf("got %v", err)
 	}
 }
