@@ -118,7 +118,7 @@ func (r *recovery) goOn() {
 	if started, r.resumed = r.journal.Resumed(); r.resumed && r.journal.State(&r.state) && !r.cfg.planOnly {
 		r.screen.Printf("going on with the recovery that began %s (%s)", started.Format(time.DateTime), r.cfg.journal)
 	}
-	if r.cfg.from != r.state.From {
+	if r.cfg.from != "" && r.cfg.from != r.state.From { // a call without -from goes on where the one with it was
 		r.journal.Forget(r.cfg.fromOn()...)
 	}
 	_ = r.remember(func(st *state) { st.From = r.cfg.from }) // and when this began

@@ -358,6 +358,36 @@ func TestTheClockRunsOnFromTheFirstCallAndForADrillFromTheLast(t *testing.T) {
 	}
 }
 
+// What is done stays done in a call without it: the volumes would go once more, and with them what the core has written since.
+func TestFromIsFollowedOnceAndEndsWithItsCall(t *testing.T) {
+	for _, tt := range []struct {
+		was, now string
+		done     []string // of wipe and restore
+	}{
+		{"", "", []string{"wipe", "restore"}},
+		{"", "restore", []string{"wipe"}},
+		{"restore", "restore", []string{"wipe", "restore"}},
+		{"restore", "wipe", nil},
+		{"start-core", "", []string{"wipe", "restore"}},
+	} {
+		r := takenUp(t, "stop-core", "stop-db", "wipe", "restore", "queue")
+		r.cfg.from = tt.now
+		if err := r.journal.SetState(state{From: tt.was}); err != nil {
+			t.Fatal(err)
+		}
+		r.goOn()
+		var done []string
+		for _, step := range []string{"wipe", "restore"} {
+			if r.done(step) {
+				done = append(done, step)
+			}
+		}
+		if diff := cmp.Diff(tt.done, done); diff != "" || r.remembered().From != tt.now {
+			t.Errorf("-from %q after -from %q: done (-want +got):\n%s", tt.now, tt.was, diff)
+		}
+	}
+}
+
 // smallCluster has one document in one index.
 func smallCluster(t *testing.T) (address string) {
 	t.Helper()
