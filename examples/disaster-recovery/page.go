@@ -152,10 +152,10 @@ func (p *page) end(r *recovery) {
 		return
 	}
 	p.Stop = map[string]string{}
-	if r.comes("stop-core") {
+	if r.stops("stop-core") {
 		p.Stop[r.cfg.core] = names(r.found.core, nil)
 	}
-	if r.comes("stop-db") {
+	if r.stops("stop-db") {
 		p.Stop[r.cfg.db] = names(r.found.db, meant)
 	}
 	if r.comes("keep-old") {
@@ -209,6 +209,11 @@ func (r *recovery) seenThrough() string {
 		return "a throw-away Elasticsearch, in step look: before that, no volume is removed"
 	}
 	return "nothing yet"
+}
+
+// stops says whether a stack is stopped: once more as long as the wipe is to come.
+func (r *recovery) stops(step string) bool {
+	return r.comes(step) || r.comes("wipe") && r.cfg.leftOut(step) == ""
 }
 
 // comes says whether a step is still to be run.

@@ -491,6 +491,26 @@ func TestTheDatabasesAreSeenToRunByEachCall(t *testing.T) {
 	}
 }
 
+// Who is told that no snapshot is good may start the stacks, and call again later.
+func TestWhatWasStartedAgainBeforeTheWipeIsStoppedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		done, skip []string
+		want       bool
+	}{
+		{[]string{"stop-core", "stop-db"}, nil, true},
+		{[]string{"stop-core", "stop-db", "wipe"}, nil, false},
+		{[]string{"stop-core", "stop-db"}, []string{"wipe"}, false},
+	} {
+		r := takenUp(t, tt.done...)
+		r.cfg.skip = tt.skip
+		r.found.db, r.found.core = &stack.Stack{Name: "db"}, &stack.Stack{Name: "nuvla"}
+		r.page.end(r)
+		if steps := r.steps(); steps[0].Again != tt.want || steps[1].Again != tt.want || (len(r.page.Stop) == 2) != tt.want {
+			t.Errorf("done %v, -skip %v: stopped again %t and %t, want %t; the page says %v", tt.done, tt.skip, steps[0].Again, steps[1].Again, tt.want, r.page.Stop)
+		}
+	}
+}
+
 // What a call before has proven is not what this one has found wrong.
 func TestAProofThatFailsThisTimeIsNotReportedAsProven(t *testing.T) {
 	r := takenUp(t)

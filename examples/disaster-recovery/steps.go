@@ -18,9 +18,10 @@ import (
 // queued before the core is gone, and the core is started last.
 func (r *recovery) steps() []runbook.Step {
 	proofs := !r.began("start-core") // what was proven before the core ran is not proven again beside it
+	stopAgain := r.comes("wipe")     // somebody may have started them since
 	steps := []runbook.Step{
-		{Name: "stop-core", Title: "stop stack " + r.cfg.core, Run: r.stopCore},
-		{Name: "stop-db", Title: "stop " + r.dbTitle(), Run: r.stopDB},
+		{Name: "stop-core", Title: "stop stack " + r.cfg.core, Again: stopAgain, Run: r.stopCore},
+		{Name: "stop-db", Title: "stop " + r.dbTitle(), Again: stopAgain, Run: r.stopDB},
 	}
 	if r.cfg.drill {
 		steps = []runbook.Step{steps[0], {Name: "copy", Title: "copy the databases of stack " + r.cfg.production, Run: r.copyStack}, steps[1]}
