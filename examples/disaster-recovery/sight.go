@@ -159,10 +159,14 @@ func notRestored(plan *restore.Plan) string {
 	return fmt.Sprintf("-indices leaves out what else the snapshot holds, and it is not restored: %s", strings.Join(left, ", "))
 }
 
-// find finds the snapshot. One that was chosen before must still be the same.
+// find finds the snapshot. One that was chosen before must still be the same, but for the latest, of which there may be a later
+// one now: an earlier call's choice holds from its wipe on.
 func (r *recovery) find(ctx context.Context, from restore.Restorer) (*restore.Snapshot, error) {
 	sel := restore.Selector{Name: r.cfg.snapshot, Before: r.cfg.before}
 	old := r.chosen()
+	if r.cfg.snapshot == "" && !r.sighted() && r.comes("wipe") {
+		old = nil
+	}
 	if old != nil {
 		sel = restore.Selector{Name: old.Name}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
@@ -60,7 +62,7 @@ func TestASnapshotThatVanishesAfterItWasChosenIsNoMistakeOfTheBucket(t *testing.
 		_, _ = io.WriteString(w, `{"error":{"type":"snapshot_missing_exception","reason":"[r:s] is missing"},"status":404}`)
 	}))
 	defer server.Close()
-	r := takenUp(t)
+	r := takenUp(t, "wipe")
 	r.cfg.repository, r.state.Snapshot = "r", &report.Snapshot{Name: "s", UUID: "u"}
 	if err := r.talkTo(server.URL); err != nil {
 		t.Fatal(err)
@@ -68,5 +70,36 @@ func TestASnapshotThatVanishesAfterItWasChosenIsNoMistakeOfTheBucket(t *testing.
 	_, err := r.find(t.Context(), r.restorer)
 	if err = r.sighting(nil, err, ""); !errors.Is(err, nuvlaops.ErrConflict) || !strings.Contains(err.Error(), "with -snapshot") || strings.Contains(err.Error(), "bucket") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// chooser remembers what it was asked for.
+type chooser struct {
+	restore.Restorer
+	asked restore.Selector
+}
+
+func (c *chooser) Choose(_ context.Context, sel restore.Selector) (*restore.Snapshot, error) {
+	c.asked = sel
+	return &restore.Snapshot{Name: "s", UUID: "u"}, nil
+}
+
+// The stacks may have run since an earlier call, and backups been made.
+func TestTheLatestSnapshotIsChosenAnewUntilTheWipe(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		done []string
+		seen time.Duration // ago
+		want string
+	}{
+		{"long before", []string{"stop-core"}, 10 * time.Hour, ""},
+		{"just before", []string{"stop-core"}, time.Minute, "s"},
+		{"wiped already", []string{"stop-core", "wipe"}, 10 * time.Hour, "s"},
+	} {
+		r, c := takenUp(t, tt.done...), &chooser{}
+		r.state = state{Snapshot: &report.Snapshot{Name: "s", UUID: "u"}, Seen: time.Now().Add(-tt.seen)}
+		if _, err := r.find(t.Context(), c); err != nil || c.asked.Name != tt.want {
+			t.Errorf("%s: it asks for %q, want %q, %v", tt.name, c.asked.Name, tt.want, err)
+		}
 	}
 }
