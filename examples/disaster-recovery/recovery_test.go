@@ -511,6 +511,23 @@ func TestWhatWasStartedAgainBeforeTheWipeIsStoppedAgain(t *testing.T) {
 	}
 }
 
+// The archive that an earlier call has made is older than what was written since.
+func TestVolumesThatWereWrittenToSinceAreArchivedAgain(t *testing.T) {
+	for _, running := range []int{0, 1} {
+		r := takenUp(t, "stop-core", "stop-db", "keep-old")
+		r.stacks, r.cfg.keepOld = emptyEngine(t), "/old"
+		r.state = state{Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Kept: "/old/first"}
+		r.found.db = &stack.Stack{Name: "db", Services: []stack.Service{{Name: "es", Replicas: running, Running: running}}}
+		first := r.keepFolder()
+		if _, err := r.stopDB(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if again := running > 0; r.done("keep-old") == again || (r.keepFolder() != first) != again || (r.remembered().Kept == "") != again {
+			t.Errorf("%d running: archived %t, %+v", running, r.done("keep-old"), r.remembered())
+		}
+	}
+}
+
 // What a call before has proven is not what this one has found wrong.
 func TestAProofThatFailsThisTimeIsNotReportedAsProven(t *testing.T) {
 	r := takenUp(t)

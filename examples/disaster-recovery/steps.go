@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
@@ -91,7 +92,20 @@ func (r *recovery) stopDB(ctx context.Context) (string, error) {
 		_, err := r.stop(ctx, &stack.Stack{Name: r.cfg.db}, all)
 		return "nothing to do: the copy has not been started", err
 	}
+	if r.began("keep-old") && r.comes("wipe") && r.dbRuns() {
+		if err := r.archiveAgain(); err != nil {
+			return "", err
+		}
+	}
 	return r.stop(ctx, r.found.db, all)
+}
+
+// dbRuns says whether a database that is meant was running when this call began.
+func (r *recovery) dbRuns() bool {
+	meant := r.cfg.dbMeant()
+	return slices.ContainsFunc(r.found.db.Services, func(s stack.Service) bool {
+		return (len(meant) == 0 || slices.Contains(meant, s.Name)) && s.Running+s.Replicas > 0
+	})
 }
 
 func (r *recovery) stop(ctx context.Context, s *stack.Stack, groups [][]string) (string, error) {

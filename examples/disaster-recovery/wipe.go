@@ -63,6 +63,12 @@ func (r *recovery) keepFolder() string {
 	return filepath.Join(r.cfg.keepOld, r.cfg.db+"-"+at.UTC().Format("2006-01-02t150405z"))
 }
 
+// archiveAgain forgets the archive of volumes that have been written to since.
+func (r *recovery) archiveAgain() error {
+	r.journal.Forget("keep-old")
+	return r.remember(func(st *state) { st.Kept, st.Anew = "", r.now().UTC() })
+}
+
 // keepVolumes archives the volumes into a folder of this recovery's own, so that what is there already is this recovery's,
 // whole, and need not be written again.
 func (r *recovery) keepVolumes(ctx context.Context) (string, error) {
