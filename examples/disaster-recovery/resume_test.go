@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/report"
+	"github.com/nuvla/nuvlaops/internal/runbook"
+	"github.com/nuvla/nuvlaops/restore"
+	"github.com/nuvla/nuvlaops/stack"
+)
+
+// again is the next call with the same journal, later.
+func again(t *testing.T, r *recovery, path string, later time.Duration) *recovery {
+	t.Helper()
+	_ = r.journal.Close()
+	journal, err := runbook.OpenJournal(path, "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = journal.Close() })
+	next := &recovery{cfg: r.cfg, screen: r.screen, now: time.Now, journal: journal}
+	next.state.Started = r.state.Started.Add(later)
+	return next
+}
+
+func TestTheClockRunsOnFromTheFirstCallAndForADrillFromTheLast(t *testing.T) {
+	began := time.Now().UTC()
+	for drill, want := range map[bool]time.Time{false: began, true: began.Add(time.Hour)} {
+		path := filepath.Join(t.TempDir(), "journal")
+		first := again(t, &recovery{cfg: &config{drill: drill}, screen: cli.NewScreen(io.Discard), state: state{Started: began}}, path, 0)
+		first.goOn()
+		stop := runbook.Step{Name: "stop-core", Run: func(context.Context) (string, error) { return "", nil }} // killed before it found anything
+		if _, err := runbook.Run(t.Context(), []runbook.Step{stop}, first.journal, nil); err != nil {
+			t.Fatal(err)
+		}
+		second := again(t, first, path, time.Hour)
+		second.goOn()
+		if got := second.remembered().Started; !got.Equal(want) || second.done("stop-core") == drill {
+			t.Errorf("drill %t: it counts from %s, want %s; stop-core is done: %t", drill, got, want, second.done("stop-core"))
+		}
+	}
+}
+
+// What is done stays done in a call without it: the volumes would go once more, and with them what the core has written since.
+func TestFromIsFollowedOnceAndEndsWithItsCall(t *testing.T) {
+	for _, tt := range []struct {
+		was, now string
+		done     []string // of wipe and restore
+	}{
+		{"", "", []string{"wipe", "restore"}},
+		{"", "restore", []string{"wipe"}},
+		{"restore", "restore", []string{"wipe", "restore"}},
+		{"restore", "wipe", nil},
+		{"start-core", "", []string{"wipe", "restore"}},
+	} {
+		r := takenUp(t, "stop-core", "stop-db", "wipe", "restore", "queue")
+		r.cfg.from = tt.now
+		if err := r.journal.SetState(state{From: tt.was}); err != nil {
+			t.Fatal(err)
+		}
+		r.goOn()
+		var done []string
+		for _, step := range []string{"wipe", "restore"} {
+			if r.done(step) {
+				done = append(done, step)
+			}
+		}
+		if diff := cmp.Diff(tt.done, done); diff != "" || r.remembered().From != tt.now {
+			t.Errorf("-from %q after -from %q: done (-want +got):\n%s", tt.now, tt.was, diff)
+		}
+	}
+}
+
+// smallCluster has one document in one index.
+func smallCluster(t *testing.T) (address string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("X-Elastic-Product", "Elasticsearch")
+		w.Header().Set("Content-Type", "application/json")
+		for part, answer := range map[string]string{
+			"/_cluster/state": `{"cluster_name":"c","cluster_uuid":"this one"}`,
+			"/_nodes":         `{"nodes":{"n":{"version":"8.11.3","roles":["data"]}}}`,
+			"/_stats":         `{"_shards":{"total":1,"successful":1,"failed":0},"indices":{"nuvla-user":{"uuid":"u","primaries":{"docs":{"count":1}}}}}`,
+			"/_search":        `{"aggregations":{"updated":{"value":null}}}`,
+		} {
+			if strings.Contains(req.URL.Path, part) {
+				_, _ = io.WriteString(w, answer)
+			}
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestWhatWasThereBeforeIsWhatTheFirstCallHasFound(t *testing.T) {
+	was := map[string]int64{"nuvla-user": 9}
+	for _, tt := range []struct {
+		name string
+		done []string
+		from string
+		was  state
+		want map[string]int64
+	}{
+		{"the first call", nil, "", state{}, map[string]int64{"nuvla-user": 1}},
+		{"taken up", []string{"stop-core"}, "", state{Before: before{Documents: was}}, was},
+		{"nobody could say", []string{"stop-core"}, "", state{}, nil},
+		{"begun from a later step", []string{"restore"}, "restore", state{From: "restore"}, nil},
+		{"begun again", []string{"stop-core", "wipe"}, "stop-core", state{Before: before{Documents: was}}, was},
+		{"after a second disaster", []string{"stop-core", "wipe"}, "", state{Before: before{Documents: was}, Plan: &restore.Plan{}}, was},
+	} {
+		r := takenUp(t, tt.done...)
+		r.cfg.repository, r.cfg.indices, r.cfg.from = "r", []string{"nuvla-*"}, tt.from
+		if err := errors.Join(r.journal.SetState(tt.was), r.talkTo(smallCluster(t))); err != nil {
+			t.Fatal(err)
+		}
+		r.goOn()
+		if err := r.describeElasticsearch(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, r.remembered().Before.Documents); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// A call that was told to leave the wipe out has done what comes after it on the old volumes.
+func TestWhatWasDoneOnTheOldVolumesIsDoneAgain(t *testing.T) {
+	r := takenUp(t, "stop-core", "stop-db", "repository", "promote")
+	r.stacks = emptyEngine(t)
+	if _, err := r.wipe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !r.done("stop-db") || r.done("repository") || r.done("promote") {
+		t.Errorf("done: %+v, want what comes after the wipe to be done again", r.journal.Records())
+	}
+}
+
+// Somebody may have stopped or removed what an earlier call has started: what it has done is not taken for granted.
+func TestTheDatabasesAreSeenToRunByEachCall(t *testing.T) {
+	r := takenUp(t, stepNames...)
+	for _, s := range r.steps() {
+		if want := slices.Contains([]string{"deploy-db", "start-es", "start-zk"}, s.Name); s.Again != want {
+			t.Errorf("%s: done again %t, want %t", s.Name, s.Again, want)
+		}
+	}
+}
+
+// Who is told that no snapshot is good may start the stacks, and call again later.
+func TestWhatWasStartedAgainBeforeTheWipeIsStoppedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		done, skip []string
+		want       bool
+	}{
+		{[]string{"stop-core", "stop-db"}, nil, true},
+		{[]string{"stop-core", "stop-db", "wipe"}, nil, false},
+		{[]string{"stop-core", "stop-db"}, []string{"wipe"}, false},
+	} {
+		r := takenUp(t, tt.done...)
+		r.cfg.skip = tt.skip
+		r.found.db, r.found.core = &stack.Stack{Name: "db"}, &stack.Stack{Name: "nuvla"}
+		r.page.end(r)
+		if steps := r.steps(); steps[0].Again != tt.want || steps[1].Again != tt.want || (len(r.page.Stop) == 2) != tt.want {
+			t.Errorf("done %v, -skip %v: stopped again %t and %t, want %t; the page says %v", tt.done, tt.skip, steps[0].Again, steps[1].Again, tt.want, r.page.Stop)
+		}
+	}
+}
+
+// The archive that an earlier call has made is older than what was written since.
+func TestVolumesThatWereWrittenToSinceAreArchivedAgain(t *testing.T) {
+	for _, running := range []int{0, 1} {
+		r := takenUp(t, "stop-core", "stop-db", "keep-old")
+		r.stacks, r.cfg.keepOld = emptyEngine(t), "/old"
+		r.state = state{Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Kept: "/old/first"}
+		r.found.db = &stack.Stack{Name: "db", Services: []stack.Service{{Name: "es", Replicas: running, Running: running}}}
+		first := r.keepFolder()
+		if _, err := r.stopDB(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if again := running > 0; r.done("keep-old") == again || (r.keepFolder() != first) != again || (r.remembered().Kept == "") != again {
+			t.Errorf("%d running: archived %t, %+v", running, r.done("keep-old"), r.remembered())
+		}
+	}
+}
+
+// What a call before has proven is not what this one has found wrong.
+func TestAProofThatFailsThisTimeIsNotReportedAsProven(t *testing.T) {
+	r := takenUp(t)
+	r.stacks = emptyEngine(t)
+	r.state = state{Restored: &restore.Report{Verified: []string{"all"}}, Jobs: &report.Jobs{Total: 5}}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, restoreErr := r.restore(ended)
+	_, queueErr := r.queue(ended)
+	if r.finish(nil, restoreErr); restoreErr == nil || queueErr == nil || len(r.report.Verified) > 0 {
+		t.Errorf("verified: %q, although %v and %v", r.report.Verified, restoreErr, queueErr)
+	}
+}
