@@ -12,7 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/go-zookeeper/zk"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
@@ -83,6 +85,7 @@ func (d *demo) onlyTheDocuments(t *testing.T) {
 	if err := d.destroyOne(t.Context(), "es"); err != nil {
 		t.Fatal(err)
 	}
+	d.forgetRuns(t)
 	zk := d.standing(t, "zk", "zkdata", "zkdatalog")
 	out, code := d.runRecovery(t, "-only", "elasticsearch", "-journal", d.platform.file("es.json"), "-keep-old", d.platform.folder)
 	if code != cli.ExitOK {
@@ -97,6 +100,28 @@ func (d *demo) onlyTheDocuments(t *testing.T) {
 	kept, err := filepath.Glob(filepath.Join(d.platform.folder, d.platform.db+"-*", d.platform.db+"_*.tar"))
 	if err != nil || len(kept) != 1 || !strings.Contains(kept[0], "_esdata@") {
 		t.Errorf("archives %v, %v; want that of esdata", kept, err)
+	}
+}
+
+// forgetRuns removes from ZooKeeper what the executors have noted of the jobs that they ran: what the snapshot has as open
+// runs again, and rightly.
+func (d *demo) forgetRuns(t *testing.T) {
+	t.Helper()
+	conn, _, err := zk.Connect([]string{d.platform.zk}, 10*time.Second, zk.WithLogInfo(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, kind := range []string{"/demo/executed", "/demo/twice"} {
+		marks, _, err := conn.Children(kind)
+		if err != nil && !errors.Is(err, zk.ErrNoNode) {
+			t.Fatal(err)
+		}
+		for _, mark := range marks {
+			if err := conn.Delete(kind+"/"+mark, -1); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
