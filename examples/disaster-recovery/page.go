@@ -180,7 +180,7 @@ func (p *page) addSteps(r *recovery) {
 // madeOf says what an earlier call has made of a step, and what the next one does about it.
 func (r *recovery) madeOf(s runbook.Step) string {
 	switch done := r.done(s.Name); {
-	case done && s.Again:
+	case done && s.Again && s.LeftOut == "":
 		return "done by the call before, and proven again"
 	case done:
 		return "done by the call before"

@@ -194,6 +194,18 @@ func TestVolumesThatWereWrittenToSinceAreArchivedAgain(t *testing.T) {
 	}
 }
 
+func TestAPlanDoesNotPromiseToProveWhatIsLeftOut(t *testing.T) {
+	r := takenUp(t, "restore")
+	for _, skip := range [][]string{nil, {"restore"}} {
+		r.cfg.skip = skip
+		for _, s := range r.steps() {
+			if got := r.madeOf(s); s.Name == "restore" && strings.Contains(got, "proven again") != (skip == nil) {
+				t.Errorf("-skip %v: %q", skip, got)
+			}
+		}
+	}
+}
+
 // What a call before has proven is not what this one has found wrong.
 func TestAProofThatFailsThisTimeIsNotReportedAsProven(t *testing.T) {
 	r := takenUp(t)

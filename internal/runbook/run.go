@@ -41,7 +41,7 @@ const (
 	Running State = "running"
 	Done    State = "done"
 	Skipped State = "skipped"  // done by an earlier run
-	LeftOut State = "left out" // not run, see Step.LeftOut; an earlier run may have done it
+	LeftOut State = "left out" // not run, see Step.LeftOut, nor done by an earlier run
 	Failed  State = "failed"
 )
 
@@ -129,7 +129,7 @@ func (r *runner) startReady(ctx context.Context, steps []Step) {
 func (r *runner) passed(s Step) (Record, bool) {
 	old, done := r.journal.done(s.Name)
 	switch {
-	case done && !s.Again:
+	case done && (!s.Again || s.LeftOut != ""):
 		old.State = Skipped
 		return old, true
 	case s.LeftOut != "":

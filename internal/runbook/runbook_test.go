@@ -121,6 +121,21 @@ func TestARunThatFailedIsTakenUpWhereItWas(t *testing.T) {
 	}
 }
 
+func TestAStepThatIsDoneAndThenLeftOutIsDone(t *testing.T) {
+	var l log
+	j := open(t, filepath.Join(t.TempDir(), "journal"), "k")
+	prove := l.step("prove", nil)
+	prove.Again = true
+	if _, err := runbook.Run(t.Context(), []runbook.Step{prove}, j, nil); err != nil {
+		t.Fatal(err)
+	}
+	prove.LeftOut = "as asked"
+	records, err := runbook.Run(t.Context(), []runbook.Step{prove}, j, nil)
+	if err != nil || len(l.ran) != 1 || records[0].State != runbook.Skipped {
+		t.Errorf("ran %v, records %+v, %v", l.ran, records, err)
+	}
+}
+
 func TestTheStateIsKeptWithTheNextRecord(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path, "k")
