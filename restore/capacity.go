@@ -32,10 +32,7 @@ func (r *Repo) findCapacity(ctx context.Context, p *Plan) error {
 	if err := r.findShardLimit(ctx, p, s); err != nil {
 		return err
 	}
-	if s[settingThreshold] == "false" {
-		return nil
-	}
-	return r.findDisk(ctx, p, s[settingLow])
+	return r.findDisk(ctx, p, s[settingLow], s[settingThreshold] == "false")
 }
 
 // findShardLimit counts what is sure: primaries, and replicas where the request says how many.
@@ -68,16 +65,26 @@ func (r *Repo) findShardLimit(ctx context.Context, p *Plan, s map[string]string)
 
 // findDisk compares the bytes to restore with what is free on all nodes below the low watermark: above it a node gets no
 // primary that comes from a snapshot.
-func (r *Repo) findDisk(ctx context.Context, p *Plan, low string) error {
+func (r *Repo) findDisk(ctx context.Context, p *Plan, low string, off bool) error {
 	disks, err := r.conn.Disks(ctx)
-	if err != nil {
+	if err != nil || len(disks) == 0 {
 		return err
 	}
+	p.Room = &Room{}
 	var room, largest, shard int64
 	need := p.Bytes
 	for _, d := range disks {
-		free := max(0, d.Available-reserve(low, d.Total))
+		p.Room.Available += d.Available
+		if off {
+			continue
+		}
+		reserved := reserve(low, d.Total)
+		p.Room.Reserved += reserved
+		free := max(0, d.Available-reserved)
 		room, largest = room+free, max(largest, free)
+	}
+	if off {
+		return nil
 	}
 	for _, i := range p.Indices {
 		shard = max(shard, i.Bytes/int64(max(1, i.Shards)))
@@ -86,7 +93,6 @@ func (r *Repo) findDisk(ctx context.Context, p *Plan, low string) error {
 		}
 	}
 	switch {
-	case len(disks) == 0:
 	case need > room:
 		p.add(SeverityError, CodeDisk, "", "free disk space, add a node, or restore fewer indices",
 			"%s are to be restored, and %s are free below the low watermark (%s)", bytesText(need), bytesText(room), low)

@@ -198,8 +198,8 @@ func TestPlanRefusesWhatWouldFillTheDiskOverItsWatermark(t *testing.T) {
 	b.snapshot("snap")
 	req := b.request()
 	req.RenamePrefix = "copy-"
-	if plan := b.plan(req); len(codes(plan, restore.SeverityError)) > 0 {
-		t.Fatalf("with room enough:\n%s", plan)
+	if plan := b.plan(req); len(codes(plan, restore.SeverityError)) > 0 || plan.Room.Reserved < 10<<20 || plan.Room.Available <= plan.Room.Reserved {
+		t.Fatalf("with room enough: %+v\n%s", plan.Room, plan)
 	}
 	t.Run("room enough, and none for one of its shards", func(t *testing.T) {
 		plan, err := b.open(crowded{b.client, int64(b.plan(req).Bytes) * 3 / 4}, nil).Plan(t.Context(), req)

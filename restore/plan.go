@@ -28,7 +28,15 @@ type Plan struct {
 	// Shards is the number of primaries, Bytes the size in the snapshot.
 	Shards   int       `json:"shards"`
 	Bytes    int64     `json:"bytes"`
+	Room     *Room     `json:"room,omitempty"` // nil when no node says it
 	Findings []Finding `json:"findings,omitempty"`
+}
+
+// Room is what the disks of the nodes have for primaries, in bytes.
+type Room struct {
+	Available int64 `json:"available"`
+	// Reserved is what stays free: above the low watermark a node gets no primary. 0 where the watermarks are switched off.
+	Reserved int64 `json:"reserved"`
 }
 
 // Cluster is where the plan was made.

@@ -104,17 +104,13 @@ func (r *recovery) checkRoom(context.Context) error {
 	return nil
 }
 
-// disks is how many bytes would be restored, and how many are free for them.
+// disks is how many bytes would be restored, and how many are free for them: below 0 where the disks are too full already.
 type disks struct{ restored, free int64 }
 
 // measured keeps how much would be restored, and how much room the Elasticsearch that shows the snapshot has for it.
 func (r *recovery) measured(seen *sighting) {
-	if len(seen.disks) == 0 {
-		return
-	}
-	r.found.disks = &disks{restored: seen.plan.Bytes}
-	for _, d := range seen.disks {
-		r.found.disks.free += d.Available
+	if room := seen.plan.Room; room != nil { // otherwise the restore itself looks again
+		r.found.disks = &disks{restored: seen.plan.Bytes, free: room.Available - room.Reserved}
 	}
 }
 
@@ -128,7 +124,10 @@ func (r *recovery) checkDisks() error {
 	if r.found.wipe != nil && r.comes("wipe") {
 		freed, known = r.wiped()
 	}
-	text := fmt.Sprintf("%s are restored, %s are free for Elasticsearch", cli.Bytes(restored), cli.Bytes(free))
+	text := fmt.Sprintf("%s are restored, %s are free for Elasticsearch", cli.Bytes(restored), cli.Bytes(max(0, free)))
+	if free < 0 {
+		text += fmt.Sprintf(" (its disks are %s over its low watermark)", cli.Bytes(-free))
+	}
 	switch {
 	case restored <= free+freed:
 		r.page.good("room", text)

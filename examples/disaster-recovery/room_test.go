@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/stack"
 )
 
@@ -14,18 +15,22 @@ func TestWhatIsRemovedLeavesRoomForWhatIsRestored(t *testing.T) {
 		name    string
 		skip    []string
 		volume  int64 // bytes, negative when not known
+		room    restore.Room
 		alive   bool
 		refused bool
 	}{
-		{"it lives", nil, 60, true, false},
-		{"it is dead", nil, 60, false, false},
-		{"too little", nil, 10, false, true},
-		{"not known", nil, -1, true, false},
-		{"not removed", []string{"wipe"}, 60, true, true},
+		{"it lives", nil, 60, restore.Room{Available: 40}, true, false},
+		{"it is dead", nil, 60, restore.Room{Available: 40}, false, false},
+		{"too little", nil, 10, restore.Room{Available: 40}, false, true},
+		{"not known", nil, -1, restore.Room{Available: 40}, true, false},
+		{"not removed", []string{"wipe"}, 60, restore.Room{Available: 40}, true, true},
+		{"the disk is over its watermark", nil, 80, restore.Room{Available: 40, Reserved: 70}, true, true},
+		{"it is so until the volume is gone", nil, 90, restore.Room{Available: 40, Reserved: 70}, true, false},
 	} {
 		r := takenUp(t)
 		r.cfg.skip = tt.skip
-		r.found = found{alive: tt.alive, disks: &disks{restored: 60, free: 40}, wipe: &stack.WipePlan{Volumes: []stack.Volume{{Name: "db_esdata", Bytes: tt.volume}}}}
+		r.found = found{alive: tt.alive, wipe: &stack.WipePlan{Volumes: []stack.Volume{{Name: "db_esdata", Bytes: tt.volume}}}}
+		r.measured(&sighting{plan: &restore.Plan{Bytes: 60, Room: &tt.room}})
 		if err := r.checkDisks(); errors.Is(err, nuvlaops.ErrRefused) != tt.refused {
 			t.Errorf("%s: got %v, refused should be %t", tt.name, err, tt.refused)
 		}

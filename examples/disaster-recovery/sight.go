@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -90,7 +89,6 @@ func (r *recovery) seeThrough(ctx context.Context, repo *snapshot.Repo, from res
 type sighting struct {
 	snapshot *restore.Snapshot
 	plan     *restore.Plan
-	disks    []es.Disk // none when they are not known: the restore itself looks again
 }
 
 // see finds the snapshot and measures what it would bring back, and how much room there is.
@@ -100,10 +98,7 @@ func (r *recovery) see(ctx context.Context, from restore.Restorer) (*sighting, e
 		return nil, err
 	}
 	out := &sighting{snapshot: s}
-	var wait sync.WaitGroup
-	wait.Go(func() { out.disks, _ = r.conn.Disks(ctx) })
 	out.plan, err = from.Plan(ctx, r.request(s.Name))
-	wait.Wait()
 	return out, err
 }
 
