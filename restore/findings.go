@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,8 +102,9 @@ func (r *Repo) findSideBySide(ctx context.Context, p *Plan) error {
 		})
 	}
 	err := sideBySide(all...)
-	for i := range found {
-		p.Findings = append(p.Findings, found[i].Findings...)
+	for _, f := range found {
+		p.Findings = append(p.Findings, f.Findings...)
+		p.Room = cmp.Or(p.Room, f.Room)
 	}
 	return err
 }

@@ -60,7 +60,7 @@ func TestStartEndsEarlyWhenTasksKeepFailing(t *testing.T) {
 	mustBe(t, start("bad"), nuvlaops.ErrVerification, "3 tasks failed", "non-zero exit (3)",
 		"starting | cannot open the database: no such luck", "docker service ps")
 	mustBe(t, start("once"), nuvlaops.ErrVerification, "1 tasks failed", "cannot open the database")
-	mustBe(t, start("noimage"), nuvlaops.ErrVerification, "3 tasks failed", "No such image")
+	mustBe(t, start("noimage"), nuvlaops.ErrVerification, "tasks failed", "No such image")
 	for name, want := range map[string]stack.Health{"once": stack.Failing, "nowhere": stack.Stopped} {
 		if v := b.look().Service(name); v.Health != want || want == stack.Failing && !strings.Contains(v.Error, "non-zero exit (3)") {
 			t.Errorf("%s is %s (%s), want %s", name, v.Health, v.Error, want)
