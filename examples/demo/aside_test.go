@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,6 +31,9 @@ func (d *demo) plannedWithoutElasticsearch(t *testing.T) {
 	got, code := d.plan(t)
 	if code != cli.ExitOK || !got.Ready || got.Restore.Indices != int64(len(d.seeded.documents)) || !strings.Contains(got.SeenThrough, "throw-away") {
 		t.Errorf("exit code %d, plan %+v", code, got)
+	}
+	if !slices.ContainsFunc(got.Checks, func(c plannedCheck) bool { return c.Name == "room" && c.State == "ok" }) {
+		t.Errorf("nothing says that there is room: %+v", got.Checks)
 	}
 	if diff := cmp.Diff(before, d.production(t)); diff != "" {
 		t.Errorf("services, containers and volumes (-before +after):\n%s", diff)
@@ -83,9 +87,11 @@ type plannedPage struct {
 	SeenThrough string `json:"seen_through"`
 	Snapshot    struct{ Name string }
 	Restore     struct{ Indices, Bytes, Documents int64 }
-	Checks      []struct{ Name, State, Text string }
+	Checks      []plannedCheck
 	Broken      []struct{ Step string } `json:"broken_off"`
 }
+
+type plannedCheck struct{ Name, State, Text string }
 
 func (d *demo) plan(t *testing.T, more ...string) (got plannedPage, code int) {
 	t.Helper()
