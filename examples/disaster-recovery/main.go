@@ -21,7 +21,7 @@
 // core too. -skip STEP and -from STEP leave steps out, and never what guards the others.
 //
 // Exit codes: 0 recovered and verified, 1 failed, 2 usage, 3 partial snapshot, 4 time-out, 5 another recovery runs,
-// 10 repository, 11 refused before anything was touched, 12 verification failed, 130 interrupted.
+// 10 repository, 11 refused before anything was removed, 12 verification failed, 130 interrupted.
 package main
 
 import (
