@@ -92,7 +92,10 @@ func (r *recovery) measureLoss(s state) {
 		as = s.Newest
 	}
 	rep.RPO = max(0, s.Started.Sub(as).Seconds())
-	if !r.cfg.drill {
+	rep.Untouched = !slices.ContainsFunc(r.journal.Records(), func(rec runbook.Record) bool {
+		return (rec.Step == "wipe" || rec.Step == "restore") && rec.State != runbook.LeftOut
+	})
+	if !r.cfg.drill && !rep.Untouched {
 		rep.NotVerified = append(rep.NotVerified, "what was written after the snapshot was taken is lost and not listed")
 	}
 }

@@ -219,3 +219,15 @@ func TestAProofThatFailsThisTimeIsNotReportedAsProven(t *testing.T) {
 		t.Errorf("verified: %q, although %v and %v", r.report.Verified, restoreErr, queueErr)
 	}
 }
+
+func TestWhatWasNotTouchedIsNotCalledLost(t *testing.T) {
+	for want, done := range map[string][]string{"would be lost": {"stop-core", "stop-db"}, "is lost": {"stop-core", "stop-db", "wipe"}} {
+		r := takenUp(t, done...)
+		r.state = state{Started: time.Now(), Snapshot: &report.Snapshot{Name: "s", UUID: "u", Started: time.Now().Add(-time.Hour)}}
+		r.measureLoss(r.state)
+		text := r.report.Text()
+		if !strings.Contains(text, "What was written since "+want) || strings.Contains(text, "is lost and not listed") != (want == "is lost") {
+			t.Errorf("after %v, want it to say that it %s:\n%s", done, want, text)
+		}
+	}
+}

@@ -29,10 +29,11 @@ type Report struct {
 	Ended   time.Time `json:"ended"`
 	// RTO is the time from the start of the first run to the end of this one; RPO is the age of what came back at that
 	// start: of its newest document, or of the snapshot where no document says when it was written. What was written in
-	// between is lost.
-	RTO    float64 `json:"rto_seconds"`
-	RPO    float64 `json:"rpo_seconds"`
-	Budget Budget  `json:"budget,omitzero"`
+	// between is lost, unless the recovery ended before it removed or restored anything: Untouched.
+	RTO       float64 `json:"rto_seconds"`
+	RPO       float64 `json:"rpo_seconds"`
+	Untouched bool    `json:"untouched,omitempty"`
+	Budget    Budget  `json:"budget,omitzero"`
 	// Newest is when the newest document that came back was written; zero when it is not known.
 	Newest   time.Time `json:"newest_document,omitzero"`
 	Snapshot Snapshot  `json:"snapshot"`

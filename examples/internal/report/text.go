@@ -24,7 +24,7 @@ func (r *Report) Text() string {
 			newest = "the newest document is of " + r.Newest.UTC().Format(time.RFC3339)
 		}
 		lost := "is lost"
-		if r.Mode == ModeDrill {
+		if r.Mode == ModeDrill || r.Untouched {
 			lost = "would be lost"
 		}
 		fmt.Fprintf(&b, "  RPO        %s before the start of the recovery: %s. What was written since %s\n", seconds(r.RPO), newest, lost)
