@@ -349,6 +349,8 @@ func (d *demo) servicesAndVolumes(t *testing.T) []string {
 	return d.thereOf(t, "service", "volume")
 }
 
+// thereOf is without the time of volumes: engines give that of the last file made in it, and Elasticsearch tries its disk every
+// two minutes. A volume whose container still runs, or that holds what it held, is the same.
 func (d *demo) thereOf(t *testing.T, kinds ...string) (all []string) {
 	t.Helper()
 	for _, stack := range []string{d.platform.db, d.platform.core} {
@@ -366,7 +368,7 @@ func (d *demo) thereOf(t *testing.T, kinds ...string) (all []string) {
 				t.Fatal(err)
 			}
 			for id := range strings.FieldsSeq(ids) {
-				inspect := []string{"inspect", "--format", map[string]string{"service": "{{.Version.Index}} {{.UpdatedAt}}", "ps": "{{.State.StartedAt}}", "volume": "{{.CreatedAt}}"}[ask[0]], id}
+				inspect := []string{"inspect", "--format", map[string]string{"service": "{{.Version.Index}} {{.UpdatedAt}}", "ps": "{{.State.StartedAt}}", "volume": "{{.Name}}"}[ask[0]], id}
 				if ask[0] != "ps" {
 					inspect = append([]string{ask[0]}, inspect...)
 				}
