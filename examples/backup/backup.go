@@ -228,25 +228,13 @@ func (b *backup) forget(ctx context.Context, r *snapshot.CycleReport) error {
 			}
 		}
 	}
-	marks, err := snapshot.ReadMarks(b.marks)
-	if err != nil {
-		return err
-	}
 	var gone []string
 	for _, d := range r.Plan.Decisions {
-		if _, marked := marks[d.UUID]; marked && !d.Keep {
+		if !d.Keep {
 			gone = append(gone, d.UUID)
 		}
 	}
-	if len(gone) == 0 { // whoever prunes need not be allowed to write what others have pinned
-		return nil
-	}
-	return snapshot.UpdateMarks(ctx, b.marks, func(m snapshot.Marks) error {
-		for _, uuid := range gone {
-			delete(m, uuid)
-		}
-		return nil
-	})
+	return cli.ForgetMarks(ctx, b.marks, gone)
 }
 
 // nameOf is the name of the snapshot that a run was about: the one that was taken, or tried, or would have been taken.

@@ -175,7 +175,7 @@ func lockFolder() string {
 // files reads what the flags name, so that a mistake shows before anything is touched.
 func (c *config) files() error {
 	for _, f := range [][2]string{{"timestamp", c.timestamp}, {"marks", c.marks}, {"metrics", c.metrics}} {
-		if err := cli.InFolder(f[0], f[1]); err != nil && f[1] != "" {
+		if err := cli.InFolder(f[0], f[1]); err != nil {
 			return err
 		}
 	}

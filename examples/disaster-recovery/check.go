@@ -170,12 +170,9 @@ func (c *config) files() error {
 			return cli.Usagef("%s: %v", f.flag, err)
 		}
 	}
-	for _, f := range []struct{ flag, path string }{{"-journal", c.journal}, {"-report", c.reportFile}, {"-html", c.htmlFile}, {"-metrics", c.metricsFile}} {
-		if f.path == "" {
-			continue
-		}
-		if info, err := os.Stat(filepath.Dir(f.path)); err != nil || !info.IsDir() {
-			return cli.Usagef("%s %s: there is no folder %s", f.flag, f.path, filepath.Dir(f.path))
+	for _, f := range [][2]string{{"journal", c.journal}, {"report", c.reportFile}, {"html", c.htmlFile}, {"metrics", c.metricsFile}} {
+		if err := cli.InFolder(f[0], f[1]); err != nil {
+			return err
 		}
 	}
 	return nil

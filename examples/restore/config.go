@@ -263,7 +263,7 @@ func (c *config) finishSchedule() (err error) {
 func (c *config) files() error {
 	if c.command == "drill" {
 		for _, f := range [][2]string{{"marks", c.marks}, {"metrics", c.metrics}} {
-			if err := cli.InFolder(f[0], f[1]); err != nil && f[1] != "" {
+			if err := cli.InFolder(f[0], f[1]); err != nil {
 				return err
 			}
 		}

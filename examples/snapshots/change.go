@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -43,7 +42,7 @@ func (p *program) prune(ctx context.Context) error {
 				uuids = append(uuids, d.UUID)
 			}
 		}
-		if err := p.forget(ctx, uuids); err != nil {
+		if err := cli.ForgetMarks(ctx, p.marks, uuids); err != nil {
 			return err
 		}
 	}
@@ -65,24 +64,6 @@ func (p *program) table(plan *snapshot.Plan) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", d.Name, d.State, d.Start.UTC().Format(time.RFC3339), what, strings.Join(d.Reasons, ", "))
 	}
 	return w.Flush()
-}
-
-// forget removes the marks of what is gone.
-func (p *program) forget(ctx context.Context, uuids []string) error {
-	marks, err := snapshot.ReadMarks(p.marks)
-	if err != nil {
-		return err
-	}
-	uuids = slices.DeleteFunc(uuids, func(uuid string) bool { _, marked := marks[uuid]; return !marked })
-	if len(uuids) == 0 { // whoever prunes need not be allowed to write what others have pinned
-		return nil
-	}
-	return snapshot.UpdateMarks(ctx, p.marks, func(m snapshot.Marks) error {
-		for _, uuid := range uuids {
-			delete(m, uuid)
-		}
-		return nil
-	})
 }
 
 func (p *program) pin(ctx context.Context) error {
@@ -157,7 +138,7 @@ func (p *program) delete(ctx context.Context) error {
 	if err := p.bare.Delete(ctx, p.names...); err != nil {
 		return err
 	}
-	if err := p.forget(ctx, uuids); err != nil {
+	if err := cli.ForgetMarks(ctx, p.marks, uuids); err != nil {
 		return err
 	}
 	if p.json {
