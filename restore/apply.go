@@ -110,16 +110,12 @@ func (a *application) unclaimed(w world, streams []string) error {
 		return err
 	}
 	if names := w.names(foreign); len(names) > 0 {
-		e := conflict(fmt.Sprintf("%s of the plan: %s", plural(len(names), "index"), "there is one of this name by now, and nothing says that this restore made it"), "plan again")
-		e.(*nuvlaops.Error).Resource = names[0]
-		return e
+		return conflictOf(names[0], plural(len(names), "index")+" of the plan: there is one of this name by now, and nothing says that this restore made it", "plan again")
 	}
 	for _, s := range a.plan.DataStreams {
 		ours := func(x inspected) bool { return x.planned.Stream == s && x.standing != absent }
 		if target := a.plan.Request.RenamePrefix + s; slices.Contains(streams, target) && !slices.ContainsFunc(w, ours) {
-			e := conflict("there is a data stream of this name by now, and nothing says that this restore made it", "plan again")
-			e.(*nuvlaops.Error).Resource = target
-			return e
+			return conflictOf(target, "there is a data stream of this name by now, and nothing says that this restore made it", "plan again")
 		}
 	}
 	return nil

@@ -80,8 +80,11 @@ func (a *application) sameSnapshot(ctx context.Context) error {
 	return nil
 }
 
-func conflict(reason, hint string) error {
-	return &nuvlaops.Error{Reason: reason, Hint: hint, Err: nuvlaops.ErrConflict}
+func conflict(reason, hint string) error { return conflictOf("", reason, hint) }
+
+// conflictOf is a conflict about one index or data stream.
+func conflictOf(resource, reason, hint string) error {
+	return &nuvlaops.Error{Resource: resource, Reason: reason, Hint: hint, Err: nuvlaops.ErrConflict}
 }
 
 // takeUp takes over the journal that earlier calls have left, and says how the plan's indices stand.

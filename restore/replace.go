@@ -170,19 +170,13 @@ func (a *application) untouched(w world) error {
 	}
 	for _, x := range w {
 		if a.plan.beside(x.planned) && !x.cloned && x.occupant != "" && x.occupant != x.planned.Replaces {
-			return anotherOne(x.planned.Target, "the index of this name is another one than the plan saw", hint)
+			return conflictOf(x.planned.Target, "the index of this name is another one than the plan saw", hint)
 		}
 		if x.readOnly {
-			return anotherOne(x.planned.Target, "the index that is to be replaced is read-only by now", readOnlyHint+", and apply the plan again")
+			return conflictOf(x.planned.Target, "the index that is to be replaced is read-only by now", readOnlyHint+", and apply the plan again")
 		}
 	}
 	return nil
-}
-
-func anotherOne(index, reason, hint string) error {
-	e := conflict(reason, hint)
-	e.(*nuvlaops.Error).Resource = index
-	return e
 }
 
 // swapAll puts what was restored beside into its place, once all of it is proven: either all is replaced, or nothing.
@@ -279,7 +273,7 @@ func (a *application) takeAway(ctx context.Context, x inspected, next string) er
 		if j, err := a.readJournal(ctx); err == nil && j != nil && j.Plan == a.plan.ID {
 			a.journal = j // of the other call, which knows its clones
 		}
-		return anotherOne(x.planned.Target, "the index of this name is another one by now", "see that no other call replaces it, and apply the plan again")
+		return conflictOf(x.planned.Target, "the index of this name is another one by now", "see that no other call replaces it, and apply the plan again")
 	}
 	actions := []any{map[string]any{"remove_index": map[string]any{"index": x.planned.Target}}}
 	if !a.plan.Request.WithoutAliases {
