@@ -53,11 +53,11 @@ func (o object) named(key string) string {
 
 // load has the docker program read the files.
 func (s *Swarm) load(ctx context.Context, opts DeployOptions) (*compose, error) {
-	args := []string{"stack", "config"}
+	var args []string
 	for _, f := range opts.Files {
 		args = append(args, "--compose-file", f)
 	}
-	out, err := s.docker(ctx, opts, nil, args...)
+	out, err := s.docker(ctx, opts, nil, "config", args...)
 	if err != nil {
 		return nil, err
 	}
@@ -189,8 +189,9 @@ func (c *compose) needs(services []string) needs {
 	return n
 }
 
-// docker runs the docker program against the same engine. What it prints on a failure is the error's reason.
-func (s *Swarm) docker(ctx context.Context, opts DeployOptions, stdin []byte, args ...string) ([]byte, error) {
+// docker runs "docker stack VERB" against the same engine. What it prints on a failure is the error's reason.
+func (s *Swarm) docker(ctx context.Context, opts DeployOptions, stdin []byte, verb string, args ...string) ([]byte, error) {
+	args = append([]string{"stack", verb}, args...)
 	if s.host != "" {
 		args = append([]string{"--host", s.host}, args...)
 	}
@@ -215,10 +216,13 @@ func (s *Swarm) docker(ctx context.Context, opts DeployOptions, stdin []byte, ar
 		return nil, context.Cause(ctx)
 	case cmd.ProcessState == nil:
 		return nil, &nuvlaops.Error{Resource: s.opts.Docker, Reason: err.Error(), Err: nuvlaops.ErrNotFound,
-			Hint: "install the docker program, or name it in Options.Docker"}
+			Hint: "install the docker program with its compose and stack commands, and have it on the PATH"}
 	}
-	return nil, &nuvlaops.Error{Reason: "docker " + strings.Join(args[:min(2, len(args))], " ") + ": " + lastLine(problems.String()),
-		Err: nuvlaops.ErrInvalid, Hint: "check the compose file"}
+	reason := "docker stack " + verb + ": " + lastLine(problems.String())
+	if verb == "config" { // which reads, and sends nothing
+		return nil, &nuvlaops.Error{Reason: reason, Err: nuvlaops.ErrInvalid, Hint: "check the compose file"}
+	}
+	return nil, &nuvlaops.Error{Reason: reason, Err: err, Hint: "mend what it says and deploy again: services that were made stay as they are"}
 }
 
 func lastLine(text string) string {

@@ -74,7 +74,7 @@ func (w *world) missing(names []string) []string {
 // deployMissing runs the docker program: on the files themselves when all is missing and shall run, otherwise on what is
 // missing, since it would update and start the services that are there.
 func (s *Swarm) deployMissing(ctx context.Context, stack string, file *compose, missing, all []string, opts DeployOptions) error {
-	args := []string{"stack", "deploy", "--resolve-image", "never", "--detach=true"}
+	args := []string{"--resolve-image", "never", "--detach=true"}
 	if opts.RegistryAuth {
 		args = append(args, "--with-registry-auth")
 	}
@@ -85,14 +85,14 @@ func (s *Swarm) deployMissing(ctx context.Context, stack string, file *compose, 
 		for _, f := range opts.Files {
 			args = append(args, "--compose-file", f)
 		}
-		_, err := s.docker(ctx, opts, nil, append(args, stack)...)
+		_, err := s.docker(ctx, opts, nil, "deploy", append(args, stack)...)
 		return err
 	}
 	part, err := file.only(missing)
 	if err != nil {
 		return fmt.Errorf("write the compose file of %s: %w", some(missing), err)
 	}
-	_, err = s.docker(ctx, opts, part, append(args, "--compose-file", "-", stack)...)
+	_, err = s.docker(ctx, opts, part, "deploy", append(args, "--compose-file", "-", stack)...)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,5 +34,23 @@ func TestDeployIsVerifiedAndPassesTheLoginOnWhenAsked(t *testing.T) {
 		if string(said) != want {
 			t.Errorf("docker was called with\n%s, want\n%s", said, want)
 		}
+	}
+}
+
+// What the engine refuses may be known only when services of the file were made already.
+func TestADeployThatTheEngineRefusesIsNotCalledBadInput(t *testing.T) {
+	host, _ := largeEngine(t, 1, 1)
+	program := filepath.Join(t.TempDir(), "docker")
+	must(t, os.WriteFile(program, []byte(`#!/bin/sh
+case "$*" in *config*) echo 'services: {new: {image: x}}'; exit;; esac
+echo "failed to create service big_new: no such runtime" >&2
+exit 1
+`), 0o700))
+	s, err := stack.NewSwarm(&stack.Options{Host: host, Docker: program})
+	must(t, err)
+	defer s.Close()
+	err = s.Deploy(t.Context(), "big", stack.DeployOptions{Files: []string{"a.yml"}})
+	if err == nil || errors.Is(err, nuvlaops.ErrInvalid) || !strings.Contains(err.Error(), "no such runtime") || !strings.Contains(err.Error(), "deploy again") {
+		t.Errorf("got %v, want the engine's reason, and how to go on", err)
 	}
 }

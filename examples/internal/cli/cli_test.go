@@ -32,6 +32,7 @@ func TestEachKindOfFailureHasItsExitCode(t *testing.T) {
 		"a server's 400":              {&nuvlaops.Error{Status: 400, Err: nuvlaops.ErrInvalid}, 1},
 		"a flag":                      {cli.Usagef("-es is wrong"), 2},
 		"an argument":                 {wrapped(nuvlaops.ErrInvalid), 2},
+		"an argument, found too late": {cli.Begun(wrapped(nuvlaops.ErrInvalid)), 1},
 		"partial":                     {wrapped(nuvlaops.ErrPartial), 3},
 		"time-out":                    {wrapped(context.DeadlineExceeded), 4},
 		"busy":                        {wrapped(nuvlaops.ErrBusy), 5},

@@ -30,6 +30,18 @@ func Usagef(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrUsage}, args...)...)
 }
 
+// Begun marks a failure of work that had begun: bad input that is found so late is no longer one that touched nothing.
+func Begun(err error) error {
+	if err == nil {
+		return nil
+	}
+	return begun{err}
+}
+
+type begun struct{ error }
+
+func (b begun) Unwrap() error { return b.error }
+
 // ExitCode maps an error to the program's exit code. The end of the run comes before what it caused.
 func ExitCode(err error) int {
 	var e *nuvlaops.Error
@@ -40,7 +52,7 @@ func ExitCode(err error) int {
 		return ExitInterrupted
 	case errors.Is(err, ErrUsage):
 		return ExitUsage
-	case errors.Is(err, nuvlaops.ErrInvalid) && errors.As(err, &e) && e.Status == 0:
+	case errors.Is(err, nuvlaops.ErrInvalid) && errors.As(err, &e) && e.Status == 0 && !errors.As(err, new(begun)):
 		return ExitUsage
 	case errors.Is(err, context.DeadlineExceeded):
 		return ExitTimeout
