@@ -105,7 +105,7 @@ func (p *Plan) findReplaced() {
 		switch {
 		case x.Replaces == "":
 		case x.ReplacesShards != x.Shards && !p.Request.OtherShards:
-			p.add(SeverityError, CodeShardsDiffer, x.Target, "say that the number of shards may change (OtherShards)",
+			p.add(SeverityError, CodeShardsDiffer, x.Target, "allow another number of shards",
 				"the index that is there has %s, the snapshot's has %d", plural(x.ReplacesShards, "primary shard"), x.Shards)
 		case x.ReplacesShards != x.Shards:
 			p.add(SeverityWarning, CodeReplaced, x.Target, "", "the index that is there, of %s, is deleted when its replacement, of %d, is proven", plural(x.ReplacesShards, "primary shard"), x.Shards)

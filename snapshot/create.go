@@ -244,7 +244,7 @@ func (w *run) count(ctx context.Context) (map[string]es.IndexDocuments, error) {
 		return w.conn.VisibleDocuments(ctx, w.req.Indices...)
 	}
 	return nil, &nuvlaops.Error{Reason: "primary shards are missing of " + shorten(red), Err: nuvlaops.ErrRefused,
-		Hint: "ask _cluster/allocation/explain why; with Partial the other shards are taken, which is an error all the same"}
+		Hint: "ask _cluster/allocation/explain why; a partial snapshot, where it is allowed, takes the other shards, and is an error all the same"}
 }
 
 func shorten(names []string) string {
@@ -316,7 +316,7 @@ func (w *run) leave(ctx context.Context, cause error) error {
 	}
 	detached, cancel := context.WithTimeout(detached, leaveTimeout)
 	defer cancel()
-	out := &nuvlaops.Error{Err: cause, Hint: fmt.Sprintf("call Create again with RunID %s to wait for it", w.req.RunID)}
+	out := &nuvlaops.Error{Err: cause, Hint: fmt.Sprintf("a call of the same run, %s, waits for it", w.req.RunID)}
 	info, err := w.appears(detached)
 	switch {
 	case errors.Is(err, nuvlaops.ErrNotFound):

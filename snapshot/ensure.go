@@ -233,7 +233,7 @@ func (r *Repo) mustBe(ctx context.Context, want *registration) error {
 func (r *Repo) Registered(ctx context.Context) (Settings, error) {
 	reg, err := r.registered(ctx)
 	if err == nil && reg == nil {
-		err = &nuvlaops.Error{Reason: "the repository is not registered", Hint: "register it with Ensure", Err: nuvlaops.ErrNotFound}
+		err = &nuvlaops.Error{Reason: "the repository is not registered", Hint: "register it", Err: nuvlaops.ErrNotFound}
 	}
 	var s Settings
 	if err == nil {

@@ -31,7 +31,7 @@ func (o others) wait(ctx context.Context) (waited bool, err error) {
 		blocker := blockerName(running, o.now())
 		if o.req.WhenBusy == BusyRefuse || o.now().After(limit) {
 			return false, "", &nuvlaops.Error{Reason: blocker + " is running", Err: nuvlaops.ErrBusy,
-				Hint: "come back when it has ended, or take yours beside it (BusyBeside)"}
+				Hint: "come back when it has ended, or allow yours beside it"}
 		}
 		waited = true
 		o.reporter.say("waiting for another snapshot", blocker)

@@ -140,7 +140,7 @@ func (f *Forward) whyNone(ctx context.Context, all *fleet) error {
 	t := slices.MaxFunc(tasks.Items, func(a, b swarm.Task) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	if t.Status.State == swarm.TaskStateRunning && !slices.ContainsFunc(all.engines, func(e *engine) bool { return e.id == t.NodeID }) {
 		return &nuvlaops.Error{Resource: f.service, Reason: "its container runs on node " + t.NodeID + ", whose engine cannot be reached from here",
-			Err: nuvlaops.ErrUnavailable, Hint: "name that engine in Options.Engines"}
+			Err: nuvlaops.ErrUnavailable, Hint: "name the engine of that node: a job cannot forward"}
 	}
 	none.Reason = strings.TrimSpace(fmt.Sprintf("no container of it runs; its task is %s %s", t.Status.State, t.Status.Err))
 	return none

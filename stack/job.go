@@ -65,7 +65,7 @@ const engineSocket = "/var/run/docker.sock"
 func (j *NodeJob) cannotReach(n swarm.Node) string {
 	switch {
 	case j == nil:
-		return "its engine is not named in Options.Engines, and there is no Options.Job"
+		return "its engine is not named, and no image for a job on it is given"
 	case n.Status.State != swarm.NodeStateReady:
 		return "the node is " + string(n.Status.State)
 	case n.Spec.Availability != swarm.NodeAvailabilityActive:
@@ -164,7 +164,7 @@ func (s *Swarm) awaitJob(ctx context.Context, service string) (answer jobAnswer,
 		switch {
 		case failed(t):
 			return false, "", &nuvlaops.Error{Resource: t.ID, Reason: "failed: " + t.Status.Err + "; its log ends: " + s.lastLines(ctx, t.ID),
-				Err: nuvlaops.ErrUnavailable, Hint: "check Options.Job: image, command and socket"}
+				Err: nuvlaops.ErrUnavailable, Hint: "check the job's image, its command, and the socket that it mounts"}
 		case !ended(t):
 			return false, "its task is " + string(t.Status.State) + " " + t.Status.Err, nil
 		}

@@ -72,7 +72,7 @@ func (p *pair) jobThatFails(t *testing.T, b *bench, open func(map[string]string,
 	plan, err := bad.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 	must(t, err)
 	mustBe(t, bad.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, p.worker.Name+" (ready) may hold volumes",
-		"cannot open the database: no such luck", "Options.Job")
+		"cannot open the database: no such luck", "check the job's image")
 }
 
 func TestAnswersOfJobsAreWholeOrNotThere(t *testing.T) {

@@ -81,7 +81,7 @@ func (s *Swarm) keepVolume(ctx context.Context, w *world, v Volume, opts KeepOpt
 	k := keeper{s: s, on: w.fleet.on(v.NodeID), volume: v.Name, image: opts.Image}
 	if k.on == nil {
 		return &nuvlaops.Error{Resource: v.Name, Reason: "node " + v.Node + " cannot be reached", Err: nuvlaops.ErrRefused,
-			Hint: "name its engine in Options.Engines"}
+			Hint: "name the engine of that node: a job cannot keep volumes"}
 	}
 	switch there, err := s.inspect(ctx, k.on, v.Name); {
 	case err != nil:
@@ -118,7 +118,7 @@ func (w *world) imageOver(volume string) (string, error) {
 		}
 	}
 	return "", &nuvlaops.Error{Resource: volume, Reason: "no service mounts the volume, so no image is known that is on its node",
-		Err: nuvlaops.ErrInvalid, Hint: "name one in KeepOptions.Image"}
+		Err: nuvlaops.ErrInvalid, Hint: "name an image that is on its node"}
 }
 
 // keeper reads one volume.

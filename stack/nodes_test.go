@@ -74,7 +74,7 @@ func TestTwoNodes(t *testing.T) {
 		}
 		plan, err := blind.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 		must(t, err)
-		mustBe(t, blind.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, p.worker.Name, "Options.Engines")
+		mustBe(t, blind.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, p.worker.Name, "its engine is not named")
 		must(t, blind.Start(t.Context(), b.stack, stack.StartOptions{}))
 		if n := b.marks(volume); n != 2 {
 			t.Errorf("%d starts on the volume, want 2: it is the same", n)

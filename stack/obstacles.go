@@ -39,7 +39,7 @@ func (s *Swarm) checkUnnamed(_ context.Context, w *world, p *WipePlan) error {
 	for _, name := range p.Options.Services {
 		for _, m := range mounts(w.services[name]) {
 			if m.Own && m.forEachTask() && len(p.Options.Volumes) == 0 {
-				p.obstacle("service %s has a volume for each task, %s: name those in WipeOptions.Volumes", name, m.Source)
+				p.obstacle("service %s has a volume for each task, %s: name those volumes themselves", name, m.Source)
 			}
 		}
 	}

@@ -83,7 +83,7 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 	for _, name := range opts.Services {
 		if _, there := w.services[name]; !there {
 			return nil, nil, &nuvlaops.Error{Resource: name, Reason: "no such service in the stack, so its volumes are not known",
-				Err: nuvlaops.ErrNotFound, Hint: "name its volumes in WipeOptions.Volumes"}
+				Err: nuvlaops.ErrNotFound, Hint: "name its volumes instead"}
 		}
 	}
 	plan := &WipePlan{Stack: stack, Options: opts}

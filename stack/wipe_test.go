@@ -190,7 +190,7 @@ func TestAVolumeForEachTaskIsPlannedByItsLabel(t *testing.T) {
 	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
 	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Services: []string{"db"}})
 	must(t, err)
-	mustBe(t, b.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, "service db", "WipeOptions.Volumes")
+	mustBe(t, b.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, "service db", "name those volumes themselves")
 	one := []string{b.stack + "_data-1"}
 	for _, opts := range []stack.WipeOptions{{}, {Services: []string{"db"}, Volumes: one}} {
 		plan, err = b.PlanWipe(t.Context(), b.stack, opts)
