@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -68,32 +69,73 @@ func (r *Repo) choose(ctx context.Context, sel Selector) (*Snapshot, error) {
 }
 
 func (r *Repo) firstThatFits(ctx context.Context, sel Selector) (*Snapshot, error) {
-	passed := map[string]int{}
+	var passed passedOver
 	for info, err := range r.conn.Snapshots(ctx, r.name, es.SnapshotQuery{WithoutIndices: true, Descending: true, Strict: true}) {
 		switch {
 		case err != nil:
 			return nil, err
 		case sel.Among != nil && !slices.Contains(sel.Among, info.Name):
-			passed["others"]++
+			passed.others++
+			passed.show(info, "not among those to choose from")
 		case !sel.Before.IsZero() && info.Start.After(sel.Before):
-			passed["later"]++
+			passed.later++
+			passed.show(info, "began "+info.Start.UTC().Format(time.RFC3339))
 		case !info.Complete():
-			passed["not complete"]++
+			passed.incomplete++
+			passed.show(info, info.State)
 		default: // now with the names of its indices, which are most of a description
 			return r.complete(ctx, info.Name, false)
 		}
 	}
-	return nil, &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: "no complete snapshot to choose: " + sel.passedText(passed),
+	return nil, &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: "no complete snapshot to choose: " + passed.text(sel),
 		Hint: "list the snapshots; check that this is the right repository, bucket and base path"}
 }
 
-// passedText says why the snapshots that are there were passed over.
-func (sel Selector) passedText(passed map[string]int) string {
-	text := fmt.Sprintf("%d are not complete, %d began later", passed["not complete"], passed["later"])
+// passedOver is why the snapshots that are there were not chosen.
+type passedOver struct {
+	incomplete, later, others int
+	newest                    []string
+}
+
+// shownPassed is how many snapshots a refusal names: who reads it at night wants the latest few.
+const shownPassed = 5
+
+func (p *passedOver) show(info es.SnapshotInfo, why string) {
+	if len(p.newest) < shownPassed {
+		p.newest = append(p.newest, info.Name+" ("+why+")")
+	}
+}
+
+func (p *passedOver) text(sel Selector) string {
+	text := fmt.Sprintf("%d are not complete, %d began later", p.incomplete, p.later)
 	if sel.Among != nil {
-		text += fmt.Sprintf(", %d are not among the %d to choose from", passed["others"], len(sel.Among))
+		text += fmt.Sprintf(", %d are not among the %d to choose from", p.others, len(sel.Among))
+	}
+	if len(p.newest) > 0 {
+		text += "; the newest: " + strings.Join(p.newest, ", ")
 	}
 	return text
+}
+
+// withNewest adds to an error about a snapshot that is not there what is, as far as that can be read.
+func (r *Repo) withNewest(ctx context.Context, err error) error {
+	var missing *nuvlaops.Error
+	if !errors.Is(err, nuvlaops.ErrNotFound) || !errors.As(err, &missing) {
+		return err
+	}
+	var newest []string
+	for info, err := range r.conn.Snapshots(ctx, r.name, es.SnapshotQuery{WithoutIndices: true, Descending: true, PageSize: shownPassed}) {
+		if err != nil || len(newest) == shownPassed {
+			break
+		}
+		newest = append(newest, info.Name+" ("+info.State+")")
+	}
+	if len(newest) == 0 {
+		return err
+	}
+	out := *missing
+	out.Reason += "; the newest that are there: " + strings.Join(newest, ", ")
+	return &out
 }
 
 func (r *Repo) named(ctx context.Context, sel Selector) (*Snapshot, error) {
@@ -101,7 +143,10 @@ func (r *Repo) named(ctx context.Context, sel Selector) (*Snapshot, error) {
 		return nil, &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: fmt.Sprintf("the snapshot is not among the %d to choose from", len(sel.Among))}
 	}
 	s, err := r.complete(ctx, sel.Name, sel.AllowPartial)
-	if err == nil && !sel.Before.IsZero() && s.Start.After(sel.Before) {
+	if err != nil {
+		return s, r.withNewest(ctx, err)
+	}
+	if !sel.Before.IsZero() && s.Start.After(sel.Before) {
 		return nil, &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: fmt.Sprintf("the snapshot began %s, later than asked for", s.Start.Format(time.RFC3339))}
 	}
 	return s, err
