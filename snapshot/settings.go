@@ -24,8 +24,8 @@ type Settings struct {
 	ChunkSize string
 	// MaxSnapshotBytesPerSec and MaxRestoreBytesPerSec limit each node, as "40mb".
 	MaxSnapshotBytesPerSec, MaxRestoreBytesPerSec string
-	// Other are further settings by their names. One that no version of the server knows is an error, since
-	// Elasticsearch would swallow it, unless AllowUnknown.
+	// Other are further settings by their names. One that this package does not know is an error, since Elasticsearch
+	// takes any name, unless AllowUnknown is set.
 	Other        map[string]string
 	AllowUnknown bool
 }

@@ -120,7 +120,7 @@ func (s Settings) validateOther() error {
 			return invalid(fmt.Sprintf("setting %q among Other", name), "it has a field of its own")
 		case !s.AllowUnknown && !slices.Contains(knownSettings[""], name) && !slices.Contains(knownSettings[s.Type()], name):
 			return invalid(fmt.Sprintf("setting %q is not known", name), didYouMean(name, slices.Concat(fields, knownSettings[s.Type()]))+
-				"Elasticsearch would swallow it; set AllowUnknown if this server knows it")
+				"Elasticsearch takes any name without a word; allow unknown settings if this server knows it")
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -22,6 +21,7 @@ type config struct {
 	es             string
 	repository     string
 	repositoryFile string
+	allowUnknown   bool // settings in repositoryFile
 	settings       *snapshot.Settings
 	create         snapshot.CreateRequest
 	policy         snapshot.Policy
@@ -66,6 +66,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	text(&c.es, "es", "", "`address` of Elasticsearch (default http://ES_HOST:ES_PORT, localhost:9200)")
 	text(&c.repository, "repository", "s3_backup", "`name` of the snapshot repository")
 	text(&c.repositoryFile, "repository-file", "", "JSON `file` with the repository's type and settings, which is then kept registered so (default: it is registered already)")
+	yes(&c.allowUnknown, "allow-unknown-settings", cli.RepositoryUsage)
 	fs.Func("indices", "`patterns` of indices, with commas ["+conf.Key("indices")+"] (default nuvla-*)", cli.List(&c.create.Indices))
 	text(&c.create.Prefix, "prefix", snapshot.DefaultPrefix, "what the names of snapshots begin with")
 	yes(&c.create.GlobalState, "global-state", "take templates, policies and persistent settings too")
@@ -187,21 +188,12 @@ func (c *config) files() error {
 	if c.repositoryFile == "" {
 		return nil
 	}
-	raw, err := os.ReadFile(c.repositoryFile)
-	if err != nil {
-		return cli.Usagef("-repository-file: %v", err)
+	settings, err := cli.ReadRepository(c.repositoryFile, c.allowUnknown)
+	if err == nil && settings.ReadOnly {
+		err = cli.Usagef("-repository-file %s: readonly is true, so nothing can be backed up to it", c.repositoryFile)
 	}
-	c.settings = new(snapshot.Settings)
-	if err := json.Unmarshal(raw, c.settings); err != nil {
-		return cli.Usagef("-repository-file %s: %v", c.repositoryFile, err)
-	}
-	if err := c.settings.Validate(); err != nil {
-		return fmt.Errorf("%w: -repository-file %s: %w", cli.ErrUsage, c.repositoryFile, err)
-	}
-	if c.settings.ReadOnly {
-		return cli.Usagef("-repository-file %s: readonly is true, so nothing can be backed up to it", c.repositoryFile)
-	}
-	return nil
+	c.settings = &settings
+	return err
 }
 
 func (c *config) client() (snapshot.Client, error) { return cli.Elasticsearch(c.es) }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -185,15 +183,7 @@ func (c *config) readRepository() error {
 	if c.repositoryFile == "" {
 		return cli.Usagef("-repository-file is missing: want a JSON file such as {\"type\":\"s3\",\"settings\":{\"bucket\":\"nuvla-es-backup\",\"endpoint\":\"https://...\"}}")
 	}
-	raw, err := os.ReadFile(c.repositoryFile)
-	if err != nil {
-		return cli.Usagef("-repository-file: %v", err)
-	}
-	if err := json.Unmarshal(raw, &c.settings); err != nil {
-		return cli.Usagef("-repository-file %s: %v", c.repositoryFile, err)
-	}
-	if err := c.settings.Validate(); err != nil {
-		return fmt.Errorf("%w: -repository-file %s: %w", cli.ErrUsage, c.repositoryFile, err)
-	}
-	return nil
+	var err error
+	c.settings, err = cli.ReadRepository(c.repositoryFile, c.allowUnknown)
+	return err
 }

@@ -20,6 +20,7 @@ type config struct {
 	zookeeper      zookeeper // that -zk and the flags of its connection mean
 	repository     string
 	repositoryFile string
+	allowUnknown   bool // settings in repositoryFile
 	settings       snapshot.Settings
 	snapshot       string
 	before         time.Time
@@ -76,6 +77,7 @@ func (c *config) dataFlags(fs *flag.FlagSet, r *raw) {
 	fs.StringVar(&c.api, "api", "", "`URL` that answers 200 when the api works, such as http://HOST/api/cloud-entry-point (default: not asked)")
 	fs.StringVar(&c.repository, "repository", "s3_backup", "`name` of the snapshot repository")
 	fs.StringVar(&c.repositoryFile, "repository-file", "", "JSON `file` with the repository's type and settings, as sent to PUT _snapshot/NAME (required, but for -only zookeeper)")
+	fs.BoolVar(&c.allowUnknown, "allow-unknown-settings", false, cli.RepositoryUsage)
 	fs.StringVar(&c.snapshot, "snapshot", "latest", "snapshot to restore: a `name`, or latest (the latest complete one)")
 	fs.StringVar(&r.before, "before", "", "with -snapshot latest: only snapshots that began at or before this `time` (2006-01-02T15:04:05Z)")
 	fs.StringVar(&r.indices, "indices", "nuvla-*", "`patterns` of the indices to restore, with commas")
@@ -121,7 +123,7 @@ func (c *config) runFlags(fs *flag.FlagSet, r *raw) {
 	fs.StringVar(&c.yes, "yes", "", "`name` of the database stack, of a drill STACK-drill, instead of typing it")
 	fs.BoolVar(&c.planOnly, "plan", false, "show what would be done, and stop")
 	fs.BoolVar(&c.json, "json", false, "with -plan: print the plan as JSON")
-	fs.StringVar(&c.journal, "journal", "", "`file` that a broken-off recovery is taken up from (default: nuvla-recovery-STACK.json in the temporary folder)")
+	fs.StringVar(&c.journal, "journal", "", "`file` that a broken-off recovery is taken up from by a call with the same flags, for a day after its last step (default: nuvla-recovery-STACK.json in the temporary folder)")
 	fs.StringVar(&c.reportFile, "report", "", "`file` for the report as JSON (default: none)")
 	fs.StringVar(&c.htmlFile, "html", "", "`file` for the report as one HTML page (default: none)")
 	fs.StringVar(&c.metricsFile, "metrics", "", "`file` for node_exporter's textfile collector, ending in .prom; a drill wants another one (default: none)")
