@@ -225,11 +225,11 @@ func TestAClockThatIsSetBackMakesNoTimeBelowZero(t *testing.T) {
 func TestTheNameIsAskedFor(t *testing.T) {
 	cfg := &config{db: "db"}
 	screen := cli.NewScreen(io.Discard)
-	if err := confirm(t.Context(), cfg, strings.NewReader("db\n"), screen); err != nil {
+	if err := confirm(t.Context(), cfg, "", strings.NewReader("db\n"), screen); err != nil {
 		t.Errorf("the right name: %v", err)
 	}
 	for _, typed := range []string{"", "\n", "yes\n", "DB\n", "db2\n"} {
-		if err := confirm(t.Context(), cfg, strings.NewReader(typed), screen); cli.ExitCode(err) != cli.ExitRefused {
+		if err := confirm(t.Context(), cfg, "", strings.NewReader(typed), screen); cli.ExitCode(err) != cli.ExitRefused {
 			t.Errorf("%q: got %v, want refused", typed, err)
 		}
 	}
@@ -237,8 +237,22 @@ func TestTheNameIsAskedFor(t *testing.T) {
 	defer end.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if err := confirm(ctx, cfg, silent, screen); cli.ExitCode(err) != cli.ExitTimeout {
+	if err := confirm(ctx, cfg, "", silent, screen); cli.ExitCode(err) != cli.ExitTimeout {
 		t.Errorf("no answer: got %v, want the context's end", err)
+	}
+}
+
+// Who types the name of the stack must know what for.
+func TestTheQuestionSaysWhatIsRemoved(t *testing.T) {
+	for want, p := range map[string]*page{
+		"Stack db-drill will be made, and removed at the end.":                               {Drill: "db-drill"},
+		"No volume of stack db will be removed; its databases are recovered where they are.": {},
+		"These volumes of stack db will be removed, and what is in them lost: db_es.":        {Wipe: []stack.Volume{{Name: "db_es"}}},
+		"These volumes of stack db will be removed, and what is in them lost: db_es, db_zk.": {Wipe: []stack.Volume{{Name: "db_es"}, {Name: "db_zk"}}},
+	} {
+		if got := p.question("db"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 

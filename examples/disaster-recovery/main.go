@@ -12,15 +12,22 @@
 //	disaster-recovery -repository-file repo.json -db-compose db.yml -core-compose nuvla.yml -plan
 //	disaster-recovery -repository-file repo.json -db-compose db.yml -core-compose nuvla.yml -html report.html
 //
-// -plan changes nothing. Where no Elasticsearch lives, it starts a throw-away one beside what is there to see the snapshot, of
-// the same image, secrets and networks, which nobody else finds, and removes it.
+// -plan stops, removes and restores nothing. To see the snapshot it registers the repository, read-only, for the moment, as
+// NAME-recovery, where the Elasticsearch that lives does not have it as -repository-file says. Where none lives, it starts a
+// throw-away one beside what is there, of the same image, secrets and networks, which nobody else finds, and removes it.
+//
+// What an earlier call has done is known by its journal (-journal), for a day after its last step and to a call with the same
+// flags. A call without it begins anew: it stops what runs, and removes the volumes again.
+//
+// Where the databases run on other nodes than this manager, name the engine of each (-engine), or the image of these programs
+// (-job-image), which then run there as a job to look at the volumes and to remove them.
 //
 // One database alone is recovered with -only elasticsearch, or with -only zookeeper, which rebuilds the queue from the
 // documents of the Elasticsearch that lives. -drill recovers a copy of the database stack beside production, which is only
 // read, and removes it again: it says how long a recovery takes, and whether it works. -drill-services copies services of the
 // core too. -skip STEP and -from STEP leave steps out, and never what guards the others.
 //
-// Exit codes: 0 recovered and verified, 1 failed, 2 usage, 3 partial snapshot, 4 time-out, 5 another recovery runs,
+// Exit codes: 0 recovered and verified, 1 failed, 2 usage, 3 not all was restored, 4 time-out, 5 another recovery runs,
 // 10 repository, 11 refused before anything was removed, 12 verification failed, 130 interrupted.
 package main
 
@@ -69,7 +76,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := confirm(ctx, cfg, os.Stdin, r.screen); err != nil {
+	if err := confirm(ctx, cfg, r.page.question(cfg.db), os.Stdin, r.screen); err != nil {
 		return err
 	}
 	return r.recoverAll(ctx)
@@ -93,7 +100,7 @@ func (r *recovery) showPlan(ctx context.Context, stdout io.Writer) error {
 // recoverAll runs the steps under the journal and writes the report, whatever the end is.
 func (r *recovery) recoverAll(ctx context.Context) error {
 	records, err := runbook.Run(ctx, r.steps(), r.journal, r.seen)
-	err = errors.Join(err, r.left())
+	err = cli.Begun(errors.Join(err, r.left()))
 	if r.cfg.drill {
 		removed, rerr := r.removeCopy(ctx)
 		records, err = append(records, removed), errors.Join(err, rerr)
@@ -131,22 +138,18 @@ func (r *recovery) writeReports() error {
 	return errors.Join(errs...)
 }
 
-// confirm asks for the name of the stack whose volumes will be removed, unless -yes gave it.
-func confirm(ctx context.Context, cfg *config, in io.Reader, screen *cli.Screen) error {
+// confirm asks for the name of the stack, unless -yes gave it.
+func confirm(ctx context.Context, cfg *config, question string, in io.Reader, screen *cli.Screen) error {
 	name := cfg.yes
 	if name == "" {
-		what := fmt.Sprintf("The volumes of stack %s will be removed. Type its name to go on: ", cfg.db)
-		if cfg.drill {
-			what = fmt.Sprintf("Stack %s will be made, and removed at the end. Type its name to go on: ", cfg.db)
-		}
-		screen.Text("\n" + what)
+		screen.Text("\n" + question + " Type its name to go on: ")
 		var err error
 		if name, err = cli.ReadLine(ctx, in); err != nil && ctx.Err() != nil {
 			return err // any other failure to read leaves no name, which is refused
 		}
 	}
 	if name != cfg.db {
-		return refused(cfg.db, "nothing was touched; give the name "+cfg.db, "%q is not the name of the stack that would be wiped", name)
+		return refused(cfg.db, "nothing was touched; give the name "+cfg.db, "%q is not the name of the stack", name)
 	}
 	return nil
 }

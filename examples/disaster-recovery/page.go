@@ -303,6 +303,21 @@ func (p *page) deeds(b *strings.Builder) {
 	fmt.Fprintf(b, "    queue     %s\n", p.Queue)
 }
 
+// question says what the name of the stack is asked for.
+func (p *page) question(db string) string {
+	switch {
+	case p.Drill != "":
+		return fmt.Sprintf("Stack %s will be made, and removed at the end.", p.Drill)
+	case len(p.Wipe) == 0:
+		return fmt.Sprintf("No volume of stack %s will be removed; its databases are recovered where they are.", db)
+	}
+	var names []string
+	for _, v := range p.Wipe {
+		names = append(names, v.Name)
+	}
+	return fmt.Sprintf("These volumes of stack %s will be removed, and what is in them lost: %s.", db, strings.Join(names, ", "))
+}
+
 func orNone(list []string) string {
 	if len(list) == 0 {
 		return "nothing"
