@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"flag"
 	"fmt"
 	"io"
@@ -15,6 +16,9 @@ import (
 	"github.com/nuvla/nuvlaops/examples/internal/schedule"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
+
+//go:embed main.go
+var about string // its comment is the help
 
 // config is what flags, environment and file said, checked.
 type config struct {
@@ -42,8 +46,7 @@ type config struct {
 // parse reads the configuration file, the environment and the arguments, each above the one before.
 func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) (*config, error) {
 	c := &config{}
-	fs := flag.NewFlagSet("backup", flag.ContinueOnError)
-	fs.SetOutput(stderr)
+	fs := cli.FlagSet("backup", about, stderr)
 	c.flags(fs)
 	if err := conf.Preset(fs, args, lookup, true); err != nil {
 		return nil, err

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -94,6 +96,18 @@ func TestAUserOfTheEnvironmentStandsAboveAKeyOfTheFile(t *testing.T) {
 	}
 	if got := os.Getenv("ES_API_KEY"); got != "" {
 		t.Errorf("the key %q would be sent", got)
+	}
+}
+
+func TestHelpNamesTheCredentialsEachKeyAndTheExitCodes(t *testing.T) {
+	var stderr strings.Builder
+	if err := run(t.Context(), []string{"-h"}, io.Discard, &stderr); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("got %v, want flag.ErrHelp, which ends the program with 0", err)
+	}
+	for _, want := range []string{"backup -schedule", "ES_API_KEY", "[BACKUP_KEEP_DAILY]", "5 another backup runs"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("%q is not in the help:\n%s", want, stderr.String())
+		}
 	}
 }
 

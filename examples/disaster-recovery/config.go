@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -13,6 +14,9 @@ import (
 	"github.com/nuvla/nuvlaops/snapshot"
 	"github.com/nuvla/nuvlaops/stack"
 )
+
+//go:embed main.go
+var about string // its comment is the help
 
 // config is what the operator said, checked.
 type config struct {
@@ -59,8 +63,7 @@ type raw struct {
 
 func parse(args []string, stderr io.Writer) (*config, error) {
 	c, r := &config{engines: map[string]string{}}, raw{}
-	fs := flag.NewFlagSet("disaster-recovery", flag.ContinueOnError)
-	fs.SetOutput(stderr)
+	fs := cli.FlagSet("disaster-recovery", about, stderr)
 	c.dataFlags(fs, &r)
 	c.stackFlags(fs)
 	c.runFlags(fs, &r)

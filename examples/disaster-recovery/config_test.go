@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -87,6 +88,18 @@ func TestBadInputNamesTheFlagAndTouchesNothing(t *testing.T) {
 				t.Errorf("error %v, want it to name %q and no secret", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestHelpSaysHowToBeginWhichCredentialsAndTheExitCodes(t *testing.T) {
+	var stderr strings.Builder
+	if err := run(t.Context(), []string{"-h"}, io.Discard, &stderr); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("got %v, want flag.ErrHelp, which ends the program with 0", err)
+	}
+	for _, want := range []string{"-core-compose nuvla.yml -plan", "ES_API_KEY", "ZK_PASSWORD", "5 another recovery runs"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("%q is not in the help:\n%s", want, stderr.String())
+		}
 	}
 }
 

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"flag"
+	_ "embed"
 	"fmt"
 	"io"
 	"math"
@@ -11,6 +11,9 @@ import (
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
+
+//go:embed main.go
+var about string // its comment is the help
 
 type config struct {
 	esHosts, zkHosts hosts
@@ -40,8 +43,7 @@ func (h *hosts) Set(s string) error {
 
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config
-	fs := flag.NewFlagSet("rebuild-queue", flag.ContinueOnError)
-	fs.SetOutput(stderr)
+	fs := cli.FlagSet("rebuild-queue", about, stderr)
 	fs.Var(&c.esHosts, "es-hosts", "Elasticsearch `hosts` as HOST or URL, divided by spaces or commas, or repeated (default es)")
 	fs.Var(&c.zkHosts, "zk-hosts", "ZooKeeper `hosts`, divided by spaces or commas, or repeated (default zk:2181)")
 	var zk cli.ZooKeeper

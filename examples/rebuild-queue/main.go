@@ -4,12 +4,11 @@
 //
 //	docker run --network nuvla-backend IMAGE rebuild-queue
 //
-// It exits with 0 when the queue is verified, 1 on a failure, 2 on a usage error, 4 when a time limit passed, 5 when
-// consumers or producers are alive (see --force), 11 when it refused, 12 when the verification failed, and 130 when it
-// was interrupted.
-//
 // Credentials come from the environment: ES_API_KEY or ES_USERNAME and ES_PASSWORD; ZK_USERNAME and ZK_PASSWORD, or the
 // file of --zk-auth. A ZooKeeper with TLS (secureClientPort) wants --zk-tls, and --zk-ca where its authority is not the system's.
+//
+// Exit codes: 0 the queue is verified, 1 failed, 2 usage, 4 time-out, 5 consumers or producers are alive (see --force),
+// 11 refused, 12 verification failed, 130 interrupted.
 package main
 
 import (

@@ -271,7 +271,7 @@ func TestHelpNamesEveryFlagAndConnectsToNothing(t *testing.T) {
 		t.Errorf("got %v, want flag.ErrHelp, which ends the program with 0", err)
 	}
 	for _, want := range []string{"es-hosts", "(default es)", "zk-hosts", "(default zk:2181)", "dry-run", "json", "index", "max-age", "include-running",
-		"batch", "prune", "move", "force", "verify-only", "zk-tls", "zk-ca", "zk-cert", "zk-key", "zk-auth"} {
+		"batch", "prune", "move", "force", "verify-only", "zk-tls", "zk-ca", "zk-cert", "zk-key", "zk-auth", "ES_API_KEY", "ZK_PASSWORD", "5 consumers"} {
 		if !strings.Contains(help.String(), want) {
 			t.Errorf("%q is not in the help:\n%s", want, help.String())
 		}

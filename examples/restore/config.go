@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"encoding/json"
 	"flag"
 	"io"
@@ -15,6 +16,9 @@ import (
 	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
+
+//go:embed main.go
+var about string // its comment is the help
 
 // config is what the operator said, checked.
 type config struct {
@@ -56,21 +60,20 @@ const defaultMarks = "/var/log/nuvla-es-backup-marks.json"
 
 func parse(args []string, stderr io.Writer) (*config, error) {
 	c := &config{}
-	fs := flag.NewFlagSet("restore COMMAND", flag.ContinueOnError)
-	fs.SetOutput(stderr)
+	fs, command, args := cli.Command("restore", about, args, stderr)
+	c.command = command
 	fs.StringVar(&c.es, "es", "http://localhost:9200", "`address` of Elasticsearch; for a drill in another cluster, that one's")
 	fs.StringVar(&c.repository, "repository", "s3_backup", "`name` of the snapshot repository")
 	fs.StringVar(&c.marks, "marks", defaultMarks, "`file` with pins and verified drills, as that of backup")
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 	fs.DurationVar(&c.timeout, "timeout", 0, "give up after this `time`; what the server does goes on (default no limit)")
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		return nil, cli.Parse(fs, append(slices.Clone(args), "COMMAND-is-missing: want "+commands))
+	if c.command == "" {
+		return nil, cli.NoCommand(fs, args, commands)
 	}
-	c.command = args[0]
 	if err := c.flags(fs); err != nil {
 		return nil, err
 	}
-	if err := cli.Parse(fs, args[1:]); err != nil {
+	if err := cli.Parse(fs, args); err != nil {
 		return nil, err
 	}
 	if err := c.planAlone(fs); err != nil {

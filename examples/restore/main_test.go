@@ -117,7 +117,8 @@ func TestBadInputIsAUsageErrorThatNamesTheFlag(t *testing.T) {
 	plan := file("plan.json", `{"id":"x","repository":"s3_backup"}`)
 	foreign, none, garbled := file("foreign.json", `{"id":"x","repository":"other"}`), file("none.json", `[]`), file("garbled.json", `{"nope":1}`)
 	for want, args := range map[string][]string{
-		"COMMAND-is-missing":         {},
+		"no command: want list, pl":  {},
+		"first, before -es: want li": {"-es", "x", "list"},
 		"unknown command":            {"restore"},
 		"unexpected argument":        {"list", "x"},
 		"-nope":                      {"plan", "-nope"},
@@ -161,8 +162,19 @@ func TestBadInputIsAUsageErrorThatNamesTheFlag(t *testing.T) {
 			t.Errorf("%v: %v, want a usage error with %q", args, err, want)
 		}
 	}
-	if err := runWith(t.Context(), []string{"drill", "-h"}, strings.NewReader(""), io.Discard, io.Discard); !errors.Is(err, flag.ErrHelp) {
-		t.Errorf("-h: %v", err)
+}
+
+func TestHelpNamesEachCommandTheCredentialsAndTheExitCodes(t *testing.T) {
+	for args, more := range map[string]string{"-h": "-es address", "drill -h": "-budget time", "verify --help": "-queries file"} {
+		var stderr bytes.Buffer
+		if err := runWith(t.Context(), strings.Fields(args), strings.NewReader(""), io.Discard, &stderr); !errors.Is(err, flag.ErrHelp) {
+			t.Errorf("%s: %v", args, err)
+		}
+		for _, want := range []string{"restore list", "restore plan", "restore apply", "restore attach", "restore verify", "restore drill", more, "ES_API_KEY", "11 refused"} {
+			if !strings.Contains(stderr.String(), want) {
+				t.Errorf("%s: %q is not in\n%s", args, want, stderr.String())
+			}
+		}
 	}
 }
 

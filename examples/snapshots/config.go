@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"errors"
 	"flag"
 	"io"
@@ -12,6 +13,9 @@ import (
 	"github.com/nuvla/nuvlaops/examples/internal/conf"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
+
+//go:embed main.go
+var about string // its comment is the help
 
 type config struct {
 	command    string
@@ -36,11 +40,8 @@ const commands = "list, show, verify, prune, pin, unpin or delete"
 // parse reads COMMAND [NAME...] [flags]; names may stand before or between the flags.
 func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) (*config, error) {
 	c := &config{}
-	fs := flag.NewFlagSet("snapshots COMMAND", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		c.command, args = args[0], args[1:]
-	}
+	fs, command, args := cli.Command("snapshots", about, args, stderr)
+	c.command = command
 	c.shared(fs)
 	if err := conf.Preset(fs, args, lookup, false); err != nil {
 		return nil, err
@@ -48,14 +49,16 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 	if err := c.own(fs); err != nil {
 		return nil, err
 	}
+	if c.command == "" {
+		return nil, cli.NoCommand(fs, args, commands)
+	}
 	for len(args) > 0 {
 		if !strings.HasPrefix(args[0], "-") || args[0] == "-" { // a lone one is no flag
 			c.names, args = append(c.names, args[0]), args[1:]
 			continue
 		}
-		if err := fs.Parse(args); err != nil {
-			fs.SetOutput(io.Discard)        // it was said
-			return nil, cli.Parse(fs, args) // in the form of all programs
+		if err := cli.ParseFlags(fs, args); err != nil {
+			return nil, err
 		}
 		args = fs.Args()
 	}
@@ -123,8 +126,6 @@ func moment(into *time.Time) func(string) error {
 func (c *config) finish() error {
 	want := map[string]string{"list": "none", "prune": "none", "show": "one", "pin": "one", "unpin": "one", "delete": "some"}[c.command]
 	switch {
-	case c.command == "":
-		return cli.Usagef("no command: want %s", commands)
 	case want == "none" && len(c.names) > 0:
 		return cli.Usagef("unexpected argument %q: flags only, see snapshots %s -h", c.names[0], c.command)
 	case want == "one" && len(c.names) != 1:

@@ -284,10 +284,21 @@ func TestTheFileOfTheBackupSaysWhereTheMarksAre(t *testing.T) {
 	}
 }
 
-func TestHelpAndMistakesAreSaidOnce(t *testing.T) {
-	for _, args := range []string{"list -h", "-h", "list -nope", "show a -timeout b"} {
+func TestHelpIsSaidOnceAndAMistakeWithoutIt(t *testing.T) {
+	for args, want := range map[string]struct {
+		helps int
+		says  string
+	}{
+		"-h":                  {1, "help requested"},
+		"list -h":             {1, "help requested"},
+		"show a -h":           {1, "help requested"},
+		"list -nope":          {0, "not defined: -nope"},
+		"show a -timeout b":   {0, "-timeout"},
+		"-yes s3_backup list": {0, "the command comes first, before -yes"},
+	} {
 		var stderr bytes.Buffer
-		if _, err := parse(strings.Fields(args), func(string) (string, bool) { return "", false }, &stderr); err == nil || strings.Count(stderr.String(), "Usage of") != 1 {
+		_, err := parse(strings.Fields(args), func(string) (string, bool) { return "", false }, &stderr)
+		if err == nil || !strings.Contains(err.Error(), want.says) || strings.Count(stderr.String(), "Exit codes:") != want.helps {
 			t.Errorf("%s: %v\n%s", args, err, stderr.String())
 		}
 	}

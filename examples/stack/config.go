@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"flag"
 	"fmt"
 	"io"
@@ -13,6 +14,9 @@ import (
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/stack"
 )
+
+//go:embed main.go
+var about string // its comment is the help
 
 type config struct {
 	command, name  string
@@ -40,8 +44,8 @@ const commands = "ps, stop, volumes, wipe, deploy, start or wait"
 func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{engines: map[string]string{}, probes: map[string]func(context.Context) error{},
 		inside: map[string][]string{}}
-	fs := flag.NewFlagSet("stack COMMAND STACK", flag.ContinueOnError)
-	fs.SetOutput(stderr)
+	fs, command, args := cli.Command("stack", about, args, stderr)
+	c.command = command
 	fs.StringVar(&c.host, "host", "", "`address` of a manager's engine (default as the docker program)")
 	fs.Func("engine", "`NODE=ADDRESS` of another node's engine; may be repeated", pair(func(node, address string) error {
 		c.engines[node] = address
@@ -50,18 +54,17 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.StringVar(&c.job.Image, "job-image", "", "`image` of this program, to reach the nodes without -engine by a job on each")
 	fs.StringVar(&c.job.Socket, "job-socket", "", "`path` of the engine's socket on those nodes (default /var/run/docker.sock)")
 	fs.DurationVar(&c.timeout, "timeout", 0, "give up after this `duration` (default no limit)")
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		return c, cli.Parse(fs, append(slices.Clone(args), "COMMAND-is-missing: want "+commands))
+	if c.command == "" {
+		return c, cli.NoCommand(fs, args, commands)
 	}
-	c.command = args[0]
 	if err := c.flags(fs); err != nil {
 		return c, err
 	}
-	if len(args) < 2 || strings.HasPrefix(args[1], "-") {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return c, cli.Usagef("name the stack: stack %s STACK", c.command)
 	}
-	c.name = args[1]
-	if err := cli.Parse(fs, args[2:]); err != nil {
+	c.name = args[0]
+	if err := cli.Parse(fs, args[1:]); err != nil {
 		return c, err
 	}
 	return c, c.check()

@@ -19,6 +19,9 @@
 // Run it where the docker program reaches a manager. The volumes of another node are seen and removed through its engine
 // (-engine NODE=ADDRESS), or by a job service of ours with the node's socket (-job-image), from the image of "make image".
 //
+// Credentials come from the environment as for the docker program: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the context that
+// DOCKER_CONTEXT or its configuration names.
+//
 // Exit codes: 0 done, 1 failed, 2 usage, 4 time-out, 11 refused before anything was touched, 12 verification failed,
 // 130 interrupted.
 package main

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -102,6 +103,20 @@ func TestCommandsAndTheirExitCodes(t *testing.T) {
 				t.Errorf("exit code %d and %q, want %d and something with %q", code, out, c.code, c.says)
 			}
 		})
+	}
+}
+
+func TestHelpIsGivenForTheProgramAndForEachCommand(t *testing.T) {
+	for args, want := range map[string]string{"-h": "-host address", "wipe db --help": "-keep folder"} {
+		var stderr bytes.Buffer
+		if _, err := parse(strings.Fields(args), &stderr); !errors.Is(err, flag.ErrHelp) {
+			t.Errorf("%s: %v, want flag.ErrHelp, which ends the program with 0", args, err)
+		}
+		for _, want := range []string{want, "stack wipe    STACK", "Exit codes:"} {
+			if !strings.Contains(stderr.String(), want) {
+				t.Errorf("%s: %q is not in\n%s", args, want, stderr.String())
+			}
+		}
 	}
 }
 

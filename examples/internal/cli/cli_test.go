@@ -77,6 +77,67 @@ func TestParseTurnsMistakesIntoUsageErrors(t *testing.T) {
 	}
 }
 
+// The comment is what "go doc" shows too.
+const source = `// Command tool does this:
+//
+//	tool list   [-json]
+//	tool delete NAME
+//
+// delete cannot be undone.
+//
+// Credentials come from the environment.
+//
+// Exit codes: 0 done.
+package main
+
+// more
+`
+
+func TestHelpIsTheProgramsCommentWithTheFlagsInIt(t *testing.T) {
+	tool := func(args ...string) (string, error) {
+		var stderr bytes.Buffer
+		fs, command, rest := cli.Command("tool", source, args, &stderr)
+		fs.Bool("json", false, "print JSON")
+		var err error
+		if command == "" {
+			err = cli.NoCommand(fs, rest, "list or delete")
+		} else {
+			err = cli.Parse(fs, rest)
+		}
+		return stderr.String(), err
+	}
+	const help = `Command tool does this:
+
+  tool list   [-json]
+  tool delete NAME
+
+delete cannot be undone.
+
+Flags of tool %s:
+  -json
+    	print JSON
+
+Credentials come from the environment.
+
+Exit codes: 0 done.
+`
+	for args, name := range map[string]string{"list -json --help": "list", "-h": "COMMAND, each of which shows its own with -h"} {
+		got, err := tool(strings.Fields(args)...)
+		if diff := cmp.Diff(fmt.Sprintf(help, name), got); diff != "" || !errors.Is(err, flag.ErrHelp) {
+			t.Errorf("%s: %v (-want +got):\n%s", args, err, diff)
+		}
+	}
+	for args, want := range map[string]string{
+		"":           "no command: want list or delete",
+		"-json list": "the command comes first, before -json: want list or delete",
+		"list -nope": "flag provided but not defined: -nope; see -h",
+	} {
+		if got, err := tool(strings.Fields(args)...); cli.ExitCode(err) != cli.ExitUsage || !strings.Contains(err.Error(), want) || got != "" {
+			t.Errorf("%q: %v, want a usage error with %q and nothing more\n%s", args, err, want, got)
+		}
+	}
+}
+
 func TestElasticsearchRefusesAddressesThatCannotBe(t *testing.T) {
 	for _, bad := range []string{"", "http://", "ftp://es:9200", "http://elastic:hunter2@es:9200", "ht tp://elastic:hunter2@es"} {
 		_, err := cli.Elasticsearch(bad)

@@ -60,16 +60,30 @@ func Signals(parent context.Context) (ctx context.Context, stop func()) {
 	return ctx, func() { cancel(context.Canceled) }
 }
 
-// Parse parses flags and turns a mistake into a usage error. Nothing may follow the flags.
+// Parse parses flags as ParseFlags does. Nothing may follow them.
 func Parse(fs *flag.FlagSet, args []string) error {
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return fmt.Errorf("%w: %w", ErrUsage, err)
+	if err := ParseFlags(fs, args); err != nil {
+		return err
 	}
 	if fs.NArg() > 0 {
 		return Usagef("unexpected argument %q: flags only, see -h", fs.Arg(0))
+	}
+	return nil
+}
+
+// ParseFlags parses flags up to what is none. It shows the help when it is asked for; a mistake is a usage error of one line,
+// which would be lost among the pages of the help.
+func ParseFlags(fs *flag.FlagSet, args []string) error {
+	stderr := fs.Output()
+	fs.SetOutput(io.Discard)
+	err := fs.Parse(args)
+	fs.SetOutput(stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fs.Usage()
+		return err
+	case err != nil:
+		return Usagef("%w; see -h", err)
 	}
 	return nil
 }

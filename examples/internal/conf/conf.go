@@ -42,7 +42,7 @@ var credentials = []string{"ES_API_KEY", "ES_USERNAME", "ES_PASSWORD"}
 // BACKUP_ name in the file an error that no flag has: the program whose file it is swallows no misspelt one. Errors match
 // cli.ErrUsage, and hold no value that may be a password.
 func Preset(fs *flag.FlagSet, args []string, lookup func(string) (string, bool), strict bool) error {
-	if helps(args) {
+	if cli.Helps(args) { // whoever asks for help gets it, also when the file is wrong
 		return nil
 	}
 	named, _ := lookup(Key("conf"))
@@ -150,11 +150,6 @@ func read(path string, named bool) (map[string]string, error) {
 		out[name] = value
 	}
 	return out, nil
-}
-
-// helps: whoever asks for help gets it, also when the file is wrong.
-func helps(args []string) bool {
-	return slices.ContainsFunc(args, func(a string) bool { return slices.Contains([]string{"-h", "--h", "-help", "--help"}, a) })
 }
 
 // fileOf finds the flag -conf, which must be known before the others are parsed.
