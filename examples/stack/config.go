@@ -60,10 +60,15 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	if err := c.flags(fs); err != nil {
 		return c, err
 	}
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		return c, cli.Usagef("name the stack: stack %s STACK", c.command)
+	switch {
+	case len(args) > 0 && !strings.HasPrefix(args[0], "-"):
+		c.name = args[0]
+	case cli.Helps(args):
+		fs.Usage()
+		return c, flag.ErrHelp
+	default:
+		return c, cli.Usagef("name the stack before the flags: stack %s STACK", c.command)
 	}
-	c.name = args[0]
 	if err := cli.Parse(fs, args[1:]); err != nil {
 		return c, err
 	}

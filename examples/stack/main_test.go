@@ -86,6 +86,7 @@ func TestCommandsAndTheirExitCodes(t *testing.T) {
 		{"no command", "", cli.ExitUsage, "wipe"},
 		{"unknown command", "remove db", cli.ExitUsage, "unknown command"},
 		{"no stack", "ps", cli.ExitUsage, "name the stack"},
+		{"flags before the stack", "wipe -yes db db", cli.ExitUsage, "before the flags"},
 		{"no file", "deploy db", cli.ExitUsage, "-file"},
 		{"a probe of an unknown kind", "start db -probe es=ftp://x", cli.ExitUsage, "neither"},
 		{"two ways to keep", "wipe db -keep /tmp -keep-as -old", cli.ExitUsage, "one of them"},
@@ -107,7 +108,7 @@ func TestCommandsAndTheirExitCodes(t *testing.T) {
 }
 
 func TestHelpIsGivenForTheProgramAndForEachCommand(t *testing.T) {
-	for args, want := range map[string]string{"-h": "-host address", "wipe db --help": "-keep folder"} {
+	for args, want := range map[string]string{"-h": "-host address", "ps -h": "-sizes", "wipe -help": "-keep folder", "wipe db --help": "-keep folder", "stop -groups es -h": "-groups services"} {
 		var stderr bytes.Buffer
 		if _, err := parse(strings.Fields(args), &stderr); !errors.Is(err, flag.ErrHelp) {
 			t.Errorf("%s: %v, want flag.ErrHelp, which ends the program with 0", args, err)
