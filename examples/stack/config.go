@@ -103,7 +103,7 @@ func (c *config) flags(fs *flag.FlagSet) error {
 		fs.BoolVar(&c.json, "json", false, "print one JSON object")
 		fs.BoolVar(&c.sizes, "sizes", false, "read the sizes of volumes, which takes the engine a while")
 	case "stop":
-		fs.Func("groups", "`services` to stop, divided by commas, in groups divided by semicolons (default all, what needs others first)", c.setGroups)
+		fs.Func("groups", "`services` to stop, divided by commas, in groups divided by semicolons: quote it (default all, what needs others first)", c.setGroups)
 		fs.DurationVar(&c.limit, "limit", 0, "longest `duration` for one group (default no limit)")
 	case "volumes", "wipe":
 		fs.Func("services", "`services` whose volumes are meant, divided by commas (default all)", list(&c.services))
@@ -121,7 +121,7 @@ func (c *config) flags(fs *flag.FlagSet) error {
 		fs.BoolVar(&c.createNetworks, "create-networks", false, "make external networks that are missing, attachable")
 		fs.BoolVar(&c.registryAuth, "with-registry-auth", false, "hand the login of the docker program to the nodes")
 	case "start", "wait":
-		fs.Func("groups", "`services`, divided by commas, in groups divided by semicolons (default all, what needs others last)", c.setGroups)
+		fs.Func("groups", "`services`, divided by commas, in groups divided by semicolons: quote it (default all, what needs others last)", c.setGroups)
 		fs.Func("probe", "`SERVICE=URL` that must answer: http://... or zk://HOST:PORT; may be repeated", pair(c.setProbe))
 		fs.Func("inside", "`SERVICE=COMMAND` that must exit with 0, in a short container of -image on -network; may be repeated",
 			pair(func(service, command string) error { c.inside[service] = strings.Fields(command); return nil }))

@@ -2,19 +2,20 @@
 // and then finishes the work.
 //
 //	stack ps      STACK [-json] [-sizes]
-//	stack stop    STACK [-groups job-executor,ui;api] [-limit 1m]
+//	stack stop    STACK [-groups "job-executor,ui;api"] [-limit 1m]
 //	stack volumes STACK [-services es,zk] [-json]
 //	stack wipe    STACK [-services es,zk] [-yes STACK] [-keep FOLDER] [-keep-as -old]
 //	stack deploy  STACK -file db.yml [-create-networks]
-//	stack start   STACK [-groups es,zk] [-probe es=http://localhost:9200/_cluster/health?wait_for_status=yellow&timeout=1s]
+//	stack start   STACK [-groups es,zk] [-probe "es=http://localhost:9200/_cluster/health?wait_for_status=yellow&timeout=1s"]
 //	                    [-probe zk=zk://localhost:2181] [-stable 1s] [-limit 5m]
 //	stack start   STACK -inside "es=curl -fsS http://es:9200/_cluster/health" -network nuvla-backend -image curlimages/curl
 //	stack wait    STACK (as start, but nothing is started)
 //
 // wipe removes volumes only when the stack's name is typed, or given with -yes; then it archives (-keep) or copies
-// (-keep-as) them first, when asked to. Groups are divided by semicolons: one is stopped or started when the one before is
-// gone or healthy. Without groups the order is that of the services' labels org.nuvla.ops.needs ("es, zk"). A probe runs
-// here (-probe), or in a short container on a network where the services' names resolve (-inside).
+// (-keep-as) them first, when asked to. Groups are divided by semicolons, which a shell wants in quotes: one is stopped or
+// started when the one before is gone or healthy. Without groups the order is that of the services' labels
+// org.nuvla.ops.needs ("es, zk"). A probe runs here (-probe), or in a short container on a network where the services' names
+// resolve (-inside).
 //
 // Run it where the docker program reaches a manager. The volumes of another node are seen and removed through its engine
 // (-engine NODE=ADDRESS), or by a job service of ours with the node's socket (-job-image), from the image of "make image".
