@@ -133,12 +133,12 @@ func (c *config) flags(fs *flag.FlagSet) error {
 
 // selectFlags choose a snapshot and indices of it.
 func (c *config) selectFlags(fs *flag.FlagSet) {
-	def := "latest"
 	if c.command == "verify" {
-		def = ""
+		fs.StringVar(&c.text.snapshot, "snapshot", "", "`name` of the snapshot that was restored (required without -plan)")
+	} else {
+		fs.StringVar(&c.text.snapshot, "snapshot", "latest", "a `name`; latest, the latest complete one; or verified, the latest that a drill has restored")
+		fs.StringVar(&c.text.before, "before", "", "with latest or verified: only snapshots that began at or before this `time` (2006-01-02T15:04:05Z)")
 	}
-	fs.StringVar(&c.text.snapshot, "snapshot", def, "a `name`; latest, the latest complete one; or verified, the latest that a drill has restored")
-	fs.StringVar(&c.text.before, "before", "", "with latest or verified: only snapshots that began at or before this `time` (2006-01-02T15:04:05Z)")
 	fs.Func("indices", "`patterns` of indices and data streams, with commas; one with a '-' before it takes away (default nuvla-*)", func(text string) error {
 		for p := range strings.SplitSeq(text, ",") {
 			c.request.Indices = append(c.request.Indices, strings.TrimSpace(p))

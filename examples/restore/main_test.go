@@ -143,6 +143,7 @@ func TestBadInputIsAUsageErrorThatNamesTheFlag(t *testing.T) {
 		"-replicas does not go with": {"verify", "-replicas", "0", "-plan", plan, "-timeout", "1ms"},
 		"-snapshot: name":            {"attach"},
 		"-snapshot: name the":        {"verify"},
+		"not defined: -before":       {"verify", "-snapshot", "x", "-before", "2026-01-02T15:04:05Z"},
 		"-queries " + none:           {"verify", "-snapshot", "x", "-queries", none},
 		"-queries " + garbled:        {"verify", "-snapshot", "x", "-queries", garbled},
 		"-manifest":                  {"verify", "-snapshot", "x", "-manifest", none},
@@ -165,7 +166,7 @@ func TestBadInputIsAUsageErrorThatNamesTheFlag(t *testing.T) {
 }
 
 func TestHelpNamesEachCommandTheCredentialsAndTheExitCodes(t *testing.T) {
-	for args, more := range map[string]string{"-h": "-es address", "drill -h": "-budget time", "verify --help": "-queries file"} {
+	for args, more := range map[string]string{"-h": "-es address", "drill -h": "-budget time", "verify --help": "name of the snapshot that was restored"} {
 		var stderr bytes.Buffer
 		if err := runWith(t.Context(), strings.Fields(args), strings.NewReader(""), io.Discard, &stderr); !errors.Is(err, flag.ErrHelp) {
 			t.Errorf("%s: %v", args, err)
