@@ -3,13 +3,13 @@
 //	restore list   [-json]
 //	restore plan   [-snapshot NAME] [-json > plan.json]
 //	restore apply  [-snapshot NAME | -plan plan.json] [-yes CLUSTER]
-//	restore attach -snapshot NAME
+//	restore attach -snapshot NAME [-abandon]
 //	restore verify -snapshot NAME | -plan plan.json [-queries queries.json] [-manifest manifest.json]
 //	restore drill  [-budget 10m] [-schedule "0 3 * * 0" -listen :9116] [-metrics FILE]
 //
 // plan reads only, and says what a restore would do and what stands in the way. apply shows that and asks for the cluster's
-// name, which -yes gives beforehand. After Ctrl-C the server goes on: attach follows the restore to its end and verifies it;
-// apply with the same arguments does so too.
+// name, which -yes gives beforehand. After Ctrl-C the server goes on: attach follows the restore to its end and verifies it, or
+// ends it with -abandon; apply with the same arguments follows it too.
 //
 // drill restores into scratch indices beside what is there, verifies them, measures that, and removes them: no original is
 // touched. A snapshot that came back is marked (-marks), so that retention keeps the newest of these, and "-snapshot
