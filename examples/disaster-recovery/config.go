@@ -131,7 +131,7 @@ func (c *config) runFlags(fs *flag.FlagSet, r *raw) {
 	fs.StringVar(&c.htmlFile, "html", "", "`file` for the report as one HTML page (default: none)")
 	fs.StringVar(&c.metricsFile, "metrics", "", "`file` for node_exporter's textfile collector, ending in .prom; a drill wants another one (default: none)")
 	fs.StringVar(&r.budget, "budget", "", "how long the recovery, and steps of it, may take, as `30m,restore=20m,queue=1m`: shown in the report (default: none)")
-	fs.DurationVar(&c.timeout, "timeout", 2*time.Hour, "end after this `duration`")
+	fs.DurationVar(&c.timeout, "timeout", 2*time.Hour, "end after this `duration`; there is always a limit")
 }
 
 // key says what a recovery is about: a journal is taken up only by the same one.

@@ -4,6 +4,8 @@
 //
 //	docker run --network nuvla-backend IMAGE rebuild-queue
 //
+// The hosts default to es and zk, their names on that network; those of all other programs to localhost.
+//
 // Credentials come from the environment: ES_API_KEY or ES_USERNAME and ES_PASSWORD; ZK_USERNAME and ZK_PASSWORD, or the
 // file of --zk-auth. A ZooKeeper with TLS (secureClientPort) wants --zk-tls, and --zk-ca where its authority is not the system's.
 //
