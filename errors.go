@@ -28,7 +28,7 @@ var (
 	ErrUnsupported = errors.New("not supported by this server")
 	// ErrRepository: the snapshot repository cannot be reached, read, written or verified.
 	ErrRepository = errors.New("repository failure")
-	// ErrRefused: a precondition does not hold, so nothing was touched.
+	// ErrRefused: a precondition does not hold, so what needs it was left alone.
 	ErrRefused = errors.New("refused")
 	// ErrVerification: the call was accepted, but the state of the server afterwards is not what was asked for.
 	ErrVerification = errors.New("verification failed")

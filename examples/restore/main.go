@@ -18,8 +18,8 @@
 // Credentials come from the environment: ES_API_KEY, or ES_USERNAME and ES_PASSWORD.
 //
 // Exit codes: 0 restored and verified, 1 failed, 2 usage, 3 the snapshot is partial, 4 time-out, 5 another drill or restore
-// runs, 10 repository, 11 refused before anything was touched, 12 verification failed or the drill's budget was passed, 130
-// interrupted.
+// runs, 10 repository, 11 refused: a precondition does not hold, and what needs it was left alone, 12 verification failed or
+// the drill's budget was passed, 130 interrupted.
 package main
 
 import (

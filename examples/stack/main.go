@@ -23,8 +23,8 @@
 // Credentials come from the environment as for the docker program: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the context that
 // DOCKER_CONTEXT or its configuration names.
 //
-// Exit codes: 0 done, 1 failed, 2 usage, 4 time-out, 11 refused before anything was touched, 12 verification failed,
-// 130 interrupted.
+// Exit codes: 0 done, 1 failed, 2 usage, 4 time-out, 11 refused: a precondition does not hold, and what needs it was left
+// alone, 12 verification failed, 130 interrupted.
 package main
 
 import (

@@ -17,7 +17,7 @@ const (
 	ExitTimeout      = 4   // a deadline passed
 	ExitBusy         = 5   // something of the same kind is running
 	ExitRepository   = 10  // the snapshot repository cannot be used
-	ExitRefused      = 11  // a precondition does not hold; nothing was touched
+	ExitRefused      = 11  // a precondition does not hold; what needs it was left alone
 	ExitVerification = 12  // done, but what is there is not what was asked for
 	ExitInterrupted  = 130 // Ctrl-C or SIGTERM
 )
