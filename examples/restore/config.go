@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/conf"
 	"github.com/nuvla/nuvlaops/examples/internal/schedule"
 	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/snapshot"
@@ -25,6 +26,7 @@ type config struct {
 	command    string
 	es         string
 	repository string
+	timestamp  string
 	marks      string
 	json       bool
 	timeout    time.Duration
@@ -55,16 +57,15 @@ type texts struct {
 
 const commands = "list, plan, apply, attach, verify or drill"
 
-// defaultMarks is where examples/backup has it by default: beside its timestamp file.
-const defaultMarks = "/var/log/nuvla-es-backup-marks.json"
-
-func parse(args []string, stderr io.Writer) (*config, error) {
+// parse reads COMMAND [flags], above what the backup's file and the environment say.
+func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) (*config, error) {
 	c := &config{}
 	fs, command, args := cli.Command("restore", about, args, stderr)
 	c.command = command
-	fs.StringVar(&c.es, "es", "http://localhost:9200", "`address` of Elasticsearch; for a drill in another cluster, that one's")
-	fs.StringVar(&c.repository, "repository", "s3_backup", "`name` of the snapshot repository")
-	fs.StringVar(&c.marks, "marks", defaultMarks, "`file` with pins and verified drills, as that of backup")
+	conf.Flags(fs, &c.es, &c.repository, &c.timestamp, &c.marks)
+	if err := conf.Preset(fs, args, lookup, false); err != nil { // before flags that mean another thing there, such as -metrics
+		return nil, err
+	}
 	fs.BoolVar(&c.json, "json", false, "print JSON")
 	fs.DurationVar(&c.timeout, "timeout", 0, "give up after this `time`; what the server does goes on (default no limit)")
 	if c.command == "" {
@@ -184,6 +185,9 @@ func (c *config) verifyFlags(fs *flag.FlagSet) {
 
 // finish checks what the flags said. Each error names its flag.
 func (c *config) finish() error {
+	if c.marks == "" {
+		c.marks = conf.Marks(c.timestamp)
+	}
 	if c.repository == "" || strings.ContainsAny(c.repository, "*, /\\") {
 		return cli.Usagef("-repository %q: want the name of one repository", c.repository)
 	}

@@ -15,7 +15,10 @@
 // touched. A snapshot that came back is marked (-marks), so that retention keeps the newest of these, and "-snapshot
 // verified" finds it. With -schedule it stays, and drills by a cron expression in UTC.
 //
-// Credentials come from the environment: ES_API_KEY, or ES_USERNAME and ES_PASSWORD.
+// The configuration file of the backup program is read, so that both work on the same repository and the same marks. A drill in
+// another cluster takes that one's address by -es.
+//
+// Credentials come from the environment or the file of -conf: ES_API_KEY, or ES_USERNAME and ES_PASSWORD.
 //
 // Exit codes: 0 restored and verified, 1 failed, 2 usage, 3 the snapshot is partial, 4 time-out, 5 another drill or restore
 // runs, 10 repository, 11 refused: a precondition does not hold, and what needs it was left alone, 12 verification failed or
@@ -42,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func runWith(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	cfg, err := parse(args, stderr)
+	cfg, err := parse(args, os.LookupEnv, stderr)
 	if err != nil {
 		return err
 	}

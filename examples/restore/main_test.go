@@ -179,6 +179,31 @@ func TestHelpNamesEachCommandTheCredentialsAndTheExitCodes(t *testing.T) {
 	}
 }
 
+// What a drill has proven must be where retention looks; what else the file says is of backups.
+func TestTheFileOfTheBackupSaysWhereTheMarksAre(t *testing.T) {
+	folder := t.TempDir()
+	file := folder + "/x.conf"
+	settings := "ES_HOST=es\nES_PORT=9201\nBACKUP_REPOSITORY=other\nBACKUP_TIMESTAMP=" + folder + "/timestamp\nBACKUP_METRICS=" + folder + "/backup.prom\n" +
+		"BACKUP_SCHEDULE='30 * * * *'\nBACKUP_LISTEN=:9115\nBACKUP_TIMEOUT=1ns\nBACKUP_YES=cluster\n"
+	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	vars := map[string]string{"BACKUP_CONF": file}
+	lookup := func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
+	for args, marks := range map[string]string{"drill": folder + "/nuvla-es-backup-marks.json", "apply": folder + "/nuvla-es-backup-marks.json", "drill -marks " + folder + "/own": folder + "/own"} {
+		c, err := parse(strings.Fields(args), lookup, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{marks, "other", "es:9201"}, []string{c.marks, c.repository, c.es}); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", args, diff)
+		}
+		if c.metrics != "" || c.schedule != nil || c.listen != "" || c.timeout != 0 || c.yes != "" {
+			t.Errorf("%s takes what is said of backups: %+v", args, c)
+		}
+	}
+}
+
 func TestEachFailureHasItsExitCode(t *testing.T) {
 	r := newRig(t, "codes", 10)
 	for name, c := range map[string]struct {

@@ -24,7 +24,6 @@ type config struct {
 	repository string
 	marks      string
 	timestamp  string
-	file       string
 	timeout    time.Duration
 	json       bool
 	filter     snapshot.Filter
@@ -67,11 +66,7 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 
 // shared are the flags whose values the backup's file and the environment may give.
 func (c *config) shared(fs *flag.FlagSet) {
-	fs.StringVar(&c.file, "conf", "", "configuration `file` of the backup program, whose names are in brackets [BACKUP_CONF] (default "+conf.DefaultFile+" if it is there)")
-	fs.StringVar(&c.es, "es", "", "`address` of Elasticsearch [ES_URL, ES_HOST, ES_PORT] (default http://localhost:9200)")
-	fs.StringVar(&c.repository, "repository", "s3_backup", "`name` of the snapshot repository [BACKUP_REPOSITORY]")
-	fs.StringVar(&c.timestamp, "timestamp", conf.DefaultTimestamp, "the backup's timestamp `file`, beside which the marks are [BACKUP_TIMESTAMP]")
-	fs.StringVar(&c.marks, "marks", "", "`file` with pins and verified drills [BACKUP_MARKS] (default: nuvla-es-backup-marks.json beside the timestamp file)")
+	conf.Flags(fs, &c.es, &c.repository, &c.timestamp, &c.marks)
 	if c.command == "prune" {
 		cli.RetentionFlags(fs, &c.policy, func(name string) string { return " [" + conf.Key(name) + "]" })
 		fs.StringVar(&c.policy.Prefix, "prefix", snapshot.DefaultPrefix, "what the names of the snapshots begin with that the rules are about [BACKUP_PREFIX]")

@@ -15,7 +15,8 @@
 // -yes. A pinned snapshot is deleted only with -pinned.
 //
 // The configuration file of the backup program is read, so that both work on the same repository and the same marks.
-// Credentials come from the environment: ES_API_KEY, or ES_USERNAME and ES_PASSWORD.
+//
+// Credentials come from the environment or the file of -conf: ES_API_KEY, or ES_USERNAME and ES_PASSWORD.
 //
 // Exit codes: 0 done, 1 failed, 2 usage, 3 a snapshot is partial, 4 time-out, 5 a snapshot is running, 10 repository,
 // 11 refused, 12 verification failed, 130 interrupted.

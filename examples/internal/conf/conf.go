@@ -26,6 +26,16 @@ func Marks(timestamp string) string {
 	return filepath.Join(filepath.Dir(timestamp), "nuvla-es-backup-marks.json")
 }
 
+// Flags defines the flags that the programs beside the backup share with it. Their values are those of Preset: so all of them
+// mean one repository, and one file of marks.
+func Flags(fs *flag.FlagSet, es, repository, timestamp, marks *string) {
+	fs.String("conf", "", "configuration `file` of the backup program, whose names are in brackets [BACKUP_CONF] (default "+DefaultFile+" if it is there)")
+	fs.StringVar(es, "es", "", "`address` of Elasticsearch [ES_URL, ES_HOST, ES_PORT] (default http://localhost:9200)")
+	fs.StringVar(repository, "repository", "s3_backup", "`name` of the snapshot repository [BACKUP_REPOSITORY]")
+	fs.StringVar(timestamp, "timestamp", DefaultTimestamp, "the backup's timestamp `file`, beside which the marks are [BACKUP_TIMESTAMP]")
+	fs.StringVar(marks, "marks", "", "`file` with pins and verified drills [BACKUP_MARKS] (default: nuvla-es-backup-marks.json beside the timestamp file)")
+}
+
 // Key is the name of a flag in the file and in the environment: BACKUP_KEEP_DAILY for -keep-daily, ES_URL for -es.
 func Key(flagName string) string {
 	if flagName == "es" {
