@@ -17,7 +17,10 @@ func (p *program) selector(ctx context.Context) (restore.Selector, error) {
 		return sel, nil
 	}
 	var err error
-	sel.Among, err = p.names(ctx)
+	if sel.Among, err = p.names(ctx); err == nil && len(sel.Among) == 0 {
+		err = &nuvlaops.Error{Op: p.command, Resource: p.repository, Reason: "no complete snapshot is marked in " + p.marks + " as restored by a drill",
+			Hint: "mark one with restore drill (snapshots verify and disaster-recovery -drill leave no mark), or say another -snapshot", Err: nuvlaops.ErrNotFound}
+	}
 	return sel, err
 }
 

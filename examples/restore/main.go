@@ -13,7 +13,7 @@
 //
 // drill restores into scratch indices beside what is there, verifies them, measures that, and removes them: no original is
 // touched. A snapshot that came back is marked (-marks), so that retention keeps the newest of these, and "-snapshot
-// verified" finds it. With -schedule it stays, and drills by a cron expression in UTC.
+// verified" finds it; "snapshots verify" leaves no such mark. With -schedule it stays, and drills by a cron expression in UTC.
 //
 // The configuration file of the backup program is read, so that both work on the same repository and the same marks. A drill in
 // another cluster takes that one's address by -es.

@@ -9,12 +9,15 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/snapshot"
+	"github.com/nuvla/nuvlaops/snapshot/snapshottest"
 )
 
 func TestTheProgramListsPlansAppliesAndVerifies(t *testing.T) {
@@ -201,6 +204,32 @@ func TestTheFileOfTheBackupSaysWhereTheMarksAre(t *testing.T) {
 		if c.metrics != "" || c.schedule != nil || c.listen != "" || c.timeout != 0 || c.yes != "" {
 			t.Errorf("%s takes what is said of backups: %+v", args, c)
 		}
+	}
+}
+
+func TestVerifiedSaysWhatMarksASnapshotWhenNoneIs(t *testing.T) {
+	fake := &snapshottest.Fake{Name: "s3_backup"}
+	if _, err := fake.Ensure(t.Context(), snapshot.Settings{FS: &snapshot.FS{Location: "/x"}}); err != nil {
+		t.Fatal(err)
+	}
+	fake.Add(snapshot.Snapshot{Name: "one", UUID: "uuid-1", Repository: "s3_backup", State: snapshot.Success, Shards: snapshot.Shards{Total: 3, Successful: 3}})
+	marks := t.TempDir() + "/marks.json"
+	p := &program{config: &config{command: "plan", repository: "s3_backup", marks: marks, verified: true}, snapshots: snapshot.WithMarks(fake, marks)}
+	_, err := p.selector(t.Context())
+	for _, want := range []string{marks, "restore drill", "snapshots verify"} {
+		if !errors.Is(err, nuvlaops.ErrNotFound) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want ErrNotFound with %q", err, want)
+		}
+	}
+	err = snapshot.UpdateMarks(t.Context(), marks, func(m snapshot.Marks) error {
+		m.Verify("s3_backup", "one", "uuid-1", snapshot.Verified{At: time.Now()})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sel, err := p.selector(t.Context()); err != nil || !cmp.Equal([]string{"one"}, sel.Among) {
+		t.Errorf("with a mark: %v, %v", sel.Among, err)
 	}
 }
 

@@ -9,10 +9,10 @@
 //	snapshots delete NAME...
 //
 // All print a table, or with -json one JSON value. list says on standard error which snapshots it leaves out, since an object
-// of theirs is damaged. verify has every node verify the repository, and reads for each snapshot,
-// or for the newest complete one, the lists of files that a restore begins with. prune -dry-run prints what would be kept
-// and removed, and why. prune and delete ask for the name of the repository before they remove anything, or take it from
-// -yes. A pinned snapshot is deleted only with -pinned.
+// of theirs is damaged. verify has every node verify the repository, and reads for each snapshot, or for the newest complete
+// one, the lists of files that a restore begins with. It leaves no mark: what "restore -snapshot verified" takes was restored
+// by "restore drill". prune -dry-run prints what would be kept and removed, and why. prune and delete ask for the name of the
+// repository before they remove anything, or take it from -yes. A pinned snapshot is deleted only with -pinned.
 //
 // The configuration file of the backup program is read, so that both work on the same repository and the same marks.
 //
