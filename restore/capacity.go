@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/nuvla/nuvlaops/internal/units"
 )
 
 const (
@@ -95,12 +97,12 @@ func (r *Repo) findDisk(ctx context.Context, p *Plan, low string, off bool) erro
 	switch {
 	case need > room:
 		p.add(SeverityError, CodeDisk, "", "free disk space, add a node, or restore fewer indices",
-			"%s are to be restored, and %s are free below the low watermark (%s)", bytesText(need), bytesText(room), low)
+			"%s are to be restored, and %s are free below the low watermark (%s)", units.Bytes(need), units.Bytes(room), low)
 	case shard > largest:
 		p.add(SeverityError, CodeDisk, "", "free disk space on one node", "a shard of %s is to be restored, and no node has more than %s free below the low watermark (%s)",
-			bytesText(shard), bytesText(largest), low)
+			units.Bytes(shard), units.Bytes(largest), low)
 	case need > room/10*9:
-		p.add(SeverityWarning, CodeDisk, "", "", "%s are to be restored, and %s are free below the low watermark (%s)", bytesText(need), bytesText(room), low)
+		p.add(SeverityWarning, CodeDisk, "", "", "%s are to be restored, and %s are free below the low watermark (%s)", units.Bytes(need), units.Bytes(room), low)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/nuvla/nuvlaops/internal/units"
 )
 
 // String is the plan for people.
@@ -12,13 +14,13 @@ func (p *Plan) String() string {
 	fmt.Fprintf(&b, "restore %s/%s (%s, %s) into cluster %s (%s, %s)\n", p.Repository, p.Snapshot.Name, p.Snapshot.State,
 		p.Snapshot.Start.UTC().Format(time.RFC3339), p.Cluster.Name, p.Cluster.Version, plural(p.Cluster.DataNodes, "data node"))
 	fmt.Fprintf(&b, "%s, %s, %s, %s\n", plural(len(p.Indices), "index"), plural(len(p.DataStreams), "data stream"),
-		plural(p.Shards, "primary shard"), bytesText(p.Bytes))
+		plural(p.Shards, "primary shard"), units.Bytes(p.Bytes))
 	for _, i := range p.Indices {
 		name := i.Name
 		if i.Target != i.Name {
 			name += " -> " + i.Target
 		}
-		fmt.Fprintf(&b, "  %-40s %3d shards  %10s", name, i.Shards, bytesText(i.Bytes))
+		fmt.Fprintf(&b, "  %-40s %3d shards  %10s", name, i.Shards, units.Bytes(i.Bytes))
 		if i.Documents != nil {
 			fmt.Fprintf(&b, "  %d documents", *i.Documents)
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/units"
 )
 
 // Report says what a restore brought back, and what was and was not verified. It is plain data.
@@ -145,7 +146,7 @@ func (r *Report) err() error {
 func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s/%s of %s into cluster %s\n", r.Repository, r.Snapshot, r.SnapshotTime.UTC().Format(time.RFC3339), r.Cluster)
-	fmt.Fprintf(&b, "%d of %s proven, %d documents, %s, %s\n", r.Proven, plural(r.Shards, "primary shard"), r.Documents, bytesText(r.Bytes), r.Took.Round(time.Millisecond))
+	fmt.Fprintf(&b, "%d of %s proven, %d documents, %s, %s\n", r.Proven, plural(r.Shards, "primary shard"), r.Documents, units.Bytes(r.Bytes), r.Took.Round(time.Millisecond))
 	for _, i := range r.Indices {
 		fmt.Fprintf(&b, "  %-40s %-8s %d/%d shards%s\n", i.Target, i.State, i.Proven, i.Shards, i.documentsText())
 	}
@@ -172,16 +173,4 @@ func (i IndexReport) documentsText() string {
 		return fmt.Sprintf(", %d documents", *i.Documents)
 	}
 	return fmt.Sprintf(", %d documents of %s", *i.Documents, want)
-}
-
-// bytesText writes bytes in the unit that fits.
-func bytesText(n int64) string {
-	v, units := float64(n), []string{"B", "kB", "MB", "GB", "TB", "PB"}
-	for len(units) > 1 && v >= 1000 {
-		v, units = v/1000, units[1:]
-	}
-	if units[0] == "B" {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", v, units[0])
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/nuvla/nuvlaops/internal/units"
 )
 
 // String is a table for people: services, their tasks, volumes, networks and secrets.
@@ -92,13 +94,5 @@ func size(n int64) string {
 	if n < 0 {
 		return "-"
 	}
-	units := []string{"B", "kB", "MB", "GB", "TB"}
-	f, i := float64(n), 0
-	for f >= 1000 && i < len(units)-1 {
-		f, i = f/1000, i+1
-	}
-	if i == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", f, units[i])
+	return units.Bytes(n)
 }

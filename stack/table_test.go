@@ -37,8 +37,8 @@ es.1                one   failed   2026-01-02 15:04:05  task: non-zero exit (137
 es.1                two   ready    2026-01-02 15:04:06
 agent.abcdefghijkl  one   running  2026-01-02 15:04:05
 
-VOLUME     NODE  SIZE     USED BY
-db_esdata  one   70.2 MB  es
+VOLUME     NODE  SIZE      USED BY
+db_esdata  one   66.9 MiB  es
 db_old     two   -
 
 NETWORK        USED BY

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/units"
 )
 
 // Screen shows steps and their progress: a line that is rewritten on a terminal, else a line at most every few seconds,
@@ -126,19 +127,7 @@ func Line(p nuvlaops.Progress) string {
 }
 
 // Bytes shows a size in the unit that suits it: 70.2 MiB.
-func Bytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, suffix := float64(n), ""
-	for _, suffix = range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if f /= unit; f < unit {
-			break
-		}
-	}
-	return fmt.Sprintf("%.1f %s", f, suffix)
-}
+func Bytes(n int64) string { return units.Bytes(n) }
 
 func clock(d time.Duration) string {
 	d = d.Round(100 * time.Millisecond)
