@@ -73,6 +73,8 @@ type Volume struct {
 	// Services of the stack that mount it, and Containers, running or stopped, that hold it.
 	Services   []string `json:"services,omitempty"`
 	Containers []string `json:"containers,omitempty"`
+	// ByJob says that a job of ours reaches it (see NodeJob), and no engine: it can be wiped, and KeepVolumes refuses it.
+	ByJob bool `json:"by_job,omitempty"`
 }
 
 // Service returns the service of this name, or nil.

@@ -48,6 +48,10 @@ func (p *pair) reachedByJob(t *testing.T, b *bench, open func(map[string]string,
 	if len(plan.Volumes) != 1 || plan.Volumes[0].Node != p.worker.Name || plan.Volumes[0].Bytes < 0 || len(plan.Obstacles) > 0 {
 		t.Fatalf("want a plan for the volume of node %s, with its size:\n%s", p.worker.Name, plan)
 	}
+	if !plan.Volumes[0].ByJob {
+		t.Error("the plan does not say that a job alone reaches the volume")
+	}
+	mustBe(t, far.KeepVolumes(t.Context(), plan, stack.KeepOptions{Dir: far.dir}), nuvlaops.ErrRefused, "Options.Engines")
 	for range 2 {
 		must(t, far.Wipe(t.Context(), plan, stack.Unguarded))
 	}

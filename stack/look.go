@@ -137,7 +137,7 @@ func (s *Swarm) volumes(ctx context.Context, w *world, names []string) ([]Volume
 	}
 	for _, n := range w.fleet.byJob {
 		for _, v := range w.answers[n.ID].Volumes {
-			v.Node, v.NodeID, v.Services = n.Description.Hostname, n.ID, w.mountedBy(v.Name)
+			v.Node, v.NodeID, v.Services, v.ByJob = n.Description.Hostname, n.ID, w.mountedBy(v.Name), true
 			out = append(out, v)
 		}
 	}

@@ -102,7 +102,7 @@ func (c *config) stackFlags(fs *flag.FlagSet) {
 	})
 	fs.StringVar(&c.job.Image, "job-image", "", "`image` of these programs, to reach the volumes on nodes without -engine by a job on each")
 	fs.StringVar(&c.job.Socket, "job-socket", "", "`path` of the engine's socket on those nodes (default /var/run/docker.sock)")
-	fs.StringVar(&c.keepOld, "keep-old", "", "`folder` to archive the volumes to before they are removed (default: not kept)")
+	fs.StringVar(&c.keepOld, "keep-old", "", "`folder` to archive the volumes to before they are removed, those of other nodes through -engine (default: not kept)")
 }
 
 func (c *config) runFlags(fs *flag.FlagSet, r *raw) {

@@ -95,7 +95,7 @@ func (r *recovery) checkEngine(ctx context.Context) (err error) {
 		volumesErr = r.page.bad("volumes", volumesErr)
 	}
 	r.noteImages()
-	return cmp.Or(r.checkStacks(ctx), r.checkCore(ctx), volumesErr, r.checkObstacles(), r.checkRoom(ctx))
+	return cmp.Or(r.checkStacks(ctx), r.checkCore(ctx), volumesErr, r.checkObstacles(), r.checkReach(), r.checkRoom(ctx))
 }
 
 // noteImages names the images that an engine asks their registry for before each start, although it has them: with the

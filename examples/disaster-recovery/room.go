@@ -81,6 +81,24 @@ func (r *recovery) wiped() (total int64, known bool) {
 	return total, known
 }
 
+// checkReach refuses volumes that step keep-old would refuse when all is stopped: it reads them through the engine of their node.
+func (r *recovery) checkReach() error {
+	if r.cfg.keepOld == "" || r.found.wipe == nil || !r.comes("keep-old") {
+		return nil
+	}
+	nodes := map[string]bool{}
+	for _, v := range r.found.wipe.Volumes {
+		if v.ByJob {
+			nodes[v.Node] = true
+		}
+	}
+	if len(nodes) == 0 {
+		return nil
+	}
+	return r.page.bad("-keep-old", refused(r.cfg.keepOld, "give -engine NODE=ADDRESS for each of them, or leave out -keep-old; nothing was touched",
+		"-job-image does not archive volumes, and nothing else reaches those on %s", strings.Join(sortedKeys(nodes), ", ")))
+}
+
 // checkRoom looks whether the archives of the old volumes find room. Whether the restored indices do is said by the
 // Elasticsearch that shows the snapshot: see measure.
 func (r *recovery) checkRoom(context.Context) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/nuvla/nuvlaops"
@@ -33,6 +34,34 @@ func TestWhatIsRemovedLeavesRoomForWhatIsRestored(t *testing.T) {
 		r.measured(&sighting{plan: &restore.Plan{Bytes: 60, Room: &tt.room}})
 		if err := r.checkDisks(); errors.Is(err, nuvlaops.ErrRefused) != tt.refused {
 			t.Errorf("%s: got %v, refused should be %t", tt.name, err, tt.refused)
+		}
+	}
+}
+
+// A job lists and removes volumes; their archive would have to come back through its log.
+func TestAnArchiveOfVolumesThatAJobAloneReachesIsRefusedBeforeAnythingIsTouched(t *testing.T) {
+	here, far := stack.Volume{Name: "db_zkdata", Node: "manager"}, stack.Volume{Name: "db_esdata", Node: "worker", ByJob: true}
+	for _, tt := range []struct {
+		name    string
+		cfg     config
+		volumes []stack.Volume
+		refused bool
+	}{
+		{"by a job", config{keepOld: "/old"}, []stack.Volume{here, far}, true},
+		{"through engines", config{keepOld: "/old"}, []stack.Volume{here}, false},
+		{"not kept", config{}, []stack.Volume{here, far}, false},
+		{"left out", config{keepOld: "/old", from: "wipe"}, []stack.Volume{here, far}, false},
+	} {
+		r := takenUp(t)
+		r.cfg, r.found.wipe = &tt.cfg, &stack.WipePlan{Volumes: tt.volumes}
+		err := r.checkReach()
+		if errors.Is(err, nuvlaops.ErrRefused) != tt.refused {
+			t.Errorf("%s: got %v, refused should be %t", tt.name, err, tt.refused)
+		}
+		for _, want := range []string{"those on worker", "-engine NODE=ADDRESS", "-keep-old", "nothing was touched"} {
+			if tt.refused && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%s: %q is not in %v", tt.name, want, err)
+			}
 		}
 	}
 }
