@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/swarm"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/nuvla/nuvlaops"
@@ -22,10 +24,18 @@ import (
 // more of its unstable code; the program itself gives the same result as docker stack deploy by construction.
 type compose struct {
 	Services map[string]struct {
+		Image    string         `yaml:"image"`
+		Volumes  []mounted      `yaml:"volumes"`
 		Networks map[string]any `yaml:"networks"`
 		Secrets  []source       `yaml:"secrets"`
 		Configs  []source       `yaml:"configs"`
+		Deploy   struct {
+			Placement struct {
+				Constraints []string `yaml:"constraints"`
+			} `yaml:"placement"`
+		} `yaml:"deploy"`
 	} `yaml:"services"`
+	Volumes  map[string]object `yaml:"volumes"`
 	Networks map[string]object `yaml:"networks"`
 	Secrets  map[string]object `yaml:"secrets"`
 	Configs  map[string]object `yaml:"configs"`
@@ -35,6 +45,12 @@ type compose struct {
 
 type source struct {
 	Source string `yaml:"source"`
+}
+
+type mounted struct {
+	Type   string `yaml:"type"`
+	Source string `yaml:"source"`
+	Target string `yaml:"target"`
 }
 
 type object struct {
@@ -69,6 +85,29 @@ func (s *Swarm) load(ctx context.Context, opts DeployOptions) (*compose, error) 
 		return nil, fmt.Errorf("read the output of docker stack config: %w", err)
 	}
 	return &c, nil
+}
+
+// service is one of the file as a wipe sees it when it is there and stopped: what it mounts, and where it may run.
+func (c *compose) service(stack, name string) swarm.Service {
+	file, labels := c.Services[name], map[string]string{labelStack: stack}
+	container := &swarm.ContainerSpec{Image: file.Image}
+	for _, m := range file.Volumes {
+		at := mount.Mount{Type: mount.Type(m.Type), Source: m.Source, Target: m.Target}
+		if o := c.Volumes[m.Source]; at.Type == mount.TypeVolume && m.Source != "" {
+			if at.Source = o.named(m.Source); !o.External {
+				at.VolumeOptions = &mount.VolumeOptions{Labels: labels}
+				if o.Name == "" {
+					at.Source = stack + "_" + m.Source
+				}
+			}
+		}
+		container.Mounts = append(container.Mounts, at)
+	}
+	var v swarm.Service
+	v.Spec.Name, v.Spec.Labels = stack+"_"+name, labels
+	v.Spec.Mode.Replicated = &swarm.ReplicatedService{Replicas: new(uint64)}
+	v.Spec.TaskTemplate = swarm.TaskSpec{ContainerSpec: container, Placement: &swarm.Placement{Constraints: file.Deploy.Placement.Constraints}}
+	return v
 }
 
 // only returns the file with these services alone, ready to be read again: variables are filled in already, so that every

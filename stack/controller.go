@@ -55,6 +55,9 @@ type WipeOptions struct {
 	Services []string
 	// Volumes are full names of volumes that are meant besides, of services that are gone, for instance.
 	Volumes []string
+	// Files are compose files, as DeployOptions.Files. Services of theirs that are gone count as there, and stopped: they
+	// mount what the files say, and have run where the files let them run.
+	Files []string
 }
 
 // DeployOptions says what to deploy.

@@ -65,6 +65,9 @@ func (s *Swarm) keepVolumes(ctx context.Context, plan *WipePlan, opts KeepOption
 		return err
 	}
 	w, err := s.see(ctx, plan.Stack, f)
+	if err == nil {
+		err = s.seeGone(ctx, w, plan.Options.Files)
+	}
 	if err != nil {
 		return err
 	}

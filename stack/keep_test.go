@@ -72,6 +72,30 @@ func TestDataIsKeptAsideBeforeItIsWiped(t *testing.T) {
 	}
 }
 
+func TestTheVolumeOfAServiceThatIsGoneIsKeptAndRemoved(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(dbStack)
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+	_, err := b.api.ServiceRemove(t.Context(), b.stack+"_db", client.ServiceRemoveOptions{})
+	must(t, err)
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{Groups: [][]string{{"db"}}}))
+	db := stack.WipeOptions{Services: []string{"db"}}
+	_, err = b.PlanWipe(t.Context(), b.stack, db)
+	mustBe(t, err, nuvlaops.ErrNotFound, "WipeOptions.Files")
+	db.Files = []string{b.file(dbStack)}
+	plan, err := b.PlanWipe(t.Context(), b.stack, db)
+	must(t, err)
+	if len(plan.Volumes) != 1 || len(plan.Obstacles) > 0 {
+		t.Fatalf("want a plan for its volume:\n%s", plan)
+	}
+	must(t, b.KeepVolumes(t.Context(), plan, stack.KeepOptions{Dir: b.dir}))
+	must(t, b.Wipe(t.Context(), plan, stack.Unguarded))
+	if left := b.look().Volumes; len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // contents are the files of a volume, with their modes and owners.
 func (b *bench) contents(volume string) map[string]string {
 	b.t.Helper()

@@ -111,6 +111,7 @@ func (s *Swarm) checkUse(ctx context.Context, w *world, p *WipePlan) error {
 func (s *Swarm) checkNodes(_ context.Context, w *world, p *WipePlan) error {
 	for _, n := range w.fleet.dark {
 		if w.mayHold(n.Node) || p.ofGoneServices(w) {
+			p.Dark = append(p.Dark, n.Description.Hostname)
 			p.obstacle("node %s (%s) may hold volumes of the stack and cannot be looked at: %s", n.Description.Hostname, n.Status.State, n.why)
 		} else {
 			p.Unseen = append(p.Unseen, n.Description.Hostname)

@@ -21,6 +21,8 @@ type WipePlan struct {
 	// Unseen are nodes that cannot be looked at, and on which the stack's services cannot run as they are. An old volume
 	// there does no harm until a constraint or a label changes.
 	Unseen []string `json:"unseen,omitempty"`
+	// Dark are nodes that cannot be looked at, and that may hold volumes of the stack. Each is among the obstacles.
+	Dark []string `json:"dark,omitempty"`
 	// Obstacles stand in the way: Wipe refuses while there is one.
 	Obstacles []string `json:"obstacles,omitempty"`
 	// Lasting are those of the obstacles that Stop does not take away.
@@ -77,13 +79,16 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 		return nil, nil, err
 	}
 	w, err := s.see(ctx, stack, f)
+	if err == nil {
+		err = s.seeGone(ctx, w, opts.Files)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, name := range opts.Services {
 		if _, there := w.services[name]; !there {
 			return nil, nil, &nuvlaops.Error{Resource: name, Reason: "no such service in the stack, so its volumes are not known",
-				Err: nuvlaops.ErrNotFound, Hint: "name its volumes instead"}
+				Err: nuvlaops.ErrNotFound, Hint: "name its volumes instead, or its compose file"}
 		}
 	}
 	plan := &WipePlan{Stack: stack, Options: opts}

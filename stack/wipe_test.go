@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -161,6 +163,57 @@ func TestAVolumeOfAServiceThatIsGoneMayBeOnEveryNode(t *testing.T) {
 		must(t, err)
 		if len(plan.Obstacles) != want {
 			t.Errorf("%s: in the way %q, want %d", volume, plan.Obstacles, want)
+		}
+	}
+}
+
+// The compose file of a service that is gone says what it has mounted, and where it may have run.
+func TestAServiceThatIsGoneIsSeenInItsComposeFile(t *testing.T) {
+	engine := fakeEngine(t, 2, 1, new(atomic.Int64)) // of which there are the volumes
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v1.41/nodes":
+			_, _ = io.WriteString(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"ready"}}]`)
+		case "/v1.41/services":
+			_, _ = io.WriteString(w, `[]`)
+		default:
+			engine.ServeHTTP(w, r)
+		}
+	}))
+	defer server.Close()
+	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+	must(t, err)
+	defer s.Close()
+	for name, tt := range map[string]struct {
+		services, volumes, kept, unseen, dark []string
+		place                                 string
+	}{
+		"pinned to this node":   {[]string{"one"}, []string{"big_s000"}, []string{"big_s002"}, []string{"far"}, nil, "node.id==self"},
+		"pinned to another one": {[]string{"one"}, []string{"big_s000"}, []string{"big_s002"}, nil, []string{"far"}, "node.hostname==far"},
+		"all of them":           {nil, []string{"big_s000", "big_s001"}, []string{"big_s002"}, nil, []string{"far"}, "node.id!=self"},
+	} {
+		file := filepath.Join(t.TempDir(), "big.yml")
+		must(t, os.WriteFile(file, []byte(`version: "3.7"
+services:
+  one:
+    image: one
+    volumes: ["s000:/data", "foreign:/foreign"]
+    deploy: {placement: {constraints: ["`+tt.place+`"]}}
+volumes:
+  s000: {}
+  foreign: {external: true, name: big_s002}
+networks:
+  default: {}
+`), 0o600))
+		plan, err := s.PlanWipe(t.Context(), "big", stack.WipeOptions{Services: tt.services, Files: []string{file}})
+		must(t, err)
+		var kept []string
+		for _, k := range plan.Kept {
+			kept = append(kept, k.Source)
+		}
+		want := [][]string{tt.volumes, tt.kept, tt.unseen, tt.dark}
+		if diff := cmp.Diff(want, [][]string{names(plan.Volumes), kept, plan.Unseen, plan.Dark}); diff != "" || len(plan.Obstacles) != len(tt.dark) {
+			t.Errorf("%s: removed, kept, not looked at, dark (-want +got):\n%s\n%s", name, diff, plan)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -53,6 +54,21 @@ func (s *Swarm) see(ctx context.Context, stack string, f *fleet) (*world, error)
 		}
 	}
 	return w, nil
+}
+
+// seeGone adds the services of compose files that are not there.
+func (s *Swarm) seeGone(ctx context.Context, w *world, files []string) error {
+	if len(files) == 0 {
+		return nil
+	}
+	file, err := s.load(ctx, DeployOptions{Files: files})
+	if err != nil {
+		return err
+	}
+	for _, name := range w.missing(slices.Collect(maps.Keys(file.Services))) {
+		w.services[name] = file.service(w.stack, name)
+	}
+	return nil
 }
 
 func (s *Swarm) seeTasks(ctx context.Context, w *world, byID map[string]string) error {

@@ -36,3 +36,7 @@ func notBelowZero(options ...time.Duration) error {
 func notThere(name string) error {
 	return &nuvlaops.Error{Resource: name, Reason: "no such service in the stack", Err: nuvlaops.ErrNotFound}
 }
+
+func noFile() error {
+	return &nuvlaops.Error{Reason: "no such compose file", Err: nuvlaops.ErrInvalid}
+}

@@ -103,6 +103,11 @@ func (c *conformance) absent(t *testing.T) {
 	mustBe(t, c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{Groups: [][]string{{"db"}}}), nuvlaops.ErrNotFound)
 	_, err := c.Controller.PlanWipe(t.Context(), c.Stack, stack.WipeOptions{Services: []string{"db"}})
 	mustBe(t, err, nuvlaops.ErrNotFound)
+	plan, err := c.Controller.PlanWipe(t.Context(), c.Stack, stack.WipeOptions{Services: []string{"db"}, Files: c.Deploy.Files})
+	must(t, err)
+	if len(plan.Volumes)+len(plan.Obstacles) > 0 {
+		t.Errorf("want nothing to remove, and nothing in the way:\n%s", plan)
+	}
 }
 
 func (c *conformance) deploys(t *testing.T) {
@@ -251,6 +256,8 @@ func (c *conformance) refusesNonsense(t *testing.T) {
 	mustBe(t, c.Controller.Stop(ctx, c.Stack, stack.StopOptions{Limit: -1}), nuvlaops.ErrInvalid)
 	mustBe(t, c.Controller.Deploy(ctx, c.Stack, stack.DeployOptions{}), nuvlaops.ErrInvalid)
 	mustBe(t, c.Controller.Wipe(ctx, nil, stack.Unguarded), nuvlaops.ErrInvalid)
+	_, err := c.Controller.PlanWipe(ctx, c.Stack, stack.WipeOptions{Files: []string{"/nowhere/stack.yml"}})
+	mustBe(t, err, nuvlaops.ErrInvalid)
 	plan, err := c.Controller.PlanWipe(ctx, c.Stack, stack.WipeOptions{Volumes: []string{c.Stack + "2_data"}})
 	must(t, err)
 	mustBe(t, c.Controller.Wipe(ctx, plan, stack.Unguarded), nuvlaops.ErrRefused)

@@ -184,8 +184,17 @@ func (f *Fake) plan(ctx context.Context, name string, opts stack.WipeOptions) (*
 	if err := check(ctx, name, nil); err != nil {
 		return nil, err
 	}
+	gone := map[string]bool{} // that is in a file, and has left no volume: this orchestrator removes no service
+	for _, path := range opts.Files {
+		if f.files[path] == nil {
+			return nil, noFile()
+		}
+		for _, s := range f.files[path] {
+			gone[s.Name] = true
+		}
+	}
 	for _, key := range opts.Services {
-		if f.stacks[name][key] == nil {
+		if f.stacks[name][key] == nil && !gone[key] {
 			return nil, notThere(key)
 		}
 	}
@@ -259,7 +268,7 @@ func (f *Fake) Deploy(ctx context.Context, name string, opts stack.DeployOptions
 		return nuvlaops.Wrap("stack.Deploy", name, err)
 	}
 	if len(opts.Files) == 0 || f.files[opts.Files[0]] == nil {
-		return nuvlaops.Wrap("stack.Deploy", name, &nuvlaops.Error{Reason: "no such compose file", Err: nuvlaops.ErrInvalid})
+		return nuvlaops.Wrap("stack.Deploy", name, noFile())
 	}
 	if f.stacks[name] == nil {
 		f.stacks[name] = map[string]*service{}
