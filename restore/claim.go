@@ -64,11 +64,15 @@ func (d *drill) claim(ctx context.Context, by string) (context.Context, func(), 
 	if err := d.writeClaim(ctx, mine); err != nil {
 		return nil, nil, fmt.Errorf("claim the drill: %w", err)
 	}
-	now, err := d.readClaim(ctx) // of two that write at the same time, the later one stays
+	// The settings know no condition of a write: of two drills that have seen none at the same time the later claim stays,
+	// and is waited for. One whose request takes longer than that is told apart by the first renewal.
+	pause(ctx, d.pace()/5)
+	now, err := d.readClaim(ctx)
 	if err == nil && (now == nil || now.Drill != mine.Drill) {
 		err = running(now)
 	}
 	if err != nil {
+		d.giveUp(ctx, mine)
 		return nil, nil, err
 	}
 	claimed, cancel := context.WithCancelCause(ctx)

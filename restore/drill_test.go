@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -260,6 +261,55 @@ func TestDrillKeepsAwayFromAnotherOneAndFromARestore(t *testing.T) {
 	}
 	if _, err := b.drill(restore.DrillOptions{}); !errors.Is(err, nuvlaops.ErrBusy) || !strings.Contains(err.Error(), "a restore") {
 		t.Errorf("a drill beside a restore: %v, want ErrBusy", err)
+	}
+	if got := b.scratch(); len(got) > 0 {
+		t.Errorf("left: %v", got)
+	}
+}
+
+// late is a client that waits before its first change of the cluster's settings, and says when that is made.
+type late struct {
+	restore.Client
+	once sync.Once
+	wait func()
+	made chan struct{}
+}
+
+func (c *late) Perform(req *http.Request) (*http.Response, error) {
+	first := false
+	if req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/_cluster/settings") {
+		c.once.Do(func() { first = true })
+	}
+	if !first {
+		return c.Client.Perform(req)
+	}
+	defer close(c.made)
+	c.wait()
+	return c.Client.Perform(req)
+}
+
+// Both have seen that no drill runs before either says that it does.
+func TestOfTwoDrillsInTheSameInstantOneRuns(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 100, 100)
+	b.snapshot("snap")
+	var both sync.WaitGroup
+	both.Add(2)
+	first, second := &late{Client: b.client, made: make(chan struct{})}, &late{Client: b.client, made: make(chan struct{})}
+	first.wait = func() { both.Done(); both.Wait() }
+	second.wait = func() { first.wait(); <-first.made; time.Sleep(100 * time.Millisecond) }
+	errs := make([]error, 2)
+	var wait sync.WaitGroup
+	for i, client := range []*late{first, second} {
+		repo := b.open(client, nil)
+		repo.SetClaimEvery(3 * time.Second)
+		wait.Go(func() {
+			_, errs[i] = repo.Drill(t.Context(), restore.DrillOptions{Indices: b.patterns(), By: fmt.Sprint("number ", i+1)})
+		})
+	}
+	wait.Wait()
+	if !errors.Is(errs[0], nuvlaops.ErrBusy) || !strings.Contains(errs[0].Error(), "by number 2") || errs[1] != nil {
+		t.Errorf("the first: %v; the second: %v; want the first to give way to the second", errs[0], errs[1])
 	}
 	if got := b.scratch(); len(got) > 0 {
 		t.Errorf("left: %v", got)
