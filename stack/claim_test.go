@@ -3,6 +3,8 @@ package stack_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +36,33 @@ func TestASecondClaimIsRefusedAndNamesTheFirst(t *testing.T) {
 	second, err := b.claim(stack.ClaimOptions{Holder: "host two, process 13", Place: "there"})
 	must(t, err)
 	must(t, second.Release(t.Context()))
+}
+
+// The engine makes a config of one name once, whichever manager is asked.
+func TestOfClaimsInTheSameInstantOneIsTaken(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	const all = 8
+	var wait sync.WaitGroup
+	claims, errs := make([]*stack.Claim, all), make([]error, all)
+	for i := range all {
+		wait.Go(func() {
+			claims[i], errs[i] = b.claim(stack.ClaimOptions{Holder: fmt.Sprint("host ", i), Place: fmt.Sprint("place ", i)})
+		})
+	}
+	wait.Wait()
+	taken := 0
+	for i := range all {
+		if errs[i] == nil {
+			taken++
+			must(t, claims[i].Release(t.Context()))
+		} else if !errors.Is(errs[i], nuvlaops.ErrBusy) {
+			t.Errorf("host %d: %v, want ErrBusy", i, errs[i])
+		}
+	}
+	if taken != 1 {
+		t.Errorf("%d of %d claims were taken, want 1", taken, all)
+	}
 }
 
 // abandoned leaves the mark of a process that is gone: nobody renews it.
