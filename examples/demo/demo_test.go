@@ -91,6 +91,7 @@ func TestARecoveryBringsEverythingBack(t *testing.T) {
 	t.Run("refused beside a core that is not stopped, and nothing is touched", d.refused("runs, and would write beside", "-skip", "stop-core"))
 	t.Run("killed in the middle of each of its steps, and called again", d.killedAndCalledAgain)
 	t.Run("the queue alone", d.onlyTheQueue)
+	t.Run("the queue alone, when the service is gone", d.onlyTheQueueOfNoService)
 	t.Run("typed by hand, the operations page gives what it says", d.byHand)
 	t.Run("with no Elasticsearch alive, planned through a throw-away one", d.plannedWithoutElasticsearch)
 	t.Run("with no Elasticsearch alive and the stack gone, no volume goes without a snapshot", d.nothingToRestore)
@@ -98,6 +99,7 @@ func TestARecoveryBringsEverythingBack(t *testing.T) {
 	if full() {
 		t.Run("from a step on", d.fromAStepOn)
 		t.Run("the documents alone", d.onlyTheDocuments)
+		t.Run("the documents alone, when the service is gone", d.onlyTheDocumentsOfNoService)
 		t.Run("killed at each step's begin and end, and at 30 random moments", d.tortured)
 		t.Run("each fault in each step", d.everyFaultInEveryStep)
 	}

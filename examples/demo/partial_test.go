@@ -41,9 +41,20 @@ func (d *demo) standing(t *testing.T, service string, volumes ...string) string 
 
 // onlyTheQueue: ZooKeeper has lost its data, Elasticsearch lives and is not touched.
 func (d *demo) onlyTheQueue(t *testing.T) {
-	if err := d.destroyOne(t.Context(), "zk"); err != nil {
-		t.Fatal(err)
+	d.losesData(t, "zk")
+	d.queueAlone(t)
+}
+
+// onlyTheQueueOfNoService: the service of ZooKeeper is gone, too, and its old volumes are there.
+func (d *demo) onlyTheQueueOfNoService(t *testing.T) {
+	d.losesService(t, "zk")
+	if out := d.queueAlone(t); !strings.Contains(out, "2 volumes removed") {
+		t.Errorf("the volumes of the service that was gone stay:\n%s", out)
 	}
+}
+
+func (d *demo) queueAlone(t *testing.T) (out string) {
+	t.Helper()
 	before, es := d.documentsNow(t), d.standing(t, "es", "esdata")
 	out, code := d.runRecovery(t, "-only", "zookeeper", "-repository-file", "", "-journal", d.platform.file("zk.json"))
 	if code != cli.ExitOK || !strings.Contains(out, "nothing to do: only zookeeper is recovered") {
@@ -65,6 +76,7 @@ func (d *demo) onlyTheQueue(t *testing.T) {
 	if err := d.watchExecutors(t.Context()); err != nil {
 		t.Error(err)
 	}
+	return out
 }
 
 // besideAnother runs the program to its end. While it runs, a second call is refused, and names the first.
@@ -82,12 +94,22 @@ func (d *demo) besideAnother(t *testing.T) (out string, code int) {
 
 // onlyTheDocuments: Elasticsearch has lost its data, ZooKeeper lives and is not touched.
 func (d *demo) onlyTheDocuments(t *testing.T) {
-	if err := d.destroyOne(t.Context(), "es"); err != nil {
-		t.Fatal(err)
-	}
+	d.losesData(t, "es")
+	d.documentsAlone(t)
+}
+
+// onlyTheDocumentsOfNoService: the service of Elasticsearch is gone, too, and its old volume is there.
+func (d *demo) onlyTheDocumentsOfNoService(t *testing.T) {
+	d.losesService(t, "es")
+	d.documentsAlone(t)
+}
+
+func (d *demo) documentsAlone(t *testing.T) {
+	t.Helper()
 	d.forgetRuns(t)
+	keep := t.TempDir()
 	zk := d.standing(t, "zk", "zkdata", "zkdatalog")
-	out, code := d.runRecovery(t, "-only", "elasticsearch", "-journal", d.platform.file("es.json"), "-keep-old", d.platform.folder)
+	out, code := d.runRecovery(t, "-only", "elasticsearch", "-journal", d.platform.file("es.json"), "-keep-old", keep)
 	if code != cli.ExitOK {
 		t.Fatalf("exit code %d:\n%s", code, out)
 	}
@@ -97,7 +119,7 @@ func (d *demo) onlyTheDocuments(t *testing.T) {
 	if diff := cmp.Diff(zk, d.standing(t, "zk", "zkdata", "zkdatalog")); diff != "" {
 		t.Errorf("ZooKeeper (-before +after):\n%s", diff)
 	}
-	kept, err := filepath.Glob(filepath.Join(d.platform.folder, d.platform.db+"-*", d.platform.db+"_*.tar"))
+	kept, err := filepath.Glob(filepath.Join(keep, d.platform.db+"-*", d.platform.db+"_*.tar"))
 	if err != nil || len(kept) != 1 || !strings.Contains(kept[0], "_esdata@") {
 		t.Errorf("archives %v, %v; want that of esdata", kept, err)
 	}
@@ -135,6 +157,21 @@ func (d *demo) fromAStepOn(t *testing.T) {
 	if diff := cmp.Diff(before, d.production(t)); diff != "" {
 		t.Errorf("services, containers and volumes (-before +after):\n%s", diff)
 	}
+}
+
+func (d *demo) losesData(t *testing.T, service string) {
+	t.Helper()
+	if err := d.destroyOne(t.Context(), service); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d *demo) losesService(t *testing.T, service string) {
+	t.Helper()
+	if _, err := docker(t.Context(), "", "service", "rm", d.platform.db+"_"+service); err != nil {
+		t.Fatal(err)
+	}
+	d.noContainerOf(t, service)
 }
 
 // destroyOne empties the volumes of one database under it and kills it.

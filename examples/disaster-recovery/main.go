@@ -23,7 +23,7 @@
 // (-job-image), which then run there as a job to look at the volumes and to remove them.
 //
 // One database alone is recovered with -only elasticsearch, or with -only zookeeper, which rebuilds the queue from the
-// documents of the Elasticsearch that lives. -drill recovers a copy of the database stack beside production, which is only
+// documents of the Elasticsearch that lives. A service that is gone is deployed from -db-compose. -drill recovers a copy of the database stack beside production, which is only
 // read, and removes it again: it says how long a recovery takes, and whether it works. -drill-services copies services of the
 // core too. -skip STEP and -from STEP leave steps out, and never what guards the others.
 //

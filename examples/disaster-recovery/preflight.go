@@ -84,18 +84,20 @@ func (r *recovery) checkEngine(ctx context.Context) (err error) {
 	var coreErr, volumesErr error
 	var wait sync.WaitGroup
 	wait.Go(func() { r.found.core, coreErr = r.stacks.Look(ctx, r.cfg.core) })
-	wait.Go(func() { volumesErr = r.checkVolumes(ctx) })
-	r.found.db, err = r.stacks.Look(ctx, r.cfg.db)
+	if r.found.db, err = r.stacks.Look(ctx, r.cfg.db); err == nil {
+		volumesErr = r.checkVolumes(ctx)
+	}
 	wait.Wait()
 	if err = cmp.Or(err, coreErr); err != nil {
 		return r.page.bad("engine", err)
 	}
 	r.page.good("engine", "it manages a swarm")
-	if volumesErr != nil {
+	r.noteImages()
+	stacksErr := r.checkStacks(ctx)
+	if volumesErr != nil && stacksErr == nil { // otherwise it follows from what the stacks lack
 		volumesErr = r.page.bad("volumes", volumesErr)
 	}
-	r.noteImages()
-	return cmp.Or(r.checkStacks(ctx), r.checkCore(ctx), volumesErr, r.checkObstacles(), r.checkReach(), r.checkRoom(ctx))
+	return cmp.Or(stacksErr, r.checkCore(ctx), volumesErr, r.checkObstacles(), r.checkReach(), r.checkRoom(ctx))
 }
 
 // noteImages names the images that an engine asks their registry for before each start, although it has them: with the

@@ -210,10 +210,15 @@ func swarmOf(t *testing.T, answers map[string]string) *stack.Swarm {
 	maps.Copy(all, answers)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Api-Version", "1.41")
-		_, _ = io.WriteString(w, all[strings.TrimPrefix(req.URL.Path, "/v1.41")])
+		answer, known := all[strings.TrimPrefix(req.URL.Path, "/v1.41")]
+		if !known && strings.Contains(req.URL.Path, "/volumes/") {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		_, _ = io.WriteString(w, answer)
 	}))
 	t.Cleanup(server.Close)
-	swarm, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+	t.Setenv("DOCKER_HOST", "tcp://"+server.Listener.Addr().String())
+	swarm, err := stack.NewSwarm(&stack.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

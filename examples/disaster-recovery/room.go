@@ -65,7 +65,7 @@ func (r *recovery) sizes(ctx context.Context) *stack.WipePlan {
 		return nil
 	}
 	defer sizing.Close()
-	plan, err := sizing.PlanWipe(ctx, r.cfg.db, stack.WipeOptions{Services: r.cfg.dbMeant()})
+	plan, err := sizing.PlanWipe(ctx, r.cfg.db, r.wipeOptions())
 	if err != nil {
 		return nil
 	}

@@ -36,7 +36,16 @@ func (r *recovery) wipe(ctx context.Context) (string, error) {
 }
 
 func (r *recovery) planWipe(ctx context.Context) (*stack.WipePlan, error) {
-	return r.stacks.PlanWipe(ctx, r.cfg.db, stack.WipeOptions{Services: r.cfg.dbMeant()})
+	return r.stacks.PlanWipe(ctx, r.cfg.db, r.wipeOptions())
+}
+
+// wipeOptions say what is wiped. What services mount that are gone says their compose file.
+func (r *recovery) wipeOptions() stack.WipeOptions {
+	options := stack.WipeOptions{Services: r.cfg.dbMeant()}
+	if r.cfg.dbCompose != "" && len(missing(r.found.db, dbServices)) > 0 {
+		options.Files = []string{r.cfg.dbCompose}
+	}
+	return options
 }
 
 // proven is the guard of the wipe.
