@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
 )
 
 // servicesOf is what an engine says of services that run.
@@ -54,6 +55,36 @@ func TestADatabaseAloneIsRecoveredAlsoWhenItsServiceIsGone(t *testing.T) {
 		err := r.checkEngine(t.Context())
 		if !errors.Is(err, nuvlaops.ErrRefused) || !strings.Contains(err.Error(), "-db-compose") || strings.Contains(r.page.String(), "WipeOptions") {
 			t.Errorf("%s without a compose file: %v, want it refused with the flag that goes on:\n%s", only, err, r.page.String())
+		}
+	}
+}
+
+// Of a stack that is gone, the compose file says where it has been.
+func TestAFreshSwarmOfSeveralNodesIsRefusedWhereOldVolumesMayBeOutOfReach(t *testing.T) {
+	for name, tt := range map[string]struct {
+		place   string
+		skip    []string
+		refused bool
+	}{
+		"anywhere":                 {"node.role!=none", nil, true},
+		"anywhere, nothing wiped":  {"node.role!=none", []string{"wipe"}, false},
+		"on this node and no more": {"node.id==self", nil, false},
+	} {
+		r := takenUp(t)
+		r.stacks = swarmOf(t, map[string]string{"/nodes": `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"ready"}}]`, "/networks": "[]"})
+		r.cfg.dbCompose, r.cfg.skip = databases(t, tt.place), tt.skip
+		r.cfg.coreCompose = file(t, "version: \"3.7\"\nservices: {api: {image: api}}\nnetworks: {default: {}}\n")
+		err := r.checkEngine(t.Context())
+		if want := map[bool]int{true: cli.ExitRefused}[tt.refused]; cli.ExitCode(err) != want {
+			t.Errorf("%s: exit code %d (%v), want %d", name, cli.ExitCode(err), err, want)
+		}
+		for _, want := range []string{"node far", "-engine NODE=ADDRESS", "-job-image", "-skip wipe", "nothing was touched"} {
+			if tt.refused && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%s: %q is not in %v", name, want, err)
+			}
+		}
+		if r.page.end(r); r.page.Ready == tt.refused {
+			t.Errorf("%s: the plan says %t:\n%s", name, r.page.Ready, r.page.String())
 		}
 	}
 }

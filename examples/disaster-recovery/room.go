@@ -30,8 +30,7 @@ func (r *recovery) checkVolumes(ctx context.Context) (err error) {
 	return err
 }
 
-// checkObstacles refuses what the wipe would refuse when all is stopped. Where services are gone, nothing says which nodes
-// they ran on until they are deployed.
+// checkObstacles refuses what the wipe would refuse when all is stopped.
 func (r *recovery) checkObstacles() error {
 	if r.found.wipe == nil || !r.comes("wipe") {
 		return nil
@@ -43,12 +42,11 @@ func (r *recovery) checkObstacles() error {
 	if len(obstacles) == 0 {
 		return nil
 	}
-	text := strings.Join(obstacles, "; ")
-	if len(missing(r.found.db, dbServices)) > 0 {
-		r.page.note("volumes", text)
-		return nil
+	hint := "nothing was touched"
+	if dark := r.found.wipe.Dark; len(dark) > 0 {
+		hint = fmt.Sprintf("reach %s with -engine NODE=ADDRESS or -job-image, or leave the volumes as they are with -skip wipe; %s", strings.Join(dark, ", "), hint)
 	}
-	return r.page.bad("volumes", refused(r.cfg.db, "nothing was touched", "%s", text))
+	return r.page.bad("volumes", refused(r.cfg.db, hint, "%s", strings.Join(obstacles, "; ")))
 }
 
 // sizes is the plan of the wipe with sizes; nil when the engine does not say them soon, or when they are of no interest.

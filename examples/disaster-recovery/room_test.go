@@ -68,22 +68,19 @@ func TestAnArchiveOfVolumesThatAJobAloneReachesIsRefusedBeforeAnythingIsTouched(
 
 func TestWhatTheWipeWouldRefuseIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 	dark := []string{"node far (down) may hold volumes of the stack and cannot be looked at"}
-	both := []stack.Service{{Name: "es"}, {Name: "zk"}}
 	for _, tt := range []struct {
-		name     string
-		services []stack.Service
-		plan     stack.WipePlan
-		skip     []string
-		refused  bool
+		name    string
+		plan    stack.WipePlan
+		skip    []string
+		refused bool
 	}{
-		{"a node that is down", both, stack.WipePlan{Obstacles: dark, Lasting: dark}, nil, true},
-		{"what will be stopped", both, stack.WipePlan{Obstacles: []string{"volume db_esdata is wanted by service db_es"}}, nil, false},
-		{"what will not be stopped", both, stack.WipePlan{Obstacles: []string{"volume db_esdata is wanted by service db_es"}}, []string{"stop-db"}, true},
-		{"nothing is removed", both, stack.WipePlan{Obstacles: dark, Lasting: dark}, []string{"wipe"}, false},
-		{"the services may show more", nil, stack.WipePlan{Obstacles: dark, Lasting: dark}, nil, false},
+		{"a node that is down", stack.WipePlan{Obstacles: dark, Lasting: dark}, nil, true},
+		{"what will be stopped", stack.WipePlan{Obstacles: []string{"volume db_esdata is wanted by service db_es"}}, nil, false},
+		{"what will not be stopped", stack.WipePlan{Obstacles: []string{"volume db_esdata is wanted by service db_es"}}, []string{"stop-db"}, true},
+		{"nothing is removed", stack.WipePlan{Obstacles: dark, Lasting: dark}, []string{"wipe"}, false},
 	} {
 		r := takenUp(t)
-		r.cfg.skip, r.found.wipe, r.found.db = tt.skip, &tt.plan, &stack.Stack{Name: "db", Services: tt.services}
+		r.cfg.skip, r.found.wipe, r.found.db = tt.skip, &tt.plan, &stack.Stack{Name: "db"}
 		if err := r.checkObstacles(); errors.Is(err, nuvlaops.ErrRefused) != tt.refused {
 			t.Errorf("%s: got %v, refused should be %t", tt.name, err, tt.refused)
 		}
