@@ -23,12 +23,15 @@
 // (-job-image), which then run there as a job to look at the volumes and to remove them.
 //
 // One database alone is recovered with -only elasticsearch, or with -only zookeeper, which rebuilds the queue from the
-// documents of the Elasticsearch that lives. A service that is gone is deployed from -db-compose. -drill recovers a copy of the database stack beside production, which is only
-// read, and removes it again: it says how long a recovery takes, and whether it works. -drill-services copies services of the
-// core too. -skip STEP and -from STEP leave steps out, and never what guards the others.
+// documents of the Elasticsearch that lives. A service that is gone is deployed from -db-compose. -skip STEP and -from STEP
+// leave steps out, and never what guards the others.
+//
+// -drill recovers a copy of the database stack beside production, which is only read, and removes it again: it says how long a
+// recovery takes, and whether it works. -drill-services copies services of the core too.
 //
 // Exit codes: 0 recovered and verified, 1 failed, 2 usage, 3 not all was restored, 4 time-out, 5 another recovery runs,
-// 10 repository, 11 refused before anything was removed, 12 verification failed, 130 interrupted.
+// 10 repository, 11 refused: a precondition does not hold, and what needs it was left alone, 12 verification failed, 130
+// interrupted.
 package main
 
 import (

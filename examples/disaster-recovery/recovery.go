@@ -213,7 +213,7 @@ func (r *recovery) seen(rec runbook.Record) {
 	}
 }
 
-// refused is an error before anything was touched.
+// refused is the error of a precondition that does not hold.
 func refused(resource, hint, format string, args ...any) error {
 	return &nuvlaops.Error{Op: "disaster-recovery", Resource: resource, Reason: fmt.Sprintf(format, args...), Hint: hint, Err: nuvlaops.ErrRefused}
 }
