@@ -23,7 +23,8 @@ type CopyStackOptions struct {
 	// Services to copy. Empty means all.
 	Services []string
 	// Network that the copies join, and no other, under the names that their originals have on theirs. It is made, attachable,
-	// when it is not there. It must be none that the originals are on: one name would lead to both.
+	// when it is not there. It must be none that the originals are on: one name would lead to both. Nor may a name lead to one
+	// service on one network of the originals, and to another on another.
 	Network string
 }
 
@@ -33,7 +34,8 @@ type CopyStackOptions struct {
 // is there already is left as it is.
 //
 // Errors: ErrNotFound (no such service), ErrRefused (a service writes to data that are not the stack's own volumes, and its
-// copy would too; a stack of the second name is there, or volumes of one, and is no copy of the first; the network).
+// copy would too; a stack of the second name is there, or volumes of one, and is no copy of the first; the network, or a name
+// on it).
 func (s *Swarm) CopyStack(ctx context.Context, from, to string, opts CopyStackOptions) error {
 	return nuvlaops.Wrap("stack.CopyStack", to, s.copyStack(ctx, from, to, opts))
 }
@@ -59,6 +61,9 @@ func (s *Swarm) copyStack(ctx context.Context, from, to string, opts CopyStackOp
 		if specs[name], err = stackCopySpec(v, from, to, name); err != nil {
 			return err
 		}
+	}
+	if err := checkNames(first, second, names); err != nil {
+		return err
 	}
 	if err := s.checkCopiedVolumes(ctx, second, from, specs); err != nil {
 		return err
@@ -129,19 +134,6 @@ func stackCopySpec(v swarm.Service, from, to, name string) (swarm.ServiceSpec, e
 	}
 	spec.TaskTemplate.ContainerSpec = &container
 	return spec, nil
-}
-
-// aliases are the names that a service has on its networks, its own among them.
-func aliases(spec swarm.ServiceSpec, name string) []string {
-	var out []string
-	for _, n := range append(slices.Clone(spec.TaskTemplate.Networks), swarm.NetworkAttachmentConfig{Aliases: []string{name}}) {
-		for _, alias := range n.Aliases {
-			if !slices.Contains(out, alias) {
-				out = append(out, alias)
-			}
-		}
-	}
-	return out
 }
 
 // quiet are the labels that others do not act on: with those of a proxy that finds its services by labels, requests for the

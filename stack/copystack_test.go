@@ -128,6 +128,62 @@ networks:
 	}
 }
 
+// namedStack: on one network the name web leads to a and c, on the other one to b.
+const namedStack = `
+version: "3.7"
+services:
+  a:
+    image: %IMAGE%
+    command: [run]
+    networks: {front: {aliases: [web]}, back: {aliases: [data]}}
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+  b:
+    image: %IMAGE%
+    command: [run]
+    networks: {back: {aliases: [web]}}
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+  c:
+    image: %IMAGE%
+    command: [run]
+    networks: {front: {aliases: [web]}}
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+networks:
+  front: {labels: %OWNER%}
+  back: {labels: %OWNER%}
+`
+
+// names are those that a service has on its one network.
+func (b *bench) names(service string) []string {
+	b.t.Helper()
+	v, err := b.api.ServiceInspect(b.t.Context(), service, client.ServiceInspectOptions{})
+	must(b.t, err)
+	if n := len(v.Service.Spec.TaskTemplate.Networks); n != 1 {
+		b.t.Fatalf("service %s is on %d networks, want one", service, n)
+	}
+	return slices.Sorted(slices.Values(v.Service.Spec.TaskTemplate.Networks[0].Aliases))
+}
+
+func TestANameLeadsWhereItLedInTheOriginalOrTheCopyIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Files: []string{b.file(namedStack)}, Stopped: true}))
+	copied := b.stack + "-copy"
+	t.Cleanup(func() { must(t, b.RemoveStackCopy(context.Background(), b.stack, copied)) })
+	of := func(services ...string) error {
+		return b.CopyStack(t.Context(), b.stack, copied, stack.CopyStackOptions{Services: services, Network: copied + "net"})
+	}
+	mustBe(t, of(), nuvlaops.ErrRefused, "the name web leads to a, c on one network and to b on another")
+	mustBe(t, of("a", "b"), nuvlaops.ErrRefused, "the name web")
+	if left := b.things(copied); len(left) > 0 {
+		t.Errorf("a refused copy left: %v", left)
+	}
+	must(t, of("a", "c"))
+	if diff := cmp.Diff([]string{"a", "data", "web"}, b.names(copied+"_a")); diff != "" {
+		t.Errorf("names of the copy (-want +got):\n%s", diff)
+	}
+	mustBe(t, of("b"), nuvlaops.ErrRefused, "the name web") // of the copies that are there
+}
+
 func TestAForwardLeadsIntoTheContainerAsItRunsNow(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

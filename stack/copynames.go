@@ -1,0 +1,68 @@
+package stack
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/swarm"
+
+	"github.com/nuvla/nuvlaops"
+)
+
+// called are the names that a service has on one of its networks, its own among them.
+func called(on swarm.NetworkAttachmentConfig, name string) []string {
+	return append(slices.Clone(on.Aliases), name)
+}
+
+// attached are the networks of a service. One without any is on a network of its own.
+func attached(spec swarm.ServiceSpec) []swarm.NetworkAttachmentConfig {
+	if len(spec.TaskTemplate.Networks) == 0 {
+		return []swarm.NetworkAttachmentConfig{{Target: "none of " + spec.Name}}
+	}
+	return spec.TaskTemplate.Networks
+}
+
+// aliases are the names that a service has on all its networks.
+func aliases(spec swarm.ServiceSpec, name string) []string {
+	var out []string
+	for _, n := range attached(spec) {
+		for _, alias := range called(n, name) {
+			if !slices.Contains(out, alias) {
+				out = append(out, alias)
+			}
+		}
+	}
+	return out
+}
+
+// checkNames: the copies are all on one network, the originals on several. A name must lead to the same services on each
+// network of the originals that knows it, or those who use it would reach others in the copy than they do in the original.
+func checkNames(first, second *world, names []string) error {
+	leads := map[string]map[string][]string{} // by name and network, to which services
+	for _, service := range slices.Sorted(maps.Keys(first.services)) {
+		if _, there := second.services[service]; !there && !slices.Contains(names, service) {
+			continue
+		}
+		for _, n := range attached(first.services[service].Spec) {
+			for _, name := range called(n, service) {
+				if leads[name] == nil {
+					leads[name] = map[string][]string{}
+				}
+				if to := leads[name][n.Target]; !slices.Contains(to, service) {
+					leads[name][n.Target] = append(to, service)
+				}
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(leads)) {
+		to := slices.SortedFunc(maps.Values(leads[name]), slices.Compare)
+		if one, other := to[0], to[len(to)-1]; !slices.Equal(one, other) {
+			return &nuvlaops.Error{Resource: first.stack, Reason: fmt.Sprintf("the name %s leads to %s on one network and to %s on another: in the copy it would lead to all of them",
+				name, strings.Join(one, ", "), strings.Join(other, ", ")), Err: nuvlaops.ErrRefused,
+				Hint: "nothing was changed; copy services of which only one has the name"}
+		}
+	}
+	return nil
+}
