@@ -1,12 +1,15 @@
 package stack
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/client"
 
 	"github.com/nuvla/nuvlaops"
 )
@@ -62,6 +65,37 @@ func checkNames(first, second *world, names []string) error {
 			return &nuvlaops.Error{Resource: first.stack, Reason: fmt.Sprintf("the name %s leads to %s on one network and to %s on another: in the copy it would lead to all of them",
 				name, strings.Join(one, ", "), strings.Join(other, ", ")), Err: nuvlaops.ErrRefused,
 				Hint: "nothing was changed; copy services of which only one has the name"}
+		}
+	}
+	return nil
+}
+
+// checkOthersOn: who is on the network of the copies already, must not be found by a name of theirs.
+func (s *Swarm) checkOthersOn(ctx context.Context, on *network.Network, from, to string, specs map[string]swarm.ServiceSpec) error {
+	services, err := read(ctx, s, on.Name, func(ctx context.Context) (client.ServiceListResult, error) {
+		return s.api.ServiceList(ctx, client.ServiceListOptions{})
+	})
+	if err != nil {
+		return err
+	}
+	taken := map[string]bool{}
+	for name, spec := range specs {
+		for _, alias := range aliases(spec, name) {
+			taken[alias] = true
+		}
+	}
+	for _, v := range services.Items {
+		for _, n := range v.Spec.TaskTemplate.Networks {
+			if n.Target != on.ID && n.Target != on.Name || v.Spec.Labels[labelStack] == to {
+				continue
+			}
+			names := called(n, v.Spec.Name)
+			i := slices.IndexFunc(names, func(name string) bool { return taken[name] })
+			if i < 0 && v.Spec.Labels[labelStack] != from {
+				continue
+			}
+			return &nuvlaops.Error{Resource: on.Name, Reason: fmt.Sprintf("service %s is on the network: its name %s would lead to a copy too", v.Spec.Name, names[max(i, 0)]),
+				Err: nuvlaops.ErrRefused, Hint: "nothing was changed; name another network"}
 		}
 	}
 	return nil

@@ -23,8 +23,8 @@ type CopyStackOptions struct {
 	// Services to copy. Empty means all.
 	Services []string
 	// Network that the copies join, and no other, under the names that their originals have on theirs. It is made, attachable,
-	// when it is not there. It must be none that the originals are on: one name would lead to both. Nor may a name lead to one
-	// service on one network of the originals, and to another on another.
+	// when it is not there. It must be none that the originals are on, nor another service that has a name of theirs: the name
+	// would lead to both. Nor may a name lead to one service on one network of the originals, and to another on another.
 	Network string
 }
 
@@ -68,7 +68,7 @@ func (s *Swarm) copyStack(ctx context.Context, from, to string, opts CopyStackOp
 	if err := s.checkCopiedVolumes(ctx, second, from, specs); err != nil {
 		return err
 	}
-	network, err := s.networkForCopy(ctx, first, to, opts.Network)
+	network, err := s.networkForCopy(ctx, first.stack, to, opts.Network, specs)
 	if err != nil {
 		return err
 	}
@@ -197,26 +197,18 @@ func (s *Swarm) checkCopiedVolumes(ctx context.Context, second *world, from stri
 }
 
 // networkForCopy returns the identifier of the copies' network.
-func (s *Swarm) networkForCopy(ctx context.Context, first *world, to, name string) (string, error) {
+func (s *Swarm) networkForCopy(ctx context.Context, from, to, name string, specs map[string]swarm.ServiceSpec) (string, error) {
 	found, err := s.findNetwork(ctx, name)
 	if err != nil {
 		return "", err
 	}
 	if found == nil {
 		made, err := s.api.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: "overlay", Scope: "swarm", Attachable: true,
-			Labels: map[string]string{labelStack: to, labelCopyOf: first.stack}})
+			Labels: map[string]string{labelStack: to, labelCopyOf: from}})
 		return made.ID, explain(name, err)
 	}
 	if err := usable(*found); err != nil {
 		return "", err
 	}
-	for _, v := range first.services {
-		for _, n := range v.Spec.TaskTemplate.Networks {
-			if n.Target == found.ID || n.Target == found.Name {
-				return "", &nuvlaops.Error{Resource: name, Reason: "service " + v.Spec.Name + " is on the network: its name would lead to its copy too",
-					Err: nuvlaops.ErrRefused, Hint: "nothing was changed; name another network"}
-			}
-		}
-	}
-	return found.ID, nil
+	return found.ID, s.checkOthersOn(ctx, found, from, to, specs)
 }

@@ -184,6 +184,26 @@ func TestANameLeadsWhereItLedInTheOriginalOrTheCopyIsRefused(t *testing.T) {
 	mustBe(t, of("b"), nuvlaops.ErrRefused, "the name web") // of the copies that are there
 }
 
+// A service of others on the network, which is found there by the name of a service that is copied.
+func TestAStackIsNotCopiedOntoANetworkThatKnowsItsNames(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	stopped := stack.DeployOptions{Files: []string{b.file(namedStack)}, Stopped: true}
+	must(t, b.Deploy(t.Context(), b.stack, stopped))
+	other, copied := b.stack+"2", b.stack+"-copy"
+	t.Cleanup(func() { b.removeStack(other) })
+	t.Cleanup(func() { must(t, b.RemoveStackCopy(context.Background(), b.stack, copied)) })
+	stopped.Files = []string{b.file(strings.ReplaceAll(serverStack, "networks: [net]", "networks: {net: {aliases: [data]}}"))}
+	must(t, b.Deploy(t.Context(), other, stopped))
+	of := func(service string) error {
+		return b.CopyStack(t.Context(), b.stack, copied, stack.CopyStackOptions{Services: []string{service}, Network: other + "_net"})
+	}
+	mustBe(t, of("a"), nuvlaops.ErrRefused, "is on the network", "its name data")
+	for range 2 { // the second time the copy itself is on it
+		must(t, of("b"))
+	}
+}
+
 func TestAForwardLeadsIntoTheContainerAsItRunsNow(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
