@@ -15,8 +15,8 @@ import (
 )
 
 // called are the names that a service has on one of its networks, its own among them.
-func called(on swarm.NetworkAttachmentConfig, name string) []string {
-	return append(slices.Clone(on.Aliases), name)
+func called(on swarm.NetworkAttachmentConfig, own ...string) []string {
+	return slices.Concat(on.Aliases, own)
 }
 
 // attached are the networks of a service. One without any is on a network of its own.
@@ -27,11 +27,12 @@ func attached(spec swarm.ServiceSpec) []swarm.NetworkAttachmentConfig {
 	return spec.TaskTemplate.Networks
 }
 
-// aliases are the names that a service has on all its networks.
-func aliases(spec swarm.ServiceSpec, name string) []string {
+// aliases are the names that the copy of a service has: those of the original on all its networks, also the one with the
+// prefix of its stack.
+func aliases(spec swarm.ServiceSpec, from, name string) []string {
 	var out []string
 	for _, n := range attached(spec) {
-		for _, alias := range called(n, name) {
+		for _, alias := range called(n, name, from+"_"+name) {
 			if !slices.Contains(out, alias) {
 				out = append(out, alias)
 			}
@@ -49,7 +50,7 @@ func checkNames(first, second *world, names []string) error {
 			continue
 		}
 		for _, n := range attached(first.services[service].Spec) {
-			for _, name := range called(n, service) {
+			for _, name := range called(n, service, first.stack+"_"+service) {
 				if leads[name] == nil {
 					leads[name] = map[string][]string{}
 				}
@@ -80,7 +81,7 @@ func (s *Swarm) checkOthersOn(ctx context.Context, on *network.Network, from, to
 	}
 	taken := map[string]bool{}
 	for name, spec := range specs {
-		for _, alias := range aliases(spec, name) {
+		for _, alias := range aliases(spec, from, name) {
 			taken[alias] = true
 		}
 	}

@@ -77,7 +77,7 @@ func (s *Swarm) copyStack(ctx context.Context, from, to string, opts CopyStackOp
 			continue
 		}
 		spec := specs[name]
-		spec.TaskTemplate.Networks = []swarm.NetworkAttachmentConfig{{Target: network, Aliases: aliases(spec, name)}}
+		spec.TaskTemplate.Networks = []swarm.NetworkAttachmentConfig{{Target: network, Aliases: aliases(spec, from, name)}}
 		if _, err := s.api.ServiceCreate(ctx, client.ServiceCreateOptions{Spec: spec}); err != nil {
 			return explain(spec.Name, err)
 		}
