@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -57,5 +58,38 @@ func TestTheEngineOfTheManagerItselfMayBeNamed(t *testing.T) {
 		if _, err := s.Look(t.Context(), "big"); err != nil {
 			t.Errorf("engine named by %q: %v", key, err)
 		}
+	}
+}
+
+// A task of a service that was removed, on a node whose engine is out of reach. The node goes down while its end is waited for.
+func TestANodeThatGoesDownIsWaitedForNoMore(t *testing.T) {
+	t.Parallel()
+	engine := fakeEngine(t, 0, 0, new(atomic.Int64))
+	var looks atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v1.41/nodes":
+			state := "ready"
+			if looks.Load() > 1 {
+				state = "down"
+			}
+			fmt.Fprintf(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":%q}}]`, state)
+		case "/v1.41/tasks":
+			looks.Add(1)
+			_, _ = io.WriteString(w, `[{"ID":"t","ServiceID":"gone","NodeID":"f","DesiredState":"remove","Status":{"State":"running"},
+				"Spec":{"ContainerSpec":{"Labels":{"com.docker.stack.namespace":"big"}}}}]`)
+		case "/v1.41/events":
+			<-r.Context().Done()
+		default:
+			engine.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+	must(t, err)
+	defer s.Close()
+	must(t, s.Stop(t.Context(), "big", stack.StopOptions{Limit: 5 * time.Second}))
+	if looks.Load() < 2 {
+		t.Error("it was not waited for while its node was there")
 	}
 }

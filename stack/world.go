@@ -100,14 +100,17 @@ func (s *Swarm) taskList(ctx context.Context, stack string, filter client.Filter
 // gone are the tasks of services that are gone, as long as they have not ended, on nodes whose engines cannot be reached: of
 // the others the containers are seen. A node that is down never tells their end, and is left out.
 func (s *Swarm) gone(ctx context.Context, w *world) (out []swarm.Task, err error) {
-	far, known := map[string]bool{}, map[string]bool{}
-	for _, n := range w.fleet.unreached() {
-		if n.Status.State == swarm.NodeStateReady {
-			far[n.ID] = true
-		}
-	}
-	if len(far) == 0 {
+	unreached := w.fleet.unreached()
+	if len(unreached) == 0 {
 		return nil, nil
+	}
+	far, known := map[string]bool{}, map[string]bool{}
+	nodes, err := s.nodes(ctx) // one may have gone down since
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range nodes {
+		far[n.ID] = n.Status.State == swarm.NodeStateReady && slices.ContainsFunc(unreached, func(u swarm.Node) bool { return u.ID == n.ID })
 	}
 	tasks, err := s.taskList(ctx, w.stack, nil) // a filter by a node that was removed is an error
 	for _, v := range w.services {
