@@ -186,7 +186,7 @@ func allThere(kind string, names []string, there map[string]bool) error {
 // waitForLeftovers waits for the containers of services that were removed: docker stack rm returns before they are gone,
 // and a new service would come up beside them, or on their data.
 func (s *Swarm) waitForLeftovers(ctx context.Context, first *world, services []string, report *reporter) error {
-	gone, err := s.gone(ctx, first)
+	gone, _, err := s.gone(ctx, first)
 	if err != nil {
 		return err
 	}

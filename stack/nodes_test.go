@@ -122,6 +122,43 @@ func TestTwoNodes(t *testing.T) {
 		waits.Wait()
 	})
 	t.Run("what is on another node is reached by a job of ours", func(t *testing.T) { p.reachedByJob(t, b, open) })
+	t.Run("what a copy left on another node is named until it has been looked at", func(t *testing.T) {
+		copied := b.stack + "-copy"
+		must(t, blind.CopyStack(t.Context(), b.stack, copied, stack.CopyStackOptions{Services: []string{"db"}, Network: copied + "net"}))
+		must(t, blind.Start(t.Context(), copied, stack.StartOptions{}))
+		// It is ended as soon as the services are gone, and with them what tells of the node.
+		middle, end := context.WithCancel(t.Context())
+		go func() {
+			defer end()
+			for gone := false; !gone; time.Sleep(10 * time.Millisecond) {
+				_, err := p.manager.API.ServiceInspect(middle, copied+"_db", client.ServiceInspectOptions{})
+				gone = err != nil
+			}
+		}()
+		mustBe(t, b.RemoveStackCopy(middle, b.stack, copied), context.Canceled)
+		for range 2 {
+			mustBe(t, blind.RemoveStackCopy(t.Context(), b.stack, copied), nuvlaops.ErrRefused, "volumes on node "+p.worker.Name)
+		}
+		if _, err := p.worker.API.VolumeInspect(t.Context(), copied+"_data", client.VolumeInspectOptions{}); err != nil {
+			t.Errorf("the volume of the copy: %v: this test shows nothing", err)
+		}
+		for _, s := range []*bench{b, blind} { // the first one looks
+			must(t, s.RemoveStackCopy(t.Context(), b.stack, copied))
+		}
+		if _, err := p.worker.API.VolumeInspect(t.Context(), copied+"_data", client.VolumeInspectOptions{}); err == nil {
+			t.Error("the volume of the copy is left")
+		}
+	})
+	t.Run("a copy without volumes on another node is waited for and gone", func(t *testing.T) {
+		must(t, blind.CopyStack(t.Context(), "far", "far-copy", stack.CopyStackOptions{Network: "far-copynet"}))
+		must(t, blind.Start(t.Context(), "far-copy", stack.StartOptions{}))
+		must(t, blind.RemoveStackCopy(t.Context(), "far", "far-copy"))
+		for _, c := range running(t, p.worker.API) {
+			if strings.Contains(c, "far-copy") {
+				t.Errorf("container %s of the copy still runs", c)
+			}
+		}
+	})
 	t.Run("a manager that restarts in the middle of a wait is waited for", func(t *testing.T) {
 		restarted, failure := make(chan struct{}), error(nil)
 		probes := 0
@@ -177,6 +214,8 @@ func TestTwoNodes(t *testing.T) {
 	})
 	t.Run("a volume whose node is down is refused", func(t *testing.T) {
 		must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+		must(t, b.CopyStack(t.Context(), b.stack, b.stack+"-copy", stack.CopyStackOptions{Services: []string{"db"}, Network: b.stack + "-copynet"}))
+		must(t, b.Start(t.Context(), b.stack+"-copy", stack.StartOptions{}))
 		p.worker.Kill()
 		plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 		must(t, err)
@@ -188,6 +227,14 @@ func TestTwoNodes(t *testing.T) {
 		}
 		if files, _ := filepath.Glob(filepath.Join(p.worker.Dir, "data", "volumes", volume, "_data", "mark-*")); len(files) == 0 {
 			t.Error("the volume on the node that is down is gone")
+		}
+	})
+	t.Run("what a copy left on a node that is down is named again and again", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		defer cancel()
+		for range 2 {
+			mustBe(t, b.RemoveStackCopy(ctx, b.stack, b.stack+"-copy"), nuvlaops.ErrRefused, "volumes on node "+p.worker.Name,
+				"containers on node "+p.worker.Name+", which is down")
 		}
 	})
 }

@@ -63,7 +63,7 @@ func (r *remains) left(ctx context.Context, w *world, group []string) (names []s
 		}
 	}
 	if len(group) == 0 || len(w.missing(group)) > 0 {
-		gone, err := r.s.gone(ctx, w)
+		gone, _, err := r.s.gone(ctx, w)
 		if err != nil {
 			return nil, err
 		}

@@ -3,10 +3,10 @@ package stack
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/client"
 
 	"github.com/nuvla/nuvlaops"
@@ -16,9 +16,11 @@ import (
 
 // RemoveStackCopy removes what CopyStack has made of stack from under the name to, also what a killed call has left of it:
 // services, their containers, their volumes and the network. What was there before is not removed. A copy that is gone is no
-// error.
+// error. Which nodes its volumes are on is written down in the swarm, as a config, until they have been looked at, so that
+// another call knows of those that could not be reached.
 //
-// Errors: ErrRefused (a service of that name is no copy of the first stack; a volume is on a node that cannot be reached).
+// Errors: ErrRefused (a service of that name is no copy of the first stack; all is removed but what is named: volumes may be
+// on a node that cannot be reached, or containers run on one that is down).
 func (s *Swarm) RemoveStackCopy(ctx context.Context, from, to string) error {
 	return nuvlaops.Wrap("stack.RemoveStackCopy", to, s.removeStackCopy(ctx, from, to))
 }
@@ -31,7 +33,9 @@ func (s *Swarm) removeStackCopy(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	dark := w.ranInTheDark()
+	if err := s.noteNodes(ctx, w, from); err != nil {
+		return err
+	}
 	for _, v := range w.services {
 		if err := s.removed(ctx, func(ctx context.Context) error {
 			_, err := s.api.ServiceRemove(ctx, v.ID, client.ServiceRemoveOptions{})
@@ -40,32 +44,14 @@ func (s *Swarm) removeStackCopy(ctx context.Context, from, to string) error {
 			return explain(v.Spec.Name, err)
 		}
 	}
-	if err := s.waitForNoContainer(ctx, w); err != nil {
+	silent, err := s.waitForNoContainer(ctx, w)
+	if err != nil {
 		return err
 	}
 	if err := errors.Join(s.removeCopiedVolumes(ctx, w, from), s.removeCopiedNetworks(ctx, to, from)); err != nil {
 		return err
 	}
-	if len(dark) > 0 {
-		return &nuvlaops.Error{Reason: "the copy ran on nodes that cannot be reached, and left its volumes there: " + strings.Join(dark, ", "),
-			Err: nuvlaops.ErrRefused, Hint: "name their engines, or remove the volumes " + to + "_* there"}
-	}
-	return nil
-}
-
-// ranInTheDark are the nodes without an engine to reach that tasks of the stack are known to have run on.
-func (w *world) ranInTheDark() (names []string) {
-	for _, n := range w.fleet.unreached() {
-		for _, tasks := range w.tasks {
-			for _, t := range tasks {
-				if t.NodeID == n.ID {
-					names = append(names, n.Description.Hostname)
-				}
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return s.nothingLeft(ctx, w, from, silent)
 }
 
 // removed calls until what is to be removed is gone; what still uses it leaves a little later.
@@ -81,14 +67,23 @@ func (s *Swarm) removed(ctx context.Context, remove func(context.Context) error)
 	return err
 }
 
-func (s *Swarm) waitForNoContainer(ctx context.Context, first *world) error {
-	return poll.Until(ctx, poll.Interval{First: soonest}, func(ctx context.Context) (bool, string, error) {
+// waitForNoContainer waits until no container of services that are gone is left. Of those on nodes that are down nobody can
+// tell: their tasks are silent.
+func (s *Swarm) waitForNoContainer(ctx context.Context, first *world) (silent []swarm.Task, err error) {
+	err = poll.Until(ctx, poll.Interval{First: soonest}, func(ctx context.Context) (bool, string, error) {
 		w, err := s.see(ctx, first.stack, first.fleet)
 		if err != nil {
 			return false, "", err
 		}
-		return len(w.containers) == 0, "containers of " + strings.Join(w.names(), ", "), nil
+		var far []swarm.Task
+		far, silent, err = s.gone(ctx, w)
+		missing := "containers of " + strings.Join(w.names(), ", ")
+		for _, t := range far {
+			missing += ", a task on node " + w.fleet.nodeName(t.NodeID)
+		}
+		return len(w.containers)+len(far) == 0, missing, err
 	})
+	return silent, err
 }
 
 func (s *Swarm) removeCopiedVolumes(ctx context.Context, w *world, from string) error {

@@ -82,7 +82,7 @@ func (s *Swarm) stopGroup(ctx context.Context, first *world, group []string, lim
 
 // stopGone waits for services that are gone, and of which nothing but their tasks is seen here.
 func (s *Swarm) stopGone(ctx context.Context, w *world, limit time.Duration, events *watch, report *reporter) error {
-	gone, err := s.gone(ctx, w)
+	gone, _, err := s.gone(ctx, w)
 	if err != nil || len(gone) == 0 {
 		return err
 	}

@@ -98,30 +98,37 @@ func (s *Swarm) taskList(ctx context.Context, stack string, filter client.Filter
 }
 
 // gone are the tasks of services that are gone, as long as they have not ended, on nodes whose engines cannot be reached: of
-// the others the containers are seen. A node that is down never tells their end, and is left out.
-func (s *Swarm) gone(ctx context.Context, w *world) (out []swarm.Task, err error) {
+// the others the containers are seen. A node that is down never tells their end: those are silent.
+func (s *Swarm) gone(ctx context.Context, w *world) (out, silent []swarm.Task, err error) {
 	unreached := w.fleet.unreached()
 	if len(unreached) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	far, known := map[string]bool{}, map[string]bool{}
 	nodes, err := s.nodes(ctx) // one may have gone down since
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	far, known := map[string]swarm.NodeState{}, map[string]bool{}
 	for _, n := range nodes {
-		far[n.ID] = n.Status.State == swarm.NodeStateReady && slices.ContainsFunc(unreached, func(u swarm.Node) bool { return u.ID == n.ID })
+		if slices.ContainsFunc(unreached, func(u swarm.Node) bool { return u.ID == n.ID }) {
+			far[n.ID] = n.Status.State
+		}
 	}
 	tasks, err := s.taskList(ctx, w.stack, nil) // a filter by a node that was removed is an error
 	for _, v := range w.services {
 		known[v.ID] = true
 	}
 	for _, t := range tasks.Items {
-		if c := t.Spec.ContainerSpec; far[t.NodeID] && !known[t.ServiceID] && c != nil && c.Labels[labelStack] == w.stack && !ended(t) {
+		c := t.Spec.ContainerSpec
+		switch state, there := far[t.NodeID]; {
+		case !there || known[t.ServiceID] || c == nil || c.Labels[labelStack] != w.stack || ended(t):
+		case state == swarm.NodeStateReady:
 			out = append(out, t)
+		default:
+			silent = append(silent, t)
 		}
 	}
-	return out, err
+	return out, silent, err
 }
 
 func (s *Swarm) seeContainers(ctx context.Context, w *world, e *engine, byID map[string]string) error {
