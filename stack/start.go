@@ -27,11 +27,6 @@ func (o StartOptions) withDefaults() StartOptions {
 	return o
 }
 
-func (o StartOptions) validate() error {
-	return errors.Join(validGroups(o.Groups), notBelowZero("StartOptions.ProbeTimeout", o.ProbeTimeout), notBelowZero("StartOptions.Stable", o.Stable),
-		notBelowZero("StartOptions.Failures", o.Failures), notBelowZero("StartOptions.Limit", o.Limit))
-}
-
 // Start brings services back from their own specification, so that they keep their secrets, networks and constraints.
 func (s *Swarm) Start(ctx context.Context, stack string, opts StartOptions) error {
 	return nuvlaops.Wrap("stack.Start", stack, s.start(ctx, stack, opts.withDefaults()))
@@ -41,7 +36,7 @@ func (s *Swarm) start(ctx context.Context, stack string, opts StartOptions) erro
 	if err := validName("stack", stack); err != nil {
 		return err
 	}
-	if err := opts.validate(); err != nil {
+	if err := opts.Validate(); err != nil {
 		return err
 	}
 	f, err := s.fleet(ctx)

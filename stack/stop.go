@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -23,7 +22,7 @@ func (s *Swarm) stop(ctx context.Context, stack string, opts StopOptions) error 
 	if err := validName("stack", stack); err != nil {
 		return err
 	}
-	if err := errors.Join(validGroups(opts.Groups), notBelowZero("StopOptions.Limit", opts.Limit)); err != nil {
+	if err := opts.Validate(); err != nil {
 		return err
 	}
 	f, err := s.fleet(ctx)

@@ -1,11 +1,23 @@
 package stack
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 
 	"github.com/nuvla/nuvlaops"
 )
+
+// Validate is what each StackController checks first: names of services, each in one group, and no number below 0.
+func (o StopOptions) Validate() error {
+	return errors.Join(validGroups(o.Groups), notBelowZero("StopOptions.Limit", o.Limit))
+}
+
+// Validate is what each StackController checks first: names of services, each in one group, and no number below 0.
+func (o StartOptions) Validate() error {
+	return errors.Join(validGroups(o.Groups), notBelowZero("StartOptions.ProbeTimeout", o.ProbeTimeout), notBelowZero("StartOptions.Stable", o.Stable),
+		notBelowZero("StartOptions.Failures", o.Failures), notBelowZero("StartOptions.Limit", o.Limit))
+}
 
 func validName(kind, name string) error {
 	if ok, _ := regexp.MatchString(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`, name); ok {

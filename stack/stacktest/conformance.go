@@ -254,6 +254,7 @@ func (c *conformance) refusesNonsense(t *testing.T) {
 		mustBe(t, c.Controller.Start(ctx, c.Stack, opts), nuvlaops.ErrInvalid)
 	}
 	mustBe(t, c.Controller.Stop(ctx, c.Stack, stack.StopOptions{Limit: -1}), nuvlaops.ErrInvalid)
+	mustBe(t, c.Controller.Stop(ctx, c.Stack, stack.StopOptions{Groups: [][]string{{"no name"}}}), nuvlaops.ErrInvalid)
 	mustBe(t, c.Controller.Deploy(ctx, c.Stack, stack.DeployOptions{}), nuvlaops.ErrInvalid)
 	mustBe(t, c.Controller.Wipe(ctx, nil, stack.Unguarded), nuvlaops.ErrInvalid)
 	_, err := c.Controller.PlanWipe(ctx, c.Stack, stack.WipeOptions{Files: []string{"/nowhere/stack.yml"}})

@@ -86,7 +86,7 @@ func (f *Fake) Starts(name string) int {
 func (f *Fake) Look(ctx context.Context, name string) (*stack.Stack, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := check(ctx, name, nil); err != nil {
+	if err := check(ctx, name); err != nil {
 		return nil, nuvlaops.Wrap("stack.Look", name, err)
 	}
 	return f.describe(name), nil
@@ -137,7 +137,7 @@ func (f *Fake) describeVolumes(name string) []stack.Volume {
 
 // Stop ends the services' tasks.
 func (f *Fake) Stop(ctx context.Context, name string, opts stack.StopOptions) error {
-	if err := errors.Join(check(ctx, name, opts.Groups), notBelowZero(opts.Limit)); err != nil {
+	if err := errors.Join(check(ctx, name), opts.Validate()); err != nil {
 		return nuvlaops.Wrap("stack.Stop", name, err)
 	}
 	groups := opts.Groups
@@ -181,7 +181,7 @@ func (f *Fake) PlanWipe(ctx context.Context, name string, opts stack.WipeOptions
 }
 
 func (f *Fake) plan(ctx context.Context, name string, opts stack.WipeOptions) (*stack.WipePlan, error) {
-	if err := check(ctx, name, nil); err != nil {
+	if err := check(ctx, name); err != nil {
 		return nil, err
 	}
 	gone := map[string]bool{} // that is in a file, and has left no volume: this orchestrator removes no service
@@ -264,7 +264,7 @@ func (f *Fake) wipe(ctx context.Context, plan *stack.WipePlan, guard func(contex
 func (f *Fake) Deploy(ctx context.Context, name string, opts stack.DeployOptions) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := check(ctx, name, nil); err != nil {
+	if err := check(ctx, name); err != nil {
 		return nuvlaops.Wrap("stack.Deploy", name, err)
 	}
 	if len(opts.Files) == 0 || f.files[opts.Files[0]] == nil {

@@ -19,7 +19,7 @@ func (f *Fake) Start(ctx context.Context, name string, opts stack.StartOptions) 
 }
 
 func (f *Fake) start(ctx context.Context, name string, opts stack.StartOptions) error {
-	if err := errors.Join(check(ctx, name, opts.Groups), notBelowZero(opts.ProbeTimeout, opts.Stable, opts.Limit, time.Duration(opts.Failures))); err != nil {
+	if err := errors.Join(check(ctx, name), opts.Validate()); err != nil {
 		return err
 	}
 	groups := opts.Groups
