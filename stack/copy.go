@@ -73,7 +73,7 @@ func (c *Copy) start(ctx context.Context, opts CopyOptions) error {
 	if err != nil {
 		return err
 	}
-	if !opts.Aside && (spec.Mode.Replicated == nil || !atNothing(spec)) {
+	if !opts.Aside && !atNothing(spec) {
 		return &nuvlaops.Error{Reason: "it is not stopped", Hint: "stop it first: both would answer under one name", Err: nuvlaops.ErrRefused}
 	}
 	copySpec(&spec, c.stack, c.name)

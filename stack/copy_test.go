@@ -196,10 +196,12 @@ func TestACopyOfAStoppedGlobalServiceRuns(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Files: []string{b.file(globalStack)}, Stopped: true}))
-	c, err := b.RunCopy(t.Context(), b.stack, "agent", stack.CopyOptions{Aside: true})
-	must(t, err)
-	b.eventually("the copy runs", func() bool { return b.containers(b.stack+"_agent-copy") == 1 })
-	must(t, c.Remove(t.Context()))
+	for _, aside := range []bool{true, false} {
+		c, err := b.RunCopy(t.Context(), b.stack, "agent", stack.CopyOptions{Aside: aside})
+		must(t, err)
+		b.eventually("the copy runs", func() bool { return b.containers(b.stack+"_agent-copy") == 1 })
+		must(t, c.Remove(t.Context()))
+	}
 	copied := b.stack + "-copy"
 	t.Cleanup(func() { must(t, b.RemoveStackCopy(context.Background(), b.stack, copied)) })
 	must(t, b.CopyStack(t.Context(), b.stack, copied, stack.CopyStackOptions{Network: copied + "net"}))
