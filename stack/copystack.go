@@ -156,7 +156,7 @@ func copyMount(m mount.Mount, own bool, from, to string) (mount.Mount, error) {
 	}
 	elsewhere := driver != nil && (len(driver.Options) > 0 || driver.Name != "" && driver.Name != "local")
 	switch {
-	case m.Type == mount.TypeTmpfs, m.Type == mount.TypeVolume && m.Source == "", m.ReadOnly && !own:
+	case m.Type == mount.TypeTmpfs, m.Type == mount.TypeVolume && m.Source == "" && !elsewhere, m.ReadOnly && !own:
 		return m, nil
 	case own && !elsewhere:
 		m.Source = to + "_" + strings.TrimPrefix(m.Source, from+"_")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 
 	"github.com/nuvla/nuvlaops"
@@ -129,6 +130,23 @@ networks:
 	if n := len(b.look().Services); n != 2 {
 		t.Errorf("%d services are left of 2", n)
 	}
+}
+
+// A volume without a name, whose driver brings it from somewhere, is the same data for each container.
+func TestAStackIsNotCopiedWhereAVolumeWithoutANamePointsAtData(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Files: []string{b.file(stubbornStack)}, Stopped: true}))
+	v, err := b.api.ServiceInspect(t.Context(), b.stack+"_deaf", client.ServiceInspectOptions{})
+	must(t, err)
+	spec := v.Service.Spec
+	spec.TaskTemplate.ContainerSpec.Mounts = []mount.Mount{{Type: mount.TypeVolume, Target: "/data", VolumeOptions: &mount.VolumeOptions{
+		DriverConfig: &mount.Driver{Name: "local", Options: map[string]string{"type": "none", "o": "bind", "device": t.TempDir()}}}}}
+	_, err = b.api.ServiceUpdate(t.Context(), v.Service.ID, client.ServiceUpdateOptions{Version: v.Service.Version, Spec: spec})
+	must(t, err)
+	t.Cleanup(func() { must(t, b.RemoveStackCopy(context.Background(), b.stack, b.stack+"-a")) })
+	err = b.CopyStack(t.Context(), b.stack, b.stack+"-a", stack.CopyStackOptions{Network: b.stack + "-net"})
+	mustBe(t, err, nuvlaops.ErrRefused, "at /data")
 }
 
 // namedStack: on one network the name web leads to a and c, on the other one to b.
