@@ -34,8 +34,8 @@ type CopyStackOptions struct {
 // is there already is left as it is.
 //
 // Errors: ErrNotFound (no such service), ErrRefused (a service writes to data that are not the stack's own volumes, and its
-// copy would too; a stack of the second name is there, or volumes of one, and is no copy of the first; the network, or a name
-// on it).
+// copy would too; a stack of the second name is there, or volumes of one, and is no copy of the first; a volume is left of
+// an earlier copy; the network, or a name on it).
 func (s *Swarm) CopyStack(ctx context.Context, from, to string, opts CopyStackOptions) error {
 	return nuvlaops.Wrap("stack.CopyStack", to, s.copyStack(ctx, from, to, opts))
 }
@@ -171,7 +171,8 @@ func copyMount(m mount.Mount, own bool, from, to string) (mount.Mount, error) {
 }
 
 // checkCopiedVolumes: what is there under the names of the copy's volumes, or as volumes of its stack, must be of a copy. Anything
-// else is data of others, which the copy would write to and a wipe of the copy would remove.
+// else is data of others, which the copy would write to and a wipe of the copy would remove. What an earlier copy has left, without
+// its service, would be found by the next one, which is promised empty volumes.
 func (s *Swarm) checkCopiedVolumes(ctx context.Context, second *world, from string, specs map[string]swarm.ServiceSpec) error {
 	wanted := map[string]bool{}
 	for _, spec := range specs {
@@ -187,7 +188,11 @@ func (s *Swarm) checkCopiedVolumes(ctx context.Context, second *world, from stri
 			return err
 		}
 		for _, v := range list.Items {
-			if (wanted[v.Name] || v.Labels[labelStack] == second.stack) && v.Labels[labelCopyOf] != from {
+			switch {
+			case wanted[v.Name] && v.Labels[labelCopyOf] == from && len(second.mountedBy(v.Name)) == 0:
+				return &nuvlaops.Error{Resource: v.Name, Reason: "volume " + v.Name + " is left on node " + e.name + " of a copy whose service is gone, and need not be empty",
+					Err: nuvlaops.ErrRefused, Hint: "nothing was changed; remove what is left of that copy"}
+			case (wanted[v.Name] || v.Labels[labelStack] == second.stack) && v.Labels[labelCopyOf] != from:
 				return &nuvlaops.Error{Resource: v.Name, Reason: "volume " + v.Name + " is there on node " + e.name + ", and is of no copy of stack " + from,
 					Err: nuvlaops.ErrRefused, Hint: "nothing was changed; choose another name for the copy"}
 			}

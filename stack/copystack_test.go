@@ -132,6 +132,26 @@ networks:
 	}
 }
 
+func TestAStackIsNotCopiedOntoWhatAnEarlierCopyHasWritten(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.secret(b.stack + "_key")
+	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Files: []string{b.file(copiedStack)}, Stopped: true}))
+	copied := b.stack + "-copy"
+	t.Cleanup(func() { _ = b.RemoveStackCopy(context.Background(), b.stack, copied) })
+	again := func() error {
+		return b.CopyStack(t.Context(), b.stack, copied, stack.CopyStackOptions{Network: copied + "net"})
+	}
+	must(t, again())
+	must(t, b.Start(t.Context(), copied, stack.StartOptions{}))
+	must(t, again()) // it is there
+	_, err := b.api.ServiceRemove(t.Context(), copied+"_db", client.ServiceRemoveOptions{})
+	must(t, err)
+	mustBe(t, again(), nuvlaops.ErrRefused, copied+"_data is left")
+	must(t, b.RemoveStackCopy(t.Context(), b.stack, copied))
+	must(t, again())
+}
+
 // A volume without a name, whose driver brings it from somewhere, is the same data for each container.
 func TestAStackIsNotCopiedWhereAVolumeWithoutANamePointsAtData(t *testing.T) {
 	t.Parallel()
