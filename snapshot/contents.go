@@ -3,7 +3,6 @@ package snapshot
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/nuvla/nuvlaops"
@@ -13,11 +12,7 @@ import (
 // holdsItsManifest is for a snapshot that was adopted: the call that began it may have found that an index is missing. One
 // that is gone by now was deleted while the snapshot ran.
 func (w *run) holdsItsManifest(ctx context.Context, s Snapshot) error {
-	if s.Manifest == nil {
-		return nil
-	}
-	missing := maps.Clone(s.Manifest.Indices)
-	maps.DeleteFunc(missing, func(name string, _ IndexManifest) bool { return slices.Contains(s.Indices, name) })
+	missing := s.MissingIndices()
 	if len(missing) == 0 {
 		return nil
 	}
@@ -25,7 +20,7 @@ func (w *run) holdsItsManifest(ctx context.Context, s Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("the snapshot is complete, but its indices could not be compared with those that are there: %w", err)
 	}
-	for _, name := range slices.Sorted(maps.Keys(missing)) {
+	for _, name := range missing {
 		if _, still := there[name]; still {
 			return notInSnapshot(name)
 		}

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"encoding/json"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/nuvla/nuvlaops/internal/es"
@@ -62,6 +63,22 @@ func wholeManifest(i es.SnapshotInfo, before, after map[string]es.IndexDocuments
 		out.Indices[name] = im
 	}
 	return out
+}
+
+// MissingIndices names, in order, what the manifest has counted and the snapshot does not hold: an index that was deleted right
+// before the snapshot began, or one that it missed. It needs the names of the indices, as Get returns them.
+func (s Snapshot) MissingIndices() []string {
+	if s.Manifest == nil {
+		return nil
+	}
+	var missing []string
+	for name := range s.Manifest.Indices {
+		if !slices.Contains(s.Indices, name) {
+			missing = append(missing, name)
+		}
+	}
+	slices.Sort(missing)
+	return missing
 }
 
 func counts(documents map[string]es.IndexDocuments) map[string]int64 {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -158,15 +157,7 @@ func (b *backup) newRun() identity {
 // snapshot is to be taken.
 func (b *backup) whole(ctx context.Context, name string) bool {
 	s, err := b.repo.Get(ctx, name)
-	if err != nil || s.Manifest == nil {
-		return err == nil
-	}
-	for index := range s.Manifest.Indices {
-		if !slices.Contains(s.Indices, index) {
-			return false
-		}
-	}
-	return true
+	return err == nil && len(s.MissingIndices()) == 0
 }
 
 // recorded reports whether the timestamp file was touched after the snapshot began.
