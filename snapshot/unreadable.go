@@ -8,27 +8,34 @@ import (
 )
 
 // Unreadable names the snapshots that the repository has and cannot describe, since an object of theirs is damaged or gone.
-// List leaves them out, as Elasticsearch does. It reads the list twice, and once more where it finds some: what is removed or
-// ends meanwhile is none of them. Errors: as List.
-func (r *Repo) Unreadable(ctx context.Context) ([]string, error) {
-	names, err := r.unreadable(ctx)
+// List leaves them out, as Elasticsearch does. What is removed or ends meanwhile is none of them. It reads the names, and where
+// some of them are not among those that the caller says that List has yielded, the list, and the names once more. Errors: as
+// List.
+func (r *Repo) Unreadable(ctx context.Context, listed ...string) ([]string, error) {
+	names, err := r.unreadable(ctx, listed)
 	return names, nuvlaops.Wrap("snapshot.Unreadable", r.name, err)
 }
 
-func (r *Repo) unreadable(ctx context.Context) ([]string, error) {
+func (r *Repo) unreadable(ctx context.Context, listed []string) ([]string, error) {
 	names, err := r.conn.SnapshotNames(ctx, r.name)
 	if err != nil {
 		return nil, r.explain(ctx, err)
 	}
 	described := map[string]bool{}
+	for _, name := range listed {
+		described[name] = true
+	}
+	known := func(name string) bool { return described[name] }
+	if names = slices.DeleteFunc(names, known); len(names) == 0 {
+		return nil, nil
+	}
 	for s, err := range r.List(ctx, Filter{}) {
 		if err != nil {
 			return nil, err
 		}
 		described[s.Name] = true
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return described[name] })
-	if len(names) == 0 {
+	if names = slices.DeleteFunc(names, known); len(names) == 0 {
 		return nil, nil
 	}
 	still, err := r.conn.SnapshotNames(ctx, r.name)

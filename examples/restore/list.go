@@ -15,13 +15,14 @@ import (
 // list shows the snapshots, the newest first, with what drills have found.
 func (p *program) list(ctx context.Context) error {
 	all := []snapshot.Snapshot{} // empty is [], not null
+	var names []string
 	for s, err := range p.snapshots.List(ctx, snapshot.Filter{NewestFirst: true}) {
 		if err != nil {
 			return err
 		}
-		all = append(all, s)
+		all, names = append(all, s), append(names, s.Name)
 	}
-	if err := cli.NoteUnreadable(ctx, p.screen, p.bare); err != nil {
+	if err := cli.NoteUnreadable(ctx, p.screen, p.bare, names); err != nil {
 		return err
 	}
 	if p.json {

@@ -15,33 +15,35 @@ import (
 	"github.com/nuvla/nuvlaops/snapshot"
 )
 
-// list prints a table row by row, so a long list costs no memory.
+// list prints a table row by row, so a long list costs no memory but for its names.
 func (p *program) list(ctx context.Context) error {
-	if err := p.listDescribed(ctx); err != nil {
+	listing := p.listTable
+	if p.json {
+		listing = p.listJSON
+	}
+	names, err := listing(ctx)
+	if err != nil {
 		return err
 	}
-	return cli.NoteUnreadable(ctx, p.screen, p.bare)
+	return cli.NoteUnreadable(ctx, p.screen, p.bare, names)
 }
 
-func (p *program) listDescribed(ctx context.Context) error {
-	if p.json {
-		return p.listJSON(ctx)
-	}
+// listTable returns the names that it has printed.
+func (p *program) listTable(ctx context.Context) (names []string, err error) {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tSTATE\tSTARTED\tTOOK\tSHARDS\tDOCUMENTS\tNOTES")
-	n := 0
 	for s, err := range p.repo.List(ctx, p.filter) {
 		if err != nil {
-			return errors.Join(w.Flush(), err)
+			return nil, errors.Join(w.Flush(), err)
 		}
 		row(w, s)
-		if n++; n%1000 == 0 {
+		if names = append(names, s.Name); len(names)%1000 == 0 {
 			if err := w.Flush(); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return w.Flush()
+	return names, w.Flush()
 }
 
 func row(w *tabwriter.Writer, s snapshot.Snapshot) {
@@ -71,27 +73,27 @@ func notes(s snapshot.Snapshot) []string {
 	return out
 }
 
-// listJSON prints one array, an element at a time.
-func (p *program) listJSON(ctx context.Context) error {
+// listJSON prints one array, an element at a time, and returns the names in it.
+func (p *program) listJSON(ctx context.Context) (names []string, err error) {
 	sep := "["
 	for s, err := range p.repo.List(ctx, p.filter) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		raw, err := json.Marshal(s)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if _, err := fmt.Fprintf(p.stdout, "%s\n%s", sep, raw); err != nil {
-			return err
+			return nil, err
 		}
-		sep = ","
+		sep, names = ",", append(names, s.Name)
 	}
 	if sep == "[" {
 		fmt.Fprint(p.stdout, sep)
 	}
-	_, err := fmt.Fprint(p.stdout, "\n]\n")
-	return err
+	_, err = fmt.Fprint(p.stdout, "\n]\n")
+	return names, err
 }
 
 func (p *program) show(ctx context.Context) error {

@@ -54,7 +54,7 @@ type repository interface {
 	snapshot.SnapshotRepo
 	Verify(ctx context.Context) ([]string, error)
 	Check(ctx context.Context, name string) (*snapshot.Checked, error)
-	Unreadable(ctx context.Context) ([]string, error)
+	Unreadable(ctx context.Context, listed ...string) ([]string, error)
 }
 
 // execute runs one command on any repository.

@@ -24,10 +24,14 @@ import (
 // fake answers also what only a real server can verify; examples/backup has a test of both programs on one.
 type fake struct {
 	snapshottest.Fake
-	lost string // a snapshot whose lists of files are gone
+	lost   string   // a snapshot whose lists of files are gone
+	listed []string // of the call of Unreadable
 }
 
-func (f *fake) Unreadable(context.Context) ([]string, error) { return nil, nil }
+func (f *fake) Unreadable(_ context.Context, listed ...string) ([]string, error) {
+	f.listed = listed
+	return nil, nil
+}
 
 func (f *fake) Verify(context.Context) ([]string, error) { return []string{"node-1"}, nil }
 
@@ -110,6 +114,9 @@ snapshot.5  IN_PROGRESS  2026-03-01T17:30:00Z  -     0/0     10
 	if diff := cmp.Diff(want, got); code != cli.ExitOK || diff != "" {
 		t.Errorf("code %d %s", code, diff)
 	}
+	if diff := cmp.Diff(r.names(), r.fake.listed); diff != "" {
+		t.Errorf("what is printed is read once more: %s", diff)
+	}
 	for args, want := range map[string]string{
 		"-complete":                   "0 1 3 4",
 		"-complete -ours":             "0 1 4",
@@ -128,6 +135,9 @@ snapshot.5  IN_PROGRESS  2026-03-01T17:30:00Z  -     0/0     10
 		var numbers []string
 		for _, s := range all {
 			numbers = append(numbers, strings.TrimPrefix(s.Name, "snapshot."))
+		}
+		if len(r.fake.listed) != len(all) {
+			t.Errorf("%s: what is printed is read once more: %v", args, r.fake.listed)
 		}
 		if diff := cmp.Diff(want, strings.Join(numbers, " ")); diff != "" {
 			t.Errorf("%s: %s", args, diff)
