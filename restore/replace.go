@@ -26,6 +26,13 @@ const besidePrefix = "restoring-"
 
 const markPrefix = "restored-"
 
+const (
+	writeBlock = "index.blocks.write"
+	// blockMark says that the block is ours: one that the snapshot has, or the request, is kept. It is a filter of allocation
+	// that concerns nodes with an attribute that no node has.
+	blockMark = "index.routing.allocation.exclude.nuvlaops_block"
+)
+
 // beside reports whether the plan restores this index under another name first.
 func (p *Plan) beside(x PlannedIndex) bool { return p.Request.Replace && x.Stream == "" }
 
@@ -187,7 +194,8 @@ func (a *application) swapAll(ctx context.Context, w world) (world, error) {
 	if err := a.untouched(w); err != nil {
 		return nil, err
 	}
-	if err := a.blockWrites(ctx, w); err != nil { // nothing is deleted yet: it can be abandoned
+	blocked, err := a.blockWrites(ctx, w)
+	if err != nil { // nothing is deleted yet: it can be abandoned
 		return nil, err
 	}
 	if !a.journal.Swapping && w.count(beside) > 0 {
@@ -201,11 +209,11 @@ func (a *application) swapAll(ctx context.Context, w world) (world, error) {
 			continue
 		}
 		a.tellSwap(x.planned.Target)
-		if err := a.swap(ctx, x); err != nil {
+		if err := a.swap(ctx, x, blocked[a.plan.working(x.planned)]); err != nil {
 			return nil, fmt.Errorf("replace %s: %w", x.planned.Target, err)
 		}
 	}
-	w, err := a.waitForClones(ctx)
+	w, err = a.waitForClones(ctx)
 	if err == nil {
 		err = a.remember(ctx, w)
 	}
@@ -219,28 +227,44 @@ func (a *application) swapAll(ctx context.Context, w world) (world, error) {
 	return w, err
 }
 
-// blockWrites: only an index that cannot be written to is cloned.
-func (a *application) blockWrites(ctx context.Context, w world) error {
+// blockWrites: only an index that cannot be written to is cloned. It returns which of them could not be before.
+func (a *application) blockWrites(ctx context.Context, w world) (before map[string]bool, err error) {
 	var names []string
 	for _, x := range w {
 		if x.standing == beside {
 			names = append(names, a.plan.working(x.planned))
 		}
 	}
+	settings, err := a.conn.IndexSettings(ctx, names, writeBlock, blockMark)
+	if err != nil {
+		return nil, err
+	}
+	before = map[string]bool{}
+	for name, s := range settings {
+		before[name] = s[writeBlock] == "true" && s[blockMark] == ""
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return before[name] })
+	if err := a.putSettings(ctx, names, map[string]any{writeBlock: true, blockMark: a.plan.ID}); err != nil {
+		return nil, fmt.Errorf("block writes to what was restored beside: %w", err)
+	}
+	return before, nil
+}
+
+func (a *application) putSettings(ctx context.Context, names []string, settings map[string]any) error {
 	for chunk := range es.NameChunks(names) {
 		err := a.conn.WriteIdempotent(ctx, func() esapi.Request {
-			return esapi.IndicesPutSettingsRequest{Index: chunk, Body: strings.NewReader(`{"index.blocks.write":true}`)}
+			return esapi.IndicesPutSettingsRequest{Index: chunk, Body: es.JSON(settings)}
 		}, nil)
 		if err != nil {
-			return fmt.Errorf("block writes to what was restored beside: %w", err)
+			return err
 		}
 	}
 	return nil
 }
 
-// swap deletes one index and clones its replacement to its name. The aliases move to the replacement in the same moment in
-// which the index goes: a call after a crash finds them there.
-func (a *application) swap(ctx context.Context, x inspected) error {
+// swap deletes one index and clones its replacement to its name, with or without its block of writes. The aliases move to the
+// replacement in the same moment in which the index goes: a call after a crash finds them there.
+func (a *application) swap(ctx context.Context, x inspected, blocked bool) error {
 	next := a.plan.working(x.planned)
 	a.log.InfoContext(ctx, "replacing", "index", x.planned.Target, "by", next)
 	if x.occupant != "" {
@@ -248,7 +272,7 @@ func (a *application) swap(ctx context.Context, x inspected) error {
 			return err
 		}
 	}
-	body, err := json.Marshal(map[string]any{"settings": map[string]any{"index.blocks.write": false, "index.number_of_replicas": x.replicas},
+	body, err := json.Marshal(map[string]any{"settings": map[string]any{writeBlock: blocked, "index.number_of_replicas": x.replicas},
 		"aliases": map[string]any{a.plan.mark(x.planned): map[string]any{"is_hidden": true}}})
 	if err != nil {
 		return err
@@ -332,10 +356,12 @@ func (a *application) release(ctx context.Context, w world) error {
 		return err
 	}
 	var actions []any
+	var clones []string
 	for i, x := range w {
 		if x.standing != complete || !(x.leftover || x.marked) {
 			continue
 		}
+		clones = append(clones, x.planned.Target)
 		next := a.plan.working(x.planned)
 		for _, name := range sortedKeys(aliases[next]) {
 			actions = append(actions, aliasAction("remove", next, name, nil), aliasAction("add", x.planned.Target, name, aliases[next][name]))
@@ -349,6 +375,9 @@ func (a *application) release(ctx context.Context, w world) error {
 		if err := a.conn.UpdateAliases(ctx, actions); err != nil && !errors.Is(err, nuvlaops.ErrNotFound) { // done by our own request, whose answer was lost
 			return fmt.Errorf("move aliases: %w", err)
 		}
+	}
+	if err := a.putSettings(ctx, clones, map[string]any{blockMark: nil}); err != nil { // they have it from what they were cloned from
+		return err
 	}
 	return a.deleteAll(ctx, beside, deleteIndices)
 }

@@ -19,8 +19,8 @@ type Request struct {
 	// Replace restores in the place of indices that are there. Each is restored beside them first (restoring-ID-NAME), and
 	// they are deleted only when every primary of every index is proven: until then nothing that is there is touched. What
 	// replaces them is cloned within the server and dates from that moment; the aliases of what was there are kept, those of
-	// the snapshot are not restored, nor are its blocks (index.blocks.write, read_only, metadata). It needs the room for both,
-	// and twice the shards.
+	// the snapshot are not restored, nor are its blocks of changes (index.blocks.read_only, metadata): an index with one can
+	// neither be cloned nor deleted. It needs the room for both, and twice the shards.
 	// An index that is read-only cannot be deleted, and is refused (index_read_only).
 	//
 	// Data streams are not replaced: one that is there is refused (data_stream_exists). Elasticsearch can exchange the indices of
