@@ -66,3 +66,23 @@ func TestReplacementCanBeWrittenToWhereItsSnapshotCould(t *testing.T) {
 		t.Errorf("asked for: blocked (-want +got):\n%s", d)
 	}
 }
+
+// What is restored beside would be there for good, and nothing be replaced.
+func TestReplaceAsksForNoBlockOfChanges(t *testing.T) {
+	for _, tc := range []struct {
+		setting, value string
+		replace, want  bool
+	}{
+		{"index.blocks.read_only", "true", true, true},
+		{"index.blocks.metadata", "true", true, true},
+		{"index.blocks.read_only", "false", true, false},
+		{"index.blocks.read_only", "", true, false},
+		{"index.blocks.write", "true", true, false},
+		{"index.blocks.read_only", "true", false, false},
+	} {
+		err := restore.Request{Snapshot: "snap", Replace: tc.replace, Settings: map[string]string{tc.setting: tc.value}}.Validate()
+		if got := errors.Is(err, nuvlaops.ErrInvalid); got != tc.want {
+			t.Errorf("%+v: %v", tc, err)
+		}
+	}
+}

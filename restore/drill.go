@@ -100,8 +100,12 @@ func (r *Repo) drillOnce(ctx context.Context, opts DrillOptions) (*DrillReport, 
 	scratch.journalKey, scratch.scratch = drillJournalSetting, true
 	d := &drill{Repo: &scratch, opts: opts, report: &DrillReport{Started: r.now().UTC(), Budget: opts.Budget}}
 	d.report.ID = newScratchID(d.report.Started)
-	if err := d.request("snapshot").Validate(); err != nil { // all but the snapshot, which is not chosen yet
+	req := d.request("snapshot")
+	if err := req.Validate(); err != nil { // all but the snapshot, which is not chosen yet
 		return nil, err
+	}
+	if req.blocksChanges() {
+		return nil, errBlocksChanges
 	}
 	claimed, release, err := d.claim(ctx, opts.By)
 	if err != nil {

@@ -91,6 +91,8 @@ func (q Request) Validate() error {
 		return invalid(fmt.Sprintf("%d replicas", *q.Replicas), "0 or more")
 	case q.RenamePrefix != "" && q.Replace:
 		return invalid("Replace together with a rename prefix", "say one of the two")
+	case q.Replace && q.blocksChanges():
+		return errBlocksChanges
 	case q.OtherShards && !q.Replace:
 		return invalid("OtherShards without Replace", "only an index that is replaced has shards to compare")
 	case q.RenamePrefix != "" && q.GlobalState:
@@ -108,6 +110,13 @@ func (q Request) Validate() error {
 	}
 	return nil
 }
+
+// blocksChanges reports whether the settings of the request keep what is restored from being cloned or deleted.
+func (q Request) blocksChanges() bool {
+	return slices.ContainsFunc(deletionBlocks, func(name string) bool { return q.Settings[name] != "" && q.Settings[name] != "false" })
+}
+
+var errBlocksChanges = invalid("a block of changes among the settings, with Replace or for a drill", "set it afterwards: an index with one can neither be cloned nor deleted")
 
 // Selects reports whether the patterns let an index or a data stream through; the last that matches decides.
 func (q Request) Selects(name string) bool {
