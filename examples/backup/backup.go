@@ -58,11 +58,12 @@ func (b *backup) locked(ctx context.Context, id identity, began time.Time) (*sna
 	defer func() { _ = lock.Close() }()
 	b.status.load(b.config) // the run that held the lock may have counted
 	if id == (identity{}) {
-		if id, err = b.unfinished(ctx); err != nil {
+		if id, err = b.unfinished(ctx, lock.Kept(b.hostRun())); err != nil {
 			report := &snapshot.CycleReport{Err: err}
 			return report, errors.Join(err, b.record(ctx, report, began))
 		}
 	}
+	_ = lock.Keep(b.hostRun(), id.runID) // where it cannot be kept, the next run goes by the times alone
 	req := b.create
 	req.Name, req.RunID, req.Progress = id.name, id.runID, b.out.progress
 	opts := snapshot.CycleOptions{Settings: b.settings, Create: req, Marks: b.marks,
@@ -122,9 +123,10 @@ func begun(s snapshot.Snapshot) time.Time {
 }
 
 // unfinished finds what a killed run of this host has left: the lock is held here, so nobody works on it any more. It is
-// running, or complete and not recorded. Without one the run is new. A schedule takes up its slots, of whatever host; for a
-// run by hand they are somebody else's, who may be at work, and too old.
-func (b *backup) unfinished(ctx context.Context) (identity, error) {
+// running, or complete and not recorded, and of the last run here, where the lock says which that was: one that a clock ahead
+// has dated is not recorded either when its time comes. Without one the run is new. A schedule takes up its slots, of whatever
+// host; for a run by hand they are somebody else's, who may be at work, and too old.
+func (b *backup) unfinished(ctx context.Context, last string) (identity, error) {
 	now := b.now()
 	for s, err := range b.repo.List(ctx, snapshot.Filter{NewestFirst: true, Ours: true}) {
 		if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrRepository) {
@@ -140,7 +142,7 @@ func (b *backup) unfinished(ctx context.Context) (identity, error) {
 		if age < 0 { // this host's clock was ahead, so what has been recorded since looks older
 			continue
 		}
-		ours := strings.HasPrefix(s.RunID, b.hostRun()) || b.schedule != nil && strings.HasPrefix(s.RunID, b.slotRun())
+		ours := strings.HasPrefix(s.RunID, b.hostRun()) && (last == "" || s.RunID == last) || b.schedule != nil && strings.HasPrefix(s.RunID, b.slotRun())
 		if ours && strings.HasPrefix(s.Name, b.create.Prefix) && (s.Running() || s.Complete() && !b.recorded(s) && b.whole(ctx, s.Name)) {
 			b.out.info("taking up a run that was broken off", "snapshot", s.Name)
 			return identity{s.Name, s.RunID}, nil

@@ -82,7 +82,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	text(&c.metrics, "metrics", "", "`file` for Prometheus, of node_exporter's textfile collector: it ends in .prom")
 	text(&c.marks, "marks", "", "`file` with pins and verified drills (default: nuvla-es-backup-marks.json beside the timestamp file)")
 	text(&c.manifests, "manifests", "", "`folder` for the whole manifest of each snapshot, as NAME.json")
-	text(&c.lock, "lock", "", "`file` that keeps a second backup of this repository out of this host (default in /run/lock, else in the temporary folder)")
+	text(&c.lock, "lock", "", "`file` that keeps a second backup of this repository out of this host, and says which began last (default in /run/lock, else in the temporary folder)")
 	text(&c.scheduleText, "schedule", "", "stay, and run by this cron `expression` of five fields, in UTC, such as \"30 * * * *\"")
 	period(&c.jitter, "jitter", 0, "with -schedule: begin up to this `time` later, by chance")
 	text(&c.listen, "listen", "", "with -schedule: `address` for /metrics and /healthz, such as :9115")

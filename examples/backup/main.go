@@ -16,8 +16,9 @@
 // goes by it, and so does the name of a slot's snapshot, which only one of two schedules gets.
 //
 // A run that was killed leaves its snapshot running in Elasticsearch. The next run on the same host with the same -indices,
-// -global-state and -timestamp finds it, waits for it and records it, if it began within the last half hour; an older one is
-// left as it is, and another is taken. Only with -schedule, and on each host of it, is the snapshot of a slot taken up.
+// -global-state and -timestamp finds it, waits for it and records it, if it began within the last half hour and no run here after
+// it, as the -lock file says; an older one is left as it is, and another is taken. Only with -schedule, and on each host of it,
+// is the snapshot of a slot taken up.
 //
 // It writes the timestamp file, and as they are asked for: metrics (-metrics), a manifest for each snapshot (-manifests).
 // It reads the marks (-marks) that "snapshots pin" and "restore drill" leave.

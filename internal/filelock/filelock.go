@@ -16,8 +16,8 @@ import (
 
 // Lock is one that is held.
 type Lock struct {
-	file  *os.File
-	place string
+	file    *os.File
+	content content
 }
 
 // Take takes the lock at once. The file is made when it is not there, and says who holds it. Error: ErrBusy, naming
@@ -36,13 +36,28 @@ func Take(path string) (*Lock, error) {
 		return nil, &nuvlaops.Error{Resource: path, Reason: was.Holder.String() + " holds the lock",
 			Hint: "wait for it, or end it", Err: nuvlaops.ErrBusy}
 	}
-	l := &Lock{file: f, place: cmp.Or(read(path).Place, rand.Text())}
-	_ = write(f, content{l.place, Self()}) // one that another user made cannot be written, and locks all the same
+	was := read(path)
+	l := &Lock{f, content{cmp.Or(was.Place, rand.Text()), Self(), was.Kept}}
+	if err := write(f, l.content); err != nil { // one that another user made cannot be written, and locks all the same
+		l.content.Kept = nil // it may be of long ago
+	}
 	return l, nil
 }
 
 // Place names the lock for as long as its file is there: who holds it knows that whoever has held it before is gone.
-func (l *Lock) Place() string { return l.place }
+func (l *Lock) Place() string { return l.content.Place }
+
+// Kept is what Keep has kept under a name, by whoever held the lock; empty where nothing is known.
+func (l *Lock) Kept(name string) string { return l.content.Kept[name] }
+
+// Keep writes a text under a name into the file, for as long as that is there.
+func (l *Lock) Keep(name, text string) error {
+	if l.content.Kept == nil {
+		l.content.Kept = map[string]string{}
+	}
+	l.content.Kept[name] = text
+	return write(l.file, l.content)
+}
 
 // open opens also what another user made and only that one may write.
 func open(path string) (*os.File, error) {

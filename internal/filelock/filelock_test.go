@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,5 +88,34 @@ func TestALockIsGivenToOneAfterTheOther(t *testing.T) {
 func TestALockInAFolderThatIsNotThereSaysSo(t *testing.T) {
 	if _, err := filelock.Take(filepath.Join(t.TempDir(), "no", "x.lock")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhatIsKeptInALockIsThereForWhoeverTakesItNext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	take := func() *filelock.Lock {
+		t.Helper()
+		l, err := filelock.Take(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+	l := take()
+	place := l.Place()
+	for _, text := range []string{"a much longer text", "short"} {
+		if err := l.Keep("a", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Keep("b", "other"); err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	_ = take().Close() // who keeps nothing leaves what is there
+	l = take()
+	if got := []string{l.Place(), l.Kept("a"), l.Kept("b"), l.Kept("c")}; !slices.Equal(got, []string{place, "short", "other", ""}) {
+		t.Errorf("got %q", got)
 	}
 }

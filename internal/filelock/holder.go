@@ -28,8 +28,9 @@ func (h Holder) String() string {
 
 // content is what is in the file of a lock.
 type content struct {
-	Place  string `json:"place"`
-	Holder Holder `json:"holder"`
+	Place  string            `json:"place"`
+	Holder Holder            `json:"holder"`
+	Kept   map[string]string `json:"kept,omitempty"`
 }
 
 // read: a file that cannot be read, or that its holder is writing, names nobody.
