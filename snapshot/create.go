@@ -38,7 +38,7 @@ type CreateRequest struct {
 	WhenBusy Busy
 	// BusyTimeout bounds BusyWait. Default 30 minutes.
 	BusyTimeout time.Duration
-	// Abort deletes the snapshot when the context ends, instead of leaving it running.
+	// Abort deletes the snapshot when the context ends, instead of leaving it running. One that has ended by then is kept.
 	Abort bool
 	// Manifest, when not nil, receives the whole manifest as JSON once the snapshot is complete, and before Create
 	// returns.
@@ -335,8 +335,12 @@ func (w *run) leave(ctx context.Context, cause error) error {
 func (w *run) abort(ctx context.Context, cause error) error {
 	ctx, cancel := context.WithTimeout(ctx, abortTimeout)
 	defer cancel()
-	_, err := w.appears(ctx)
-	if err == nil {
+	info, err := w.appears(ctx)
+	switch {
+	case err == nil && !info.Running(): // another host may have recorded it
+		return &nuvlaops.Error{Reason: "the context ended and the snapshot, which had ended " + info.State + " before, is kept",
+			Hint: "call Create again with RunID " + w.req.RunID + " to have it checked", Err: cause}
+	case err == nil:
 		err = w.deleteBatch(ctx, []string{w.name})
 	}
 	if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {

@@ -32,8 +32,7 @@ func (f *Fake) create(ctx context.Context, req snapshot.CreateRequest) (string, 
 		case <-f.Block:
 		case <-ctx.Done():
 			reason := "the snapshot goes on"
-			if req.Abort {
-				f.drop(name)
+			if req.Abort && f.drop(name) {
 				reason = "the snapshot was aborted"
 			}
 			return name, nil, &nuvlaops.Error{Reason: reason, Err: context.Cause(ctx)}
@@ -184,8 +183,11 @@ func (f *Fake) finish(s *snapshot.Snapshot) {
 	s.Manifest.End = s.End
 }
 
-func (f *Fake) drop(name string) {
+// drop deletes a snapshot that has not ended, and reports whether it did.
+func (f *Fake) drop(name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.snapshots = slices.DeleteFunc(f.snapshots, func(s snapshot.Snapshot) bool { return s.Name == name })
+	n := len(f.snapshots)
+	f.snapshots = slices.DeleteFunc(f.snapshots, func(s snapshot.Snapshot) bool { return s.Name == name && s.Running() })
+	return len(f.snapshots) < n
 }
