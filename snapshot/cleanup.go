@@ -45,6 +45,7 @@ func (r *Repo) cleanup(ctx context.Context) (Cleaned, error) {
 	if err != nil {
 		return Cleaned{}, refusedAsBusy(r.explain(ctx, err))
 	}
+	r.log.InfoContext(ctx, "repository cleaned up", "repository", r.name, "blobs", answer.Results.Blobs, "bytes", answer.Results.Bytes)
 	return Cleaned{Blobs: answer.Results.Blobs, Bytes: answer.Results.Bytes}, nil
 }
 

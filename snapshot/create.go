@@ -341,7 +341,9 @@ func (w *run) abort(ctx context.Context, cause error) error {
 		return &nuvlaops.Error{Reason: "the context ended and the snapshot, which had ended " + info.State + " before, is kept",
 			Hint: "call Create again with RunID " + w.req.RunID + " to have it checked", Err: cause}
 	case err == nil:
-		err = w.deleteBatch(ctx, []string{w.name})
+		if err = w.deleteBatch(ctx, []string{w.name}); err == nil {
+			w.log.InfoContext(ctx, "snapshot aborted", "repository", w.Repo.name, "snapshot", w.name)
+		}
 	}
 	if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {
 		return &nuvlaops.Error{Reason: fmt.Sprintf("the snapshot could not be aborted: %v", err),

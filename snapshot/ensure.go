@@ -278,6 +278,7 @@ func (r *Repo) reloadSecrets(ctx context.Context) error {
 			return fmt.Errorf("node %s could not reload its keystore: %w", n.Name, es.FromCause(n.Reload))
 		}
 	}
+	r.log.InfoContext(ctx, "secrets reloaded", "nodes", len(answer.Nodes))
 	want, err := r.Registered(ctx)
 	if err != nil {
 		return err

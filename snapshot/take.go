@@ -52,6 +52,7 @@ var errNameTaken = errors.New("the name was taken in the same second")
 
 func (w *run) takeOnce(ctx context.Context) error {
 	w.begun = true
+	w.log.InfoContext(ctx, "taking a snapshot", "repository", w.Repo.name, "snapshot", w.name, "run", w.req.RunID)
 	err := w.block(ctx)
 	switch {
 	case err == nil:
