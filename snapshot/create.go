@@ -40,8 +40,8 @@ type CreateRequest struct {
 	BusyTimeout time.Duration
 	// Abort deletes the snapshot when the context ends, instead of leaving it running. One that has ended by then is kept.
 	Abort bool
-	// Manifest, when not nil, receives the whole manifest as JSON once the snapshot is complete, and before Create
-	// returns.
+	// Manifest, when not nil, receives the manifest as JSON once the snapshot is complete, and before Create returns: the whole
+	// one, or of a snapshot that an earlier call began what its metadata hold.
 	Manifest io.Writer
 	// StallAfter is how long nothing may move before Progress says so. Default 2 minutes.
 	StallAfter time.Duration

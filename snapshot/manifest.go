@@ -16,7 +16,8 @@ const metaPinned = "pinned"
 // holds a number between the two.
 //
 // What is known before is also in the snapshot's metadata, as far as its 1,024 bytes go: List and Get return that, with
-// the smallest indices left out. The whole is returned by Create, and written where CreateRequest.Manifest says.
+// the smallest indices left out. The whole is returned by the Create that began the snapshot, and written where
+// CreateRequest.Manifest says.
 type Manifest struct {
 	Repository string    `json:"repository"`
 	Snapshot   string    `json:"snapshot"`

@@ -26,7 +26,7 @@ type Policy struct {
 	Weekly  int `json:"weekly,omitempty"`
 	Monthly int `json:"monthly,omitempty"`
 	Yearly  int `json:"yearly,omitempty"`
-	// Within keeps all that began within this time before the newest complete one, not before now.
+	// Within keeps all complete ones that began within this time before the newest complete one, not before now.
 	Within time.Duration `json:"within,omitempty"`
 	// Pins are names or patterns with * of what is kept for good, beside those that were pinned when they were taken.
 	Pins []string `json:"pins,omitempty"`

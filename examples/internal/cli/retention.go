@@ -17,7 +17,7 @@ func RetentionFlags(fs *flag.FlagSet, p *snapshot.Policy, note func(flagName str
 	number(&p.Weekly, "keep-weekly", "keep the newest of so `many` weeks that have one")
 	number(&p.Monthly, "keep-monthly", "keep the newest of so `many` months that have one")
 	number(&p.Yearly, "keep-yearly", "keep the newest of so `many` years that have one")
-	fs.DurationVar(&p.Within, "keep-within", 0, "keep all that began within this `time` before the newest"+note("keep-within"))
+	fs.DurationVar(&p.Within, "keep-within", 0, "keep all complete ones that began within this `time` before the newest"+note("keep-within"))
 	fs.Func("keep-names", "`patterns` of names that are kept for good, with commas"+note("keep-names"), List(&p.Pins))
 	number(&p.MinComplete, "keep-min", "least `number` of complete snapshots to keep, whatever the rules say; 0 is 3")
 	number(&p.MaxDelete, "max-delete", "remove so `many` in one run at most; 0 is 100")
