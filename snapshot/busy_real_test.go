@@ -3,6 +3,7 @@ package snapshot_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -69,6 +70,41 @@ func TestASnapshotOfSomebodyElseIsWaitedForOrRefusedOrJoined(t *testing.T) {
 	blocker, err = b.repo.Get(t.Context(), "blocker-2")
 	if err != nil || after.Start.Before(blocker.End.Add(-200*time.Millisecond)) { // a step of the server's clock
 		t.Errorf("the snapshot began at %v, before the other one's end at %v (%v)", after.Start, blocker.End, err)
+	}
+}
+
+// Neither waits for the other, nor refuses, nor loses anything.
+func TestTwoThatLookInTheSameMomentBothTakeAWholeSnapshot(t *testing.T) {
+	b := places[1].bench(t)
+	b.slow("40kb", 60)
+	for name, busy := range map[string]snapshot.Busy{"wait": snapshot.BusyWait, "refuse": snapshot.BusyRefuse} {
+		b.grow(60)
+		var looked, ended sync.WaitGroup
+		looked.Add(2)
+		made := make([]*snapshot.Snapshot, 2)
+		for i := range made {
+			var once sync.Once
+			repo := b.open(client(func(r *http.Request) (*http.Response, error) {
+				res, err := b.client.Perform(r)
+				if strings.HasSuffix(r.URL.Path, "/_current") {
+					once.Do(func() { looked.Done(); looked.Wait() })
+				}
+				return res, err
+			}), nil)
+			ended.Go(func() {
+				var err error
+				if made[i], err = repo.Create(t.Context(), snapshot.CreateRequest{Indices: []string{b.index("big")}, WhenBusy: busy}); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			})
+		}
+		ended.Wait()
+		if t.Failed() {
+			return
+		}
+		if x, y := made[0], made[1]; x.UUID == y.UUID || x.End.Before(y.Start) || y.End.Before(x.Start) {
+			t.Errorf("%s: %s from %v to %v and %s from %v to %v, want two at the same time", name, x.Name, x.Start, x.End, y.Name, y.Start, y.End)
+		}
 	}
 }
 

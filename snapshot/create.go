@@ -52,7 +52,8 @@ type CreateRequest struct {
 type Busy int
 
 const (
-	// BusyWait waits for the other one's end.
+	// BusyWait waits for the other one's end. Of two calls that look in the same moment neither sees the other: both take a
+	// snapshot, as with BusyBeside, since Elasticsearch takes both. The same holds for BusyRefuse.
 	BusyWait Busy = iota
 	// BusyBeside takes a snapshot at the same time; Elasticsearch puts its shards behind the other one's.
 	BusyBeside

@@ -12,6 +12,10 @@
 // Each flag has a name for the configuration file and the environment, which -h shows: flags win over the environment, that
 // over the file. Credentials come from the environment or the file: ES_API_KEY, or ES_USERNAME and ES_PASSWORD.
 //
+// Two runs on one host come one after the other, by the -lock file; on two hosts, by what the repository shows, so that two that
+// begin in the same moment may both take a snapshot. Elasticsearch takes both, whole, and copies a shard of one after that of
+// the other. Hosts of one -schedule take one snapshot for each slot all the same.
+//
 // Without a -keep flag nothing is removed. Backups of different -indices in one repository need a -prefix each: what is kept
 // goes by it, and so does the name of a slot's snapshot, which only one of two schedules gets.
 //
