@@ -21,12 +21,12 @@ func (b *backup) scheduled(ctx context.Context) error {
 	last := b.schedule.Before(b.now())        // the slot that was served last
 	served, furthest := b.lookBack(ctx, last) // furthest is ahead of it when the clock has jumped back
 	if !served {
-		b.missed(ctx, last)
+		b.missed(ctx, last, identity{})
 	}
 	for ctx.Err() == nil {
 		if made := b.schedule.Before(b.now()); made.After(last) {
 			last = made
-			b.missed(ctx, made)
+			b.missed(ctx, made, b.lateIdentity(made, furthest))
 			continue
 		}
 		slot := b.schedule.Next(b.now())
@@ -37,7 +37,7 @@ func (b *backup) scheduled(ctx context.Context) error {
 		}
 		id := b.identityOf(slot, furthest)
 		if b.now().Sub(begin) > time.Minute { // the machine slept: the slot's name would lie about the time
-			id = identity{}
+			id = b.lateIdentity(slot, furthest)
 		}
 		last = slot
 		if slot.After(furthest) {
@@ -48,9 +48,9 @@ func (b *backup) scheduled(ctx context.Context) error {
 	return cli.Shown(b.broken)
 }
 
-func (b *backup) missed(ctx context.Context, slot time.Time) {
+func (b *backup) missed(ctx context.Context, slot time.Time, id identity) {
 	b.out.info("a slot was missed: backing up now", "slot", slot.Format(time.RFC3339))
-	b.attempt(ctx, identity{})
+	b.attempt(ctx, id)
 }
 
 // attempt is one run that the schedule outlives.
@@ -67,6 +67,15 @@ func (b *backup) identityOf(slot, furthest time.Time) identity {
 		return b.newRun()
 	}
 	return identity{name: snapshot.Name(b.create.Prefix, slot), runID: b.slotRun() + slot.Format(time.RFC3339)}
+}
+
+// lateIdentity is that of a run which is late for its slot: it takes up the slot's snapshot where another host has taken it, but
+// no first one of a slot that comes twice.
+func (b *backup) lateIdentity(slot, furthest time.Time) identity {
+	if !slot.After(furthest) {
+		return b.newRun()
+	}
+	return identity{}
 }
 
 // lookBack reports whether a complete snapshot that is recorded here was begun at the slot or later, and which is the last

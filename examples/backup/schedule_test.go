@@ -369,5 +369,13 @@ func TestAScheduleThatIsStartedAgainTakesNothingForASlotThatIsToCome(t *testing.
 		if got := w.runFor(t, time.Hour, nil); len(got) != 5 {
 			t.Errorf("the slot of 2:30 has no snapshot of its own: %v\n%s", got, w.out.String())
 		}
+		touched()
+		got := w.runFor(t, 10*time.Minute, func() { // from 2:41 on
+			time.Sleep(time.Minute)
+			w.ahead.Store(int64(55 * time.Minute)) // the machine sleeps until 3:37
+		})
+		if len(got) != 6 {
+			t.Errorf("the slot of 3:30, for which the machine was late, has no snapshot of its own: %v\n%s", got, w.out.String())
+		}
 	})
 }
