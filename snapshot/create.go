@@ -136,8 +136,9 @@ type run struct {
 	*Repo
 	req      CreateRequest
 	name     string
-	begun    bool // a request that begins the snapshot was sent
-	apart    bool // the name has got a suffix, since another run took it in the same second
+	begun    bool      // a request that begins the snapshot was sent
+	apart    bool      // the name has got a suffix, since another run took it in the same second
+	limit    time.Time // of the wait for others
 	reporter *reporter
 
 	info          es.SnapshotInfo // as it was seen last
@@ -164,6 +165,7 @@ func (w *run) create(ctx context.Context) (*Snapshot, error) {
 	if w.name == "" {
 		w.name = Name(w.req.Prefix, now)
 	}
+	w.limit = now.Add(w.req.BusyTimeout)
 	w.reporter = newReporter(w.req, w.Repo.resource(w.name), w.now)
 	earlier, err := w.prepare(ctx)
 	switch {
@@ -193,7 +195,7 @@ func (w *run) prepare(ctx context.Context) (earlier string, err error) {
 	var both sync.WaitGroup
 	var waited bool
 	var busy, uncounted error
-	both.Go(func() { waited, busy = others{w.otherRunning, w.req, w.reporter, w.now}.wait(ctx) })
+	both.Go(func() { waited, busy = others{w.otherRunning, w.req, w.limit, w.reporter, w.now}.wait(ctx) })
 	both.Go(func() { w.before, uncounted = w.count(ctx) })
 	both.Wait()
 	if busy != nil {

@@ -120,7 +120,9 @@ func (c *cycle) observe(s CycleStep) {
 // that a running snapshot uses, behind the files that are being written.
 func (c *cycle) ensure(ctx context.Context) error {
 	req := c.opts.Create.withDefaults()
-	_, err := others{c.otherRunning, req, newReporter(req, c.resource(), time.Now), time.Now}.wait(ctx)
+	limit := time.Now().Add(req.BusyTimeout)
+	_, err := others{c.otherRunning, req, limit, newReporter(req, c.resource(), time.Now), time.Now}.wait(ctx)
+	c.opts.Create.BusyTimeout = max(1, time.Until(limit)) // what is left of it
 	if err == nil {
 		c.report.Change, err = c.repo.Ensure(ctx, *c.opts.Settings)
 	}

@@ -13,6 +13,7 @@ import (
 type others struct {
 	running  func(context.Context) (*Snapshot, error) // one of them, nil when there is none
 	req      CreateRequest
+	limit    time.Time // of BusyWait
 	reporter *reporter
 	now      func() time.Time
 }
@@ -22,14 +23,13 @@ func (o others) wait(ctx context.Context) (waited bool, err error) {
 	if o.req.WhenBusy == BusyBeside {
 		return false, nil
 	}
-	limit := o.now().Add(o.req.BusyTimeout)
 	err = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
 		running, err := o.running(ctx)
 		if err != nil || running == nil {
 			return err == nil, "", err
 		}
 		blocker := blockerName(running, o.now())
-		if o.req.WhenBusy == BusyRefuse || o.now().After(limit) {
+		if o.req.WhenBusy == BusyRefuse || o.now().After(o.limit) {
 			return false, "", &nuvlaops.Error{Reason: blocker + " is running", Err: nuvlaops.ErrBusy,
 				Hint: "come back when it has ended, or allow yours beside it"}
 		}

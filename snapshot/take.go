@@ -24,7 +24,7 @@ const grace = 5 * time.Second
 // one of this run is followed, and only when there is none the request is repeated, under the same name, which
 // Elasticsearch gives to one snapshot only.
 func (w *run) take(ctx context.Context) error {
-	limit, waited := w.now().Add(w.req.BusyTimeout), false
+	waited := false
 	return poll.Until(ctx, poll.Interval{First: time.Second, Max: 5 * time.Second}, func(ctx context.Context) (done bool, missing string, err error) {
 		if waited { // the count is old by now
 			if w.before, err = w.count(ctx); err != nil {
@@ -39,7 +39,7 @@ func (w *run) take(ctx context.Context) error {
 			}
 			return err
 		})
-		if errors.Is(err, nuvlaops.ErrBusy) && w.req.WhenBusy != BusyRefuse && w.now().Before(limit) {
+		if errors.Is(err, nuvlaops.ErrBusy) && w.req.WhenBusy != BusyRefuse && w.now().Before(w.limit) {
 			waited = true
 			w.reporter.say("waiting for another snapshot", err.Error())
 			return false, "the server takes as many snapshots as it may", nil

@@ -55,6 +55,7 @@ func (b *backup) locked(ctx context.Context, id identity, began time.Time) (*sna
 	if err != nil {
 		return nil, err
 	}
+	waited := b.now().Sub(began)
 	defer func() { _ = lock.Close() }()
 	b.status.load(b.config) // the run that held the lock may have counted
 	if id == (identity{}) {
@@ -66,6 +67,7 @@ func (b *backup) locked(ctx context.Context, id identity, began time.Time) (*sna
 	_ = lock.Keep(b.hostRun(), id.runID) // where it cannot be kept, the next run goes by the times alone
 	req := b.create
 	req.Name, req.RunID, req.Progress = id.name, id.runID, b.out.progress
+	req.BusyTimeout = max(1, req.BusyTimeout-waited)
 	opts := snapshot.CycleOptions{Settings: b.settings, Create: req, Marks: b.marks,
 		Record: func(ctx context.Context, r *snapshot.CycleReport) error { return b.record(ctx, r, began) }}
 	if b.retains() {

@@ -279,6 +279,27 @@ func TestTheCounterOfFailuresNeverGoesDown(t *testing.T) {
 	})
 }
 
+// The lock and the repository are waited for together for as long as -busy-timeout says.
+func TestTheWaitForTheLockCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClockwork(t, "30 * * * *", "-busy-timeout", "10m")
+		w.fake.Add(snapshot.Snapshot{Name: "other", State: snapshot.InProgress})
+		held, err := filelock.Take(w.lock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		go func() {
+			time.Sleep(8 * time.Minute)
+			_ = held.Close()
+		}()
+		err = w.once(t.Context(), identity{})
+		if took := time.Since(began); cli.ExitCode(err) != cli.ExitBusy || took < 10*time.Minute || took > 11*time.Minute {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
+}
+
 // A snapshot of a time that is to come was begun before the clock went back: it is no run that was just broken off.
 func TestAClockThatWasAheadDoesNotKeepCronFromBackingUp(t *testing.T) {
 	for name, ahead := range map[string]time.Duration{"by a day": 24 * time.Hour, "until shortly before a run": 170 * time.Minute} {
