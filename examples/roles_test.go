@@ -46,6 +46,12 @@ func TestTheTwoRolesSuffice(t *testing.T) {
 	if got := c.send(t, "GET", "/nuvla-roles/_count", nil)["count"]; got != 1.0 {
 		t.Errorf("%v documents came back, want 1", got)
 	}
+	if plan, err = r.Plan(t.Context(), restore.Request{Snapshot: report.Snapshot.Name, Replace: true}); err != nil {
+		t.Fatalf("restore, plan in the place of what is there: %v", err)
+	}
+	if _, err := r.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		t.Errorf("restore, apply in the place of what is there: %v", err)
+	}
 	if err := repository(t, restorer).Delete(t.Context(), report.Snapshot.Name); err != nil {
 		t.Errorf("restore, delete: %v", err)
 	}
