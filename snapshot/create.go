@@ -342,7 +342,7 @@ func (w *run) abort(ctx context.Context, cause error) error {
 	switch {
 	case err == nil && !info.Running(): // another host may have recorded it
 		return &nuvlaops.Error{Reason: "the context ended and the snapshot, which had ended " + info.State + " before, is kept",
-			Hint: "call Create again with RunID " + w.req.RunID + " to have it checked", Err: cause}
+			Hint: fmt.Sprintf("a call of the same run, %s, checks it", w.req.RunID), Err: cause}
 	case err == nil:
 		if err = w.deleteBatch(ctx, []string{w.name}); err == nil {
 			w.log.InfoContext(ctx, "snapshot aborted", "repository", w.Repo.name, "snapshot", w.name)
