@@ -46,8 +46,8 @@ type Options struct {
 	// Retry is the policy for reads and for writes that may be repeated. It is also how long Apply waits for a server
 	// that restarts.
 	Retry nuvlaops.RetryPolicy
-	// Log gets a debug record for each retry and an info record for each change. Nil discards.
-	Log *slog.Logger
+	// Logger gets a debug record for each retry and an info record for each change. Nil discards.
+	Logger *slog.Logger
 }
 
 // ApplyOptions says how to restore.
@@ -89,10 +89,10 @@ func New(client Client, repository string, opts *Options) (*Repo, error) {
 	if err := o.validate(client, repository); err != nil {
 		return nil, nuvlaops.Wrap("restore.New", repository, err)
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Repo{conn: &es.Conn{Client: client, Retry: o.Retry, Log: o.Log}, name: repository, log: o.Log, now: time.Now, journalKey: journalSetting}, nil
+	return &Repo{conn: &es.Conn{Client: client, Retry: o.Retry, Logger: o.Logger}, name: repository, log: o.Logger, now: time.Now, journalKey: journalSetting}, nil
 }
 
 func (o Options) validate(client Client, repository string) error {

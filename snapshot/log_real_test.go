@@ -29,7 +29,7 @@ func (r *recorder) Handle(_ context.Context, record slog.Record) error {
 func TestEachChangeIsRecorded(t *testing.T) {
 	b := places[1].bench(t)
 	var log recorder
-	repo := b.open(b.client, &snapshot.Options{Log: slog.New(&log)})
+	repo := b.open(b.client, &snapshot.Options{Logger: slog.New(&log)})
 	b.slow("20kb", 100) // registers the repository
 	moved := b.settings()
 	moved.MaxSnapshotBytesPerSec = "20kb"

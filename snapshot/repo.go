@@ -49,8 +49,8 @@ type Options struct {
 	// VerifyTimeout bounds the verification of the repository by Ensure and Verify, since a server waits up to 212 s for
 	// an endpoint that never answers. Default 1 minute.
 	VerifyTimeout time.Duration
-	// Log gets a debug record for each retry and an info record for each change. Nil discards.
-	Log *slog.Logger
+	// Logger gets a debug record for each retry and an info record for each change. Nil discards.
+	Logger *slog.Logger
 }
 
 // Repo is a SnapshotRepo on an Elasticsearch cluster. It holds nothing that needs closing.
@@ -76,11 +76,11 @@ func New(client Client, repository string, opts *Options) (*Repo, error) {
 	if o.VerifyTimeout == 0 {
 		o.VerifyTimeout = time.Minute
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Repo{conn: &es.Conn{Client: client, Retry: o.Retry, Log: o.Log}, name: repository,
-		verifyTimeout: o.VerifyTimeout, log: o.Log, now: time.Now}, nil
+	return &Repo{conn: &es.Conn{Client: client, Retry: o.Retry, Logger: o.Logger}, name: repository,
+		verifyTimeout: o.VerifyTimeout, log: o.Logger, now: time.Now}, nil
 }
 
 func (o Options) validate(client Client, repository string) error {

@@ -73,7 +73,7 @@ func NewDocuments(client Client, opts *DocumentsOptions) (*Documents, error) {
 	if err := o.validate(); err != nil {
 		return nil, nuvlaops.Wrap("zkjobs.NewDocuments", "", err)
 	}
-	return &Documents{conn: es.Conn{Client: client, Retry: o.Retry, Log: o.Logger}, opts: o}, nil
+	return &Documents{conn: es.Conn{Client: client, Retry: o.Retry, Logger: o.Logger}, opts: o}, nil
 }
 
 // Jobs yields the open jobs. It refreshes the index first, since edits do not, and checks its mapping.

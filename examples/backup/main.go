@@ -65,7 +65,7 @@ func newBackup(cfg *config, stdout, stderr io.Writer) (*backup, error) {
 		return nil, err
 	}
 	out := newOutput(cfg, stdout, stderr)
-	repo, err := snapshot.New(client, cfg.repository, &snapshot.Options{Log: out.log})
+	repo, err := snapshot.New(client, cfg.repository, &snapshot.Options{Logger: out.log})
 	if err != nil {
 		return nil, cli.Usagef("-repository: %w", err)
 	}

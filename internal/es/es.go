@@ -37,7 +37,7 @@ type Client interface {
 type Conn struct {
 	Client Client
 	Retry  nuvlaops.RetryPolicy
-	Log    *slog.Logger // nil discards
+	Logger *slog.Logger // nil discards
 }
 
 // Request builds a request afresh for each attempt, since a body can be read only once.
@@ -65,7 +65,7 @@ func (c *Conn) Once(ctx context.Context, req Request, out any) error {
 }
 
 func (c *Conn) do(ctx context.Context, repeatable func(error) bool, req Request, out any) error {
-	return retry.Do(ctx, c.Retry, c.Log, repeatable, func(ctx context.Context) error {
+	return retry.Do(ctx, c.Retry, c.Logger, repeatable, func(ctx context.Context) error {
 		return Send(ctx, c.Client, req(), out)
 	})
 }
