@@ -49,11 +49,12 @@ type StopOptions struct {
 	Progress func(nuvlaops.Progress)
 }
 
-// WipeOptions says which volumes to plan for.
+// WipeOptions says which volumes to plan for. Without Services and Volumes all volumes of the stack are meant, also those of
+// services that are gone.
 type WipeOptions struct {
-	// Services whose volumes are meant. Empty means all volumes of the stack, also those of services that are gone.
+	// Services whose volumes are meant. Empty with Volumes set means none but those.
 	Services []string
-	// Volumes are full names of volumes that are meant besides, of services that are gone, for instance.
+	// Volumes are full names of volumes that are meant, besides those of Services: of services that are gone, for instance.
 	Volumes []string
 	// Files are compose files, as DeployOptions.Files. Services of theirs that are gone count as there, and stopped: they
 	// mount what the files say, and have run where the files let them run.

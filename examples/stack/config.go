@@ -106,7 +106,7 @@ func (c *config) flags(fs *flag.FlagSet) error {
 		fs.Func("groups", "`services` to stop, divided by commas, in groups divided by semicolons: quote it (default all, what needs others first)", c.setGroups)
 		fs.DurationVar(&c.limit, "limit", 0, "longest `duration` for one group (default no limit)")
 	case "volumes", "wipe":
-		fs.Func("services", "`services` whose volumes are meant, divided by commas (default all)", list(&c.services))
+		fs.Func("services", "`services` whose volumes are meant, divided by commas (default all of the stack, or those of -volumes alone)", list(&c.services))
 		fs.Func("volumes", "full `names` of volumes that are meant, divided by commas", list(&c.volumes))
 		fs.BoolVar(&c.json, "json", false, "print one JSON object")
 		fs.BoolVar(&c.sizes, "sizes", true, "read the sizes of volumes")
