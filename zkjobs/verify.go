@@ -40,7 +40,8 @@ type Report struct {
 	// Both are findings, not failures.
 	Consumed Finding `json:"consumed"`
 	Extra    Finding `json:"extra"`
-	// Earlier counts entries at the wrong priority or in the wrong order that were there before Apply.
+	// Earlier counts entries at the wrong priority or in the wrong order that were there before Apply, in the report of Apply.
+	// Verify and Compare do not know what was there before: there they are WrongPriority and WrongOrder.
 	Earlier int `json:"earlier,omitempty"`
 	// ByPriority counts the wanted jobs found on the queue.
 	ByPriority map[int]int    `json:"by_priority"`
@@ -161,7 +162,8 @@ func (r *Report) count(e *entry, job *Planned) {
 	}
 }
 
-// OK reports whether every wanted job is on the queue once, where it belongs.
+// OK reports whether no wanted job is missing or doubled, and none is misplaced (WrongPriority, WrongOrder): by Apply, in
+// the report of Apply. Consumed, Extra and Earlier do not count.
 func (r *Report) OK() bool {
 	return r.Missing.Count+r.Doubled.Count+r.WrongPriority.Count+r.WrongOrder.Count == 0
 }
