@@ -12,11 +12,11 @@ import (
 
 // States of a snapshot.
 const (
-	InProgress   = es.StateInProgress
-	Success      = es.StateSuccess
-	Partial      = es.StatePartial
-	Failed       = es.StateFailed
-	Incompatible = es.StateIncompatible
+	InProgress   = "IN_PROGRESS"
+	Success      = "SUCCESS"
+	Partial      = "PARTIAL"      // shards are missing
+	Failed       = "FAILED"       // as a whole; Snapshot.Reason says why
+	Incompatible = "INCOMPATIBLE" // the cluster cannot read it: it is of another version
 )
 
 // Snapshot describes one snapshot. Its JSON form is stable.
@@ -24,7 +24,7 @@ type Snapshot struct {
 	Name       string `json:"name"`
 	Repository string `json:"repository"`
 	UUID       string `json:"uuid"`
-	State      string `json:"state"`
+	State      string `json:"state"` // InProgress, Success, ...
 	// Version of the node that took it.
 	Version string    `json:"version,omitempty"`
 	Start   time.Time `json:"start"`
