@@ -123,3 +123,12 @@ func TestDocumentsMayDifferALittleButNeverAll(t *testing.T) {
 		}
 	}
 }
+
+func TestRequestOfAPlanMeansTheSameWhenItIsPlannedAgain(t *testing.T) {
+	for _, c := range []struct{ given, want float64 }{{0, 0.02}, {0.1, 0.1}, {-0.5, 0}, {-1, 0}} {
+		once := Request{Snapshot: "s", DocumentTolerance: c.given, RenamePrefix: "x-"}.withDefaults()
+		if diff := cmp.Diff(once, once.withDefaults()); diff != "" || once.tolerance() != c.want {
+			t.Errorf("tolerance %v: %v, want %v; planned again (-want +got):\n%s", c.given, once.tolerance(), c.want, diff)
+		}
+	}
+}

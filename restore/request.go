@@ -66,10 +66,12 @@ func (q Request) withDefaults() Request {
 	if len(q.Indices) == 0 {
 		q.Indices = []string{"nuvla-*"}
 	}
-	if q.DocumentTolerance == 0 {
+	switch {
+	case q.DocumentTolerance == 0:
 		q.DocumentTolerance = 0.02
+	case q.DocumentTolerance < 0:
+		q.DocumentTolerance = -1 // not 0, which is the default again when the request of a plan is planned
 	}
-	q.DocumentTolerance = max(0, q.DocumentTolerance)
 	if q.RenamePrefix != "" {
 		q.WithoutAliases = true
 	}
@@ -129,6 +131,9 @@ func (q Request) Selects(name string) bool {
 	}
 	return in
 }
+
+// tolerance is the share of documents by which an index may differ.
+func (q Request) tolerance() float64 { return max(0, q.DocumentTolerance) }
 
 // target is the name under which an index is restored. Backing indices of data streams keep their .ds- in front.
 func (q Request) target(name, stream string) string {

@@ -74,7 +74,7 @@ func (r *Repo) countDocuments(ctx context.Context, p *Plan, w world, report *Rep
 			t.exact++
 		case want.miss(c.Documents) == 0:
 			t.within++
-		case want.tolerates(c.Documents, p.Request.DocumentTolerance):
+		case want.tolerates(c.Documents, p.Request.tolerance()):
 			t.near++
 		default:
 			report.Failures = append(report.Failures, Failure{Index: x.Target, Shard: -1,
