@@ -77,7 +77,7 @@ func (a *application) carryOut(ctx context.Context) error {
 	a.report = a.plan.report(a.started)
 	a.report.AlreadyThere = w.count(complete)
 	if w.count(complete) == len(w) && !w.leftovers() && !a.journal.Swapping && (a.journal.Global || !a.plan.Request.GlobalState) {
-		return errors.Join(a.conclude(ctx, a.plan, w, a.report, a.verify), a.putBack(ctx, true))
+		return errors.Join(a.conclude(ctx, a.plan, w, a.report, verification{VerifyOptions: a.verify}), a.putBack(ctx, true))
 	}
 	err = a.prepare(ctx, seen)
 	detached := false
@@ -182,9 +182,7 @@ func (a *application) finish(ctx context.Context, w world) error {
 	if err := a.missingPolicies(ctx, w); err != nil {
 		return err
 	}
-	verify := a.verify
-	verify.restored = true
-	return a.conclude(ctx, a.plan, w, a.report, verify)
+	return a.conclude(ctx, a.plan, w, a.report, verification{VerifyOptions: a.verify, restored: true})
 }
 
 // restarted reports whether only a restart of the server has broken what is broken.

@@ -15,7 +15,11 @@ type VerifyOptions struct {
 	Documents map[string]DocumentRange
 	// Queries must find what the caller knows to be in the snapshot.
 	Queries []Query
+}
 
+// verification is what to verify, and when.
+type verification struct {
+	VerifyOptions
 	restored bool // the indices came back right now: all their documents are visible, and nobody has to wait for a refresh
 }
 
@@ -56,20 +60,20 @@ func (r *Repo) verify(ctx context.Context, p *Plan, report *Report, opts VerifyO
 	if err != nil {
 		return err
 	}
-	return r.conclude(ctx, p, w, report, opts)
+	return r.conclude(ctx, p, w, report, verification{VerifyOptions: opts})
 }
 
 // conclude fills the report from what was seen, counts the documents of the proven indices and asks the queries.
-func (r *Repo) conclude(ctx context.Context, p *Plan, w world, report *Report, opts VerifyOptions) error {
+func (r *Repo) conclude(ctx context.Context, p *Plan, w world, report *Report, what verification) error {
 	report.fill(w)
 	report.describeProof(w)
-	if err := r.countDocuments(ctx, p, w, report, opts); err != nil {
+	if err := r.countDocuments(ctx, p, w, report, what); err != nil {
 		return err
 	}
 	if err := r.describeChecks(ctx, p, w, report); err != nil {
 		return err
 	}
-	if err := r.ask(ctx, p, w, report, opts.Queries); err != nil {
+	if err := r.ask(ctx, p, w, report, what.Queries); err != nil {
 		return err
 	}
 	report.NotVerified = append(report.NotVerified, "replicas are not waited for")

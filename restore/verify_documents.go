@@ -36,9 +36,9 @@ func (d DocumentRange) tolerates(n int64, share float64) bool {
 type documentTally struct{ exact, within, near, unknown int }
 
 // countDocuments compares the proven indices with the manifest: the plan's, or the caller's where it says more.
-func (r *Repo) countDocuments(ctx context.Context, p *Plan, w world, report *Report, opts VerifyOptions) error {
+func (r *Repo) countDocuments(ctx context.Context, p *Plan, w world, report *Report, what verification) error {
 	count := r.conn.CountDocuments
-	if opts.restored {
+	if what.restored {
 		count = r.conn.VisibleDocuments
 	}
 	counts := map[string]es.IndexDocuments{}
@@ -54,7 +54,7 @@ func (r *Repo) countDocuments(ctx context.Context, p *Plan, w world, report *Rep
 	var t documentTally
 	for i := range report.Indices {
 		x := &report.Indices[i]
-		want, known := opts.Documents[x.Name]
+		want, known := what.Documents[x.Name]
 		if known {
 			x.Expected, x.ExpectedMax = &want.Min, nil
 			if want.Max > want.Min {
