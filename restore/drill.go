@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -17,7 +19,8 @@ type DrillOptions struct {
 	Select Selector
 	// Indices are patterns, as in Request. Default nuvla-*.
 	Indices []string
-	// Settings are further index settings of the scratch indices, as in Request.
+	// Settings are further index settings of the scratch indices, as in Request. Those that make an index scratch cannot be
+	// others: index.hidden, index.lifecycle.name, index.number_of_replicas, index.auto_expand_replicas, and the mark of the drill.
 	Settings map[string]string
 	// Checksums lets each shard compare its files with their checksums once more, as in Request.
 	Checksums bool
@@ -100,6 +103,13 @@ func (r *Repo) drillOnce(ctx context.Context, opts DrillOptions) (*DrillReport, 
 	scratch.journalKey, scratch.scratch = drillJournalSetting, true
 	d := &drill{Repo: &scratch, opts: opts, report: &DrillReport{Started: r.now().UTC(), Budget: opts.Budget}}
 	d.report.ID = newScratchID(d.report.Started)
+	ours := d.settings()
+	ours["index.number_of_replicas"] = "0"
+	for _, name := range slices.Sorted(maps.Keys(ours)) {
+		if value, given := opts.Settings[name]; given && value != ours[name] {
+			return nil, invalid(fmt.Sprintf("setting %s of scratch indices is %q, not %q", name, ours[name], value), "leave it out")
+		}
+	}
 	req := d.request("snapshot")
 	if err := req.Validate(); err != nil { // all but the snapshot, which is not chosen yet
 		return nil, err
@@ -145,19 +155,23 @@ func (d *drill) run(ctx context.Context) (err error) {
 	return d.try(ctx, plan)
 }
 
-// request restores into scratch indices.
-func (d *drill) request(snapshot string) Request {
-	settings := map[string]string{
+// settings make an index scratch.
+func (d *drill) settings() map[string]string {
+	return map[string]string{
 		markSetting:                  d.report.ID, // no node has this attribute, so that nothing is excluded
 		"index.hidden":               "true",
 		"index.lifecycle.name":       "",
 		"index.auto_expand_replicas": "false",
 	}
-	for name, value := range d.opts.Settings {
-		if _, ours := settings[name]; !ours {
-			settings[name] = value
-		}
+}
+
+// request restores into scratch indices.
+func (d *drill) request(snapshot string) Request {
+	settings := maps.Clone(d.opts.Settings)
+	if settings == nil {
+		settings = map[string]string{}
 	}
+	maps.Copy(settings, d.settings())
 	return Request{Snapshot: snapshot, Indices: d.opts.Indices, RenamePrefix: scratchPrefix(d.report.ID), Replicas: new(int),
 		Settings: settings, PlainStreams: true, Checksums: d.opts.Checksums, DocumentTolerance: d.opts.DocumentTolerance,
 		AllowPartial: d.opts.Select.AllowPartial}

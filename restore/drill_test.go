@@ -329,6 +329,7 @@ func TestDrillWithBadInputOrWithoutASnapshotTouchesNothing(t *testing.T) {
 		"a pattern":          {restore.DrillOptions{Indices: []string{"a b"}}, nuvlaops.ErrInvalid},
 		"a setting":          {restore.DrillOptions{Settings: map[string]string{"number_of_shards": "3"}}, nuvlaops.ErrInvalid},
 		"a block":            {restore.DrillOptions{Settings: map[string]string{"index.blocks.read_only": "true"}}, nuvlaops.ErrInvalid},
+		"a setting of ours":  {restore.DrillOptions{Settings: map[string]string{"index.hidden": "false"}}, nuvlaops.ErrInvalid},
 		"no snapshot":        {restore.DrillOptions{}, nuvlaops.ErrNotFound},
 		"none of the wanted": {restore.DrillOptions{Select: restore.Selector{Among: []string{"x"}}}, nuvlaops.ErrNotFound},
 	} {
