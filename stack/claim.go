@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/filelock"
 	"github.com/nuvla/nuvlaops/internal/poll"
 )
 
@@ -30,7 +31,7 @@ const (
 
 // ClaimOptions says who claims a stack.
 type ClaimOptions struct {
-	// Holder is what others are told of who it is, and since when.
+	// Holder is what others are told of who it is, and since when. Default: this host and process.
 	Holder string
 	// Place, when not empty, names a lock that the caller holds and that ends with its process, such as that of a file.
 	// A claim from the same place is then one of a process that is gone, and is taken over at once.
@@ -38,7 +39,7 @@ type ClaimOptions struct {
 	// Beat is how often the claim is renewed. Default 5 s. A claim that stands still for three beats, its own or those of
 	// who looks if they are longer, is taken over.
 	Beat time.Duration
-	// Lost is called, once at most, when another has the claim.
+	// Lost is called, once at most, when another has the claim: with an error that matches ErrConflict.
 	Lost func(error)
 }
 
@@ -54,14 +55,17 @@ type Claim struct {
 	done sync.WaitGroup
 }
 
-// Claim marks the stack as being worked on, until Release. Error: ErrBusy, naming the holder, when somebody else does;
-// whether he still lives takes up to three beats to see.
+// Claim marks the stack as being worked on, until Release: the end of ctx does not end it. Error: ErrBusy, naming the holder,
+// when somebody else does; whether he still lives takes up to three beats to see.
 func (s *Swarm) Claim(ctx context.Context, stack string, opts ClaimOptions) (*Claim, error) {
 	if err := errors.Join(validName("stack", stack), notBelowZero("ClaimOptions.Beat", opts.Beat)); err != nil {
 		return nil, nuvlaops.Wrap("stack.Claim", stack, err)
 	}
 	if opts.Beat == 0 {
 		opts.Beat = defaultBeat
+	}
+	if opts.Holder == "" {
+		opts.Holder = filelock.Self().String()
 	}
 	c := &Claim{s: s, name: claimName(stack), opts: opts}
 	token := rand.Text()

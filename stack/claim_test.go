@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -135,4 +136,17 @@ func TestAClaimIsJudgedByItsOwnBeat(t *testing.T) {
 	_, err = b.claim(stack.ClaimOptions{Holder: "fast"})
 	mustBe(t, err, nuvlaops.ErrBusy, "slow")
 	must(t, first.Release(t.Context()))
+}
+
+func TestAClaimWithoutAHolderNamesTheProcessAndOutlivesItsContext(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	c, err := b.Claim(ctx, b.stack, stack.ClaimOptions{Beat: beat})
+	must(t, err)
+	cancel()
+	time.Sleep(2 * beat)
+	_, err = b.claim(stack.ClaimOptions{Place: "there"})
+	mustBe(t, err, nuvlaops.ErrBusy, fmt.Sprint("process ", os.Getpid()))
+	must(t, c.Release(t.Context()))
 }
