@@ -45,7 +45,8 @@ type CreateRequest struct {
 	Manifest io.Writer
 	// StallAfter is how long nothing may move before Progress says so. Default 2 minutes.
 	StallAfter time.Duration
-	Progress   func(nuvlaops.Progress)
+	// Progress is called about every two seconds while the snapshot is taken, and when something is waited for.
+	Progress func(nuvlaops.Progress)
 }
 
 // Busy says what to do when another snapshot runs.

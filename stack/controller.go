@@ -45,7 +45,8 @@ type StopOptions struct {
 	// Gone is called when a group is gone, before the next one is stopped. The call waits for it.
 	Gone func(group []string)
 	// Limit is how long one group may take; what is left then is named in the error. Default: as long as the context.
-	Limit    time.Duration
+	Limit time.Duration
+	// Progress is called when services are gone and when what is waited for changes.
 	Progress func(nuvlaops.Progress)
 }
 
@@ -75,7 +76,8 @@ type DeployOptions struct {
 	Stopped bool
 	// RegistryAuth hands the login of the docker program to the nodes, for images of a private registry.
 	RegistryAuth bool
-	Progress     func(nuvlaops.Progress)
+	// Progress is called when what is done or waited for changes.
+	Progress func(nuvlaops.Progress)
 }
 
 // StartOptions says what to start, in which order, and how health is seen. Numbers below 0 are ErrInvalid.
@@ -96,6 +98,7 @@ type StartOptions struct {
 	// Failures of a service's tasks end the wait. Default 3: one may be a dependency that was not ready.
 	Failures int
 	// Limit is how long one group may take; what is missing then is named in the error. Default: as long as the context.
-	Limit    time.Duration
+	Limit time.Duration
+	// Progress is called when services are healthy and when what is waited for changes.
 	Progress func(nuvlaops.Progress)
 }

@@ -25,7 +25,7 @@ type CopyStackOptions struct {
 	// Network that the copies join, and no other, under the names that their originals have on theirs. It is made, attachable,
 	// when it is not there. It must be none that the originals are on, nor another service that has a name of theirs: the name
 	// would lead to both. Nor may a name lead to one service on one network of the originals, and to another on another.
-	Network string
+	Network string // required
 }
 
 // CopyStack makes a second stack out of the services of one that is there, stopped, to be started with one replica each: the

@@ -45,8 +45,10 @@ type Options struct {
 	// VolumeSizes makes Look and PlanWipe read the sizes of volumes. The engine walks through all files for them.
 	VolumeSizes bool
 	// Job reaches the volumes of the nodes that Engines does not name, if it is set.
-	Job    *NodeJob
-	Retry  nuvlaops.RetryPolicy
+	Job *NodeJob
+	// Retry is the policy for reads, and for updates of services, which carry the version that was read.
+	Retry nuvlaops.RetryPolicy
+	// Logger gets a debug record for each retry and an info record for each change. Nil discards.
 	Logger *slog.Logger
 }
 

@@ -27,12 +27,14 @@ type ApplyOptions struct {
 	Move bool
 	// DryRun compares with the queue and writes nothing.
 	DryRun bool
-	// Batch is the most operations in a transaction, 2 to 500 (one of them is the rebuild's own). Default 500.
+	// Batch is the most operations in a transaction, 2 to 500, with Move 5 to 500: one of them is the rebuild's own, and a move
+	// takes four. Default 500.
 	Batch int
 	// BatchBytes is the most bytes in a transaction, 1 KiB to 256 KiB. Default 256 KiB.
 	BatchBytes int
 	// Rate is the most jobs written in a second. Default 0, no limit.
-	Rate     float64
+	Rate float64
+	// Progress is called after each transaction, and while young jobs are waited for.
 	Progress func(nuvlaops.Progress)
 }
 

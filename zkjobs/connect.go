@@ -29,9 +29,12 @@ type ConnectOptions struct {
 	// User and Password are for digest authentication.
 	User, Password string
 	// TLS connects to a secure client port.
-	TLS    *tls.Config
-	Retry  nuvlaops.RetryPolicy // of reads
-	Logger *slog.Logger         // nil discards
+	TLS *tls.Config
+	// Retry is the policy for reads. A write is never repeated; for MaxElapsed, Apply goes on with what transactions whose
+	// replies were lost have not written.
+	Retry nuvlaops.RetryPolicy
+	// Logger gets a debug record for each repetition. Nil discards.
+	Logger *slog.Logger
 }
 
 func (o *ConnectOptions) withDefaults() ConnectOptions {

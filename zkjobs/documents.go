@@ -32,8 +32,11 @@ type DocumentsOptions struct {
 	// AllowNone takes an index with documents and no open job for what it is. Without it that is refused: a wrong mapping
 	// looks the same.
 	AllowNone bool
-	Retry     nuvlaops.RetryPolicy
-	Logger    *slog.Logger // nil discards
+	// Retry is the policy for requests to Elasticsearch. With MaxAttempts 1, Plan does not read all jobs again either when
+	// their point in time is lost.
+	Retry nuvlaops.RetryPolicy
+	// Logger gets a debug record for each repetition. Nil discards.
+	Logger *slog.Logger
 }
 
 func (o *DocumentsOptions) withDefaults() DocumentsOptions {

@@ -25,7 +25,8 @@ type PlanOptions struct {
 	WithMonitored bool `json:"with_monitored,omitempty"`
 	// Settle is how long a living api-server may take between writing a job's document and its entry: younger jobs (by the
 	// clock of this machine) are looked at again before they are written. Default 2 s; negative: no wait.
-	Settle   time.Duration           `json:"settle,omitempty"`
+	Settle time.Duration `json:"settle,omitempty"`
+	// Progress is called ten times a second at most.
 	Progress func(nuvlaops.Progress) `json:"-"`
 }
 
