@@ -11,7 +11,9 @@ import (
 // Attach follows a restore of this snapshot that somebody has left, to its end, and reports like Apply. What an Apply of
 // ours has begun, in any process, it takes up as Apply with the same plan would: it restores what is missing, puts
 // replacements into their places, and puts ILM and limits back. A restore that another tool has begun under the indices'
-// own names is followed and proven, and nothing else. Error: ErrNotFound when there is neither, or when it was abandoned.
+// own names is followed and proven, and nothing else. Errors: ErrNotFound when there is neither, or when it was abandoned;
+// ErrUnsupported when another tool restores under other names, since nothing says from what; ErrConflict when the snapshot
+// of this name is another one by now; and those of Apply.
 func (r *Repo) Attach(ctx context.Context, snapshot string, opts ApplyOptions) (*Report, error) {
 	a := &application{Repo: r, opts: opts, started: r.now()}
 	err := a.attach(ctx, snapshot)

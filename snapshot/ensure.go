@@ -229,7 +229,8 @@ func (r *Repo) mustBe(ctx context.Context, want *registration) error {
 	return nil
 }
 
-// Registered returns the settings that the repository is registered with. Error: ErrNotFound.
+// Registered returns the settings that the repository is registered with. Errors: ErrNotFound, ErrInvalid (it is of another
+// type than s3 and fs).
 func (r *Repo) Registered(ctx context.Context) (Settings, error) {
 	reg, err := r.registered(ctx)
 	if err == nil && reg == nil {
@@ -244,7 +245,7 @@ func (r *Repo) Registered(ctx context.Context) (Settings, error) {
 }
 
 // Verify has every node write to the repository as it is registered, or read it when it is read-only, and returns the nodes'
-// names. It changes nothing. Errors: ErrNotFound, ErrRepository.
+// names. It changes nothing. Errors: ErrNotFound, ErrInvalid (it is of another type than s3 and fs), ErrRepository.
 func (r *Repo) Verify(ctx context.Context) ([]string, error) {
 	want, err := r.Registered(ctx)
 	if err != nil {

@@ -22,6 +22,8 @@ type Client interface {
 //
 // Every call may be made again: Ensure changes nothing when the settings are right, Create with the same RunID adopts
 // what an earlier call began, Delete counts what is gone as deleted. Calls may overlap.
+//
+// Each call may fail with ErrDenied and ErrUnavailable. Further errors are said of each call.
 type SnapshotRepo interface {
 	// Ensure registers the repository, or changes its registration to what is wanted, verifies it on every node, and
 	// says what changed. When verification fails, the registration is put back as it was. Errors: ErrInvalid,
@@ -34,11 +36,13 @@ type SnapshotRepo interface {
 	// ErrVerification.
 	Create(ctx context.Context, req CreateRequest) (*Snapshot, error)
 	// List yields the snapshots that the filter lets through, oldest first, reading page by page. An error ends the
-	// sequence.
+	// sequence: ErrNotFound (repository), ErrRepository.
 	List(ctx context.Context, f Filter) iter.Seq2[Snapshot, error]
-	// Get returns one snapshot. Error: ErrNotFound.
+	// Get returns one snapshot. Errors: ErrInvalid (a name), ErrNotFound, ErrRepository.
 	Get(ctx context.Context, name string) (*Snapshot, error)
-	// Delete removes snapshots and returns when they are gone. A running one is aborted.
+	// Delete removes snapshots and returns when they are gone: also pinned ones, which only a Policy keeps. A running one is
+	// aborted. Errors: ErrInvalid (a name, also a pattern), ErrNotFound (repository), ErrRepository, ErrVerification (one is
+	// still there).
 	Delete(ctx context.Context, names ...string) error
 }
 

@@ -13,24 +13,34 @@ import (
 // Every call may be made again, at any time and after a crash at any point, and then finishes the work. Stop, Deploy,
 // Wipe and Start return when the orchestrator shows the state that they promise, not when it has accepted the request.
 // Services are named without the stack's prefix, volumes with it.
+//
+// Each call may fail with ErrInvalid (a name or an option), ErrDenied, ErrUnavailable and ErrUnsupported (no manager of a
+// swarm). The end of the context, or of a limit, names what was still waited for. Further errors are said of each call.
 type StackController interface {
 	// Look describes the stack. A stack that is not there has no services, and is no error.
 	Look(ctx context.Context, stack string) (*Stack, error)
 	// Stop scales services to nothing, group after group, remembers their replicas in the orchestrator, and returns when
-	// no container of them is left, running or stopped. A service that is not there is stopped already.
+	// no container of them is left, running or stopped. A service that is not there is stopped already. Errors: ErrInvalid
+	// (also services that need each other in a circle), ErrConflict (one was scaled up again), ErrUnsupported (one is a job).
 	Stop(ctx context.Context, stack string, opts StopOptions) error
-	// PlanWipe reads which volumes would be removed, where they are, and what stands in the way. It changes nothing.
+	// PlanWipe reads which volumes would be removed, where they are, and what stands in the way. It changes nothing. Error:
+	// ErrNotFound (no such service).
 	PlanWipe(ctx context.Context, stack string, opts WipeOptions) (*WipePlan, error)
 	// Wipe removes exactly the plan's volumes. It refuses with ErrRefused when something stands in the way, and with
 	// ErrConflict when the stack's volumes are no longer those of the plan; volumes that are gone already are no
 	// conflict. guard is asked last, right before the first removal, and only if there is one; its error ends the call
-	// with nothing removed. A nil guard is ErrInvalid: hand in Unguarded to remove without one.
+	// with nothing removed. A nil guard is ErrInvalid: hand in Unguarded to remove without one. ErrVerification: a volume is
+	// there again.
 	Wipe(ctx context.Context, plan *WipePlan, guard func(context.Context) error) error
 	// Deploy makes the services that are missing, and leaves those that are there alone, stopped or not. What they need
-	// (networks, secrets) is checked before anything is changed. It does not wait for health: Start does.
+	// (networks, secrets) is checked before anything is changed. It does not wait for health: Start does. Errors: ErrInvalid
+	// (also a compose file), ErrNotFound (a file, network, secret or config), ErrRefused (a network that cannot be used),
+	// ErrVerification (something is not there afterwards).
 	Deploy(ctx context.Context, stack string, opts DeployOptions) error
 	// Start brings services back to their remembered replicas, group after group, and returns when all are healthy:
-	// their tasks run and stay, and their probes succeed. A service that runs already is only waited for.
+	// their tasks run and stay, and their probes succeed. A service that runs already is only waited for. Errors:
+	// ErrInvalid (also services that need each other in a circle), ErrNotFound (no such service), ErrRefused (a probe of a
+	// service without replicas), ErrConflict (one was removed or stopped meanwhile), ErrVerification (one keeps failing).
 	Start(ctx context.Context, stack string, opts StartOptions) error
 }
 

@@ -21,8 +21,8 @@ import (
 // queue with the plan's jobs and reads only. Calls on one rebuilder may not overlap; several rebuilders on one queue do
 // not disturb each other. The caller closes the connection.
 type JobQueueRebuilder interface {
-	// Plan reads the jobs and the queue and says for each job what is to be done. Errors: those of the Source,
-	// ErrUnavailable, ErrDenied.
+	// Plan reads the jobs and the queue and says for each job what is to be done. Errors: those of the Source, ErrInvalid
+	// (an option), ErrUnavailable, ErrDenied.
 	Plan(ctx context.Context, opts PlanOptions) (*Plan, error)
 	// Apply puts the missing jobs on the queue and verifies them. It refuses (ErrBusy) when consumers are alive or others
 	// change the queue, unless opts.Force; then it is correct too. The result says what was done, also beside an error.
