@@ -232,24 +232,28 @@ func (r *Repo) mustBe(ctx context.Context, want *registration) error {
 // Registered returns the settings that the repository is registered with. Errors: ErrNotFound, ErrInvalid (it is of another
 // type than s3 and fs).
 func (r *Repo) Registered(ctx context.Context) (Settings, error) {
+	s, err := r.settings(ctx)
+	return s, nuvlaops.Wrap("snapshot.Registered", r.name, err)
+}
+
+func (r *Repo) settings(ctx context.Context) (Settings, error) {
 	reg, err := r.registered(ctx)
 	if err == nil && reg == nil {
 		err = &nuvlaops.Error{Reason: "the repository is not registered", Hint: "register it", Err: nuvlaops.ErrNotFound}
 	}
-	var s Settings
-	if err == nil {
-		delete(reg.Settings, "uuid")
-		s, err = settingsOf(*reg)
+	if err != nil {
+		return Settings{}, err
 	}
-	return s, nuvlaops.Wrap("snapshot.Registered", r.name, err)
+	delete(reg.Settings, "uuid")
+	return settingsOf(*reg)
 }
 
 // Verify has every node write to the repository as it is registered, or read it when it is read-only, and returns the nodes'
 // names. It changes nothing. Errors: ErrNotFound, ErrInvalid (it is of another type than s3 and fs), ErrRepository.
 func (r *Repo) Verify(ctx context.Context) ([]string, error) {
-	want, err := r.Registered(ctx)
+	want, err := r.settings(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nuvlaops.Wrap("snapshot.Verify", r.name, err)
 	}
 	nodes, err := r.verify(ctx, want)
 	return nodes, nuvlaops.Wrap("snapshot.Verify", r.name, err)
@@ -280,7 +284,7 @@ func (r *Repo) reloadSecrets(ctx context.Context) error {
 		}
 	}
 	r.log.InfoContext(ctx, "secrets reloaded", "nodes", len(answer.Nodes))
-	want, err := r.Registered(ctx)
+	want, err := r.settings(ctx)
 	if err != nil {
 		return err
 	}

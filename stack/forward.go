@@ -63,12 +63,15 @@ func (f *Forward) Reach(ctx context.Context) error {
 	return nuvlaops.Wrap("stack.Forward.Reach", f.service, err)
 }
 
-// Close cuts all connections and returns when nothing of the forward is left.
+// Close cuts all connections and returns when nothing of the forward is left. It may be called again.
 func (f *Forward) Close() error {
 	f.end()
 	err := f.listener.Close()
 	f.open.Wait()
-	return err
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return nuvlaops.Wrap("stack.Forward.Close", f.service, err)
 }
 
 func (f *Forward) serve() {

@@ -12,6 +12,11 @@ import (
 // before it, and what needs nothing of each other is in one group. Backwards it is the order in which they can be stopped.
 // What is needed from outside the stack does not count. Services that need each other in a circle are ErrInvalid.
 func (s *Stack) Groups() ([][]string, error) {
+	groups, err := s.groups()
+	return groups, nuvlaops.Wrap("stack.Groups", s.Name, err)
+}
+
+func (s *Stack) groups() ([][]string, error) {
 	var groups [][]string
 	placed := map[string]bool{}
 	for len(placed) < len(s.Services) {
@@ -51,7 +56,7 @@ func (w *world) derived() ([][]string, error) {
 	for name, v := range w.services {
 		s.Services = append(s.Services, Service{Name: name, Needs: needed(v.Spec.Labels[labelNeeds])})
 	}
-	return s.Groups()
+	return s.groups()
 }
 
 func needed(label string) []string {

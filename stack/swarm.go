@@ -135,7 +135,7 @@ func (s *Swarm) Close() error {
 			errs = append(errs, api.Close())
 		}
 	}
-	return errors.Join(errs...)
+	return nuvlaops.Wrap("stack.Close", "engine", errors.Join(errs...))
 }
 
 // manager returns the engine's own node, or an error when it does not manage a swarm.

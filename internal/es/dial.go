@@ -32,7 +32,7 @@ func Dial(a Access) (*Transport, error) {
 	for _, address := range a.Addresses {
 		u, err := url.Parse(address)
 		if err != nil {
-			return nil, &nuvlaops.Error{Op: "es.Dial", Reason: "an address is not a URL", Err: nuvlaops.ErrInvalid}
+			return nil, &nuvlaops.Error{Reason: "an address is not a URL", Err: nuvlaops.ErrInvalid}
 		}
 		if u.User != nil && a.Username == "" {
 			a.Username = u.User.Username()
@@ -52,7 +52,7 @@ func Dial(a Access) (*Transport, error) {
 	}
 	client, err := elastictransport.NewClient(opts...)
 	if err != nil {
-		return nil, nuvlaops.Wrap("es.Dial", "", err)
+		return nil, &nuvlaops.Error{Err: err}
 	}
 	return &Transport{http: client}, nil
 }
@@ -66,7 +66,7 @@ func (t *Transport) Perform(req *http.Request) (*http.Response, error) {
 	}
 	if product := res.Header.Get("X-Elastic-Product"); product != "Elasticsearch" {
 		_ = res.Body.Close()
-		return nil, &nuvlaops.Error{Op: "es.Perform", Resource: req.URL.Host, Status: res.StatusCode, Err: nuvlaops.ErrUnsupported,
+		return nil, &nuvlaops.Error{Resource: req.URL.Host, Status: res.StatusCode, Err: nuvlaops.ErrUnsupported,
 			Reason: "what answers is not an Elasticsearch: it sends no header X-Elastic-Product", Hint: "check the address, and what stands between"}
 	}
 	t.known.Store(true)

@@ -37,6 +37,9 @@ func TestWhatIsNoElasticsearchIsRefusedAndAskedOnce(t *testing.T) {
 	if !errors.Is(err, nuvlaops.ErrUnsupported) || errors.Is(err, nuvlaops.ErrUnavailable) || !errors.As(err, &e) || e.Hint == "" {
 		t.Errorf("%v", err)
 	}
+	if e.Op != "" {
+		t.Errorf("Op %q: it is for the exported call to name itself", e.Op)
+	}
 	if len(*asked) != 1 {
 		t.Errorf("asked %d times", len(*asked))
 	}
