@@ -1,11 +1,10 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
-	"reflect"
-	"strings"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -96,13 +95,7 @@ func New(client Client, repository string, opts *Options) (*Repo, error) {
 }
 
 func (o Options) validate(client Client, repository string) error {
-	switch v := reflect.ValueOf(client); {
-	case client == nil || (v.Kind() == reflect.Pointer && v.IsNil()):
-		return invalid("no client", "hand in an Elasticsearch client")
-	case repository == "" || strings.ContainsAny(repository, "*, /\\"):
-		return invalid("repository name is not one name", "name the snapshot repository, without wildcards")
-	}
-	return o.Retry.Validate()
+	return cmp.Or(es.CheckClient(client), es.CheckRepository(repository), o.Retry.Validate())
 }
 
 func invalid(reason, hint string) error {

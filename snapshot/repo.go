@@ -1,11 +1,11 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -88,17 +88,10 @@ func New(client Client, repository string, opts *Options) (*Repo, error) {
 }
 
 func (o Options) validate(client Client, repository string) error {
-	switch {
-	case client == nil:
-		return invalid("no client", "hand in a go-elasticsearch client")
-	case repository == "":
-		return invalid("no repository name", "name it, for example s3_backup")
-	case strings.ContainsAny(repository, "*, #/\\?\"<>|") || strings.HasPrefix(repository, "_"):
-		return invalid("a repository name holds no space, comma, wildcard or slash and begins without _", "")
-	case o.VerifyTimeout < 0:
+	if o.VerifyTimeout < 0 {
 		return invalid("VerifyTimeout is negative", "")
 	}
-	return o.Retry.Validate()
+	return cmp.Or(es.CheckClient(client), es.CheckRepository(repository), o.Retry.Validate())
 }
 
 // Name is the name of the repository.

@@ -53,10 +53,17 @@ func (o KeepOptions) validate() error {
 //
 // A volume is read through a container that is never started, so that nothing of its image runs.
 func (s *Swarm) KeepVolumes(ctx context.Context, plan *WipePlan, opts KeepOptions) error {
-	return nuvlaops.Wrap("stack.KeepVolumes", plan.Stack, s.keepVolumes(ctx, plan, opts))
+	name := ""
+	if plan != nil {
+		name = plan.Stack
+	}
+	return nuvlaops.Wrap("stack.KeepVolumes", name, s.keepVolumes(ctx, plan, opts))
 }
 
 func (s *Swarm) keepVolumes(ctx context.Context, plan *WipePlan, opts KeepOptions) error {
+	if plan == nil {
+		return &nuvlaops.Error{Reason: "no plan", Err: nuvlaops.ErrInvalid, Hint: "plan with PlanWipe"}
+	}
 	if err := opts.validate(); err != nil {
 		return err
 	}

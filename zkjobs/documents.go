@@ -2,6 +2,7 @@ package zkjobs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -70,10 +71,10 @@ type Documents struct {
 
 func (d *Documents) size() int { return int(d.total.Load()) }
 
-// NewDocuments returns the open jobs of Elasticsearch as a Source.
+// NewDocuments returns the open jobs of Elasticsearch as a Source. Error: ErrInvalid.
 func NewDocuments(client Client, opts *DocumentsOptions) (*Documents, error) {
 	o := opts.withDefaults()
-	if err := o.validate(); err != nil {
+	if err := cmp.Or(es.CheckClient(client), o.validate()); err != nil {
 		return nil, nuvlaops.Wrap("zkjobs.NewDocuments", "", err)
 	}
 	return &Documents{conn: es.Conn{Client: client, Retry: o.Retry, Logger: o.Logger}, opts: o}, nil

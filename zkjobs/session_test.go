@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/zkjobs"
 	"github.com/nuvla/nuvlaops/zkjobs/zkjobstest"
@@ -103,7 +104,8 @@ func TestNonsenseIsInvalidBeforeAnythingIsConnected(t *testing.T) {
 	_, noConn := zkjobs.New(zkjobstest.Jobs{}, nil, nil)
 	_, noSlash := zkjobs.New(zkjobstest.Jobs{}, conn, &zkjobs.Options{Path: "job"})
 	_, noQueue := zkjobs.NewQueue(nil, nil)
-	_, page := zkjobs.NewDocuments(nil, &zkjobs.DocumentsOptions{PageSize: 10001})
+	_, noClient := zkjobs.NewDocuments(nil, nil)
+	_, page := zkjobs.NewDocuments(new(es.Transport), &zkjobs.DocumentsOptions{PageSize: 10001})
 	_, notOne := must[*zkjobs.Rebuilder](t)(zkjobs.New(zkjobstest.Jobs{}, conn, &zkjobs.Options{Path: "/job//x"})).Plan(t.Context(), zkjobs.PlanOptions{})
 	r := must[*zkjobs.Rebuilder](t)(zkjobs.New(zkjobstest.Jobs{}, conn, nil))
 	_, otherPath := r.Apply(t.Context(), zkjobs.NewPlan("/other", clock(), nil, nil, zkjobs.PlanOptions{}), zkjobs.ApplyOptions{})
@@ -113,7 +115,7 @@ func TestNonsenseIsInvalidBeforeAnythingIsConnected(t *testing.T) {
 	edited.Jobs[0].ID, edited.Jobs[0].Priority = "job/a", 51
 	_, badOrder := r.Apply(t.Context(), edited, zkjobs.ApplyOptions{})
 	for name, err := range map[string]error{"no source": noSource, "no connection": noConn, "path": noSlash, "no path of ZooKeeper": notOne, "no connection to a queue": noQueue,
-		"page": page, "a plan of another queue": otherPath, "an edited id": badID, "an edited order": badOrder} {
+		"no client": noClient, "page": page, "a plan of another queue": otherPath, "an edited id": badID, "an edited order": badOrder} {
 		if !errors.Is(err, nuvlaops.ErrInvalid) {
 			t.Errorf("%s: got %v", name, err)
 		}

@@ -92,7 +92,7 @@ func newProgram(cfg *config, stdin io.Reader, stdout, stderr io.Writer) (*progra
 	}
 	p := &program{config: cfg, screen: cli.NewScreen(stderr), stdin: stdin, stdout: stdout, now: time.Now}
 	if p.restorer, err = restore.New(client, cfg.repository, nil); err != nil {
-		return nil, err
+		return nil, cli.Usagef("-repository: %w", err)
 	}
 	repo, err := snapshot.New(client, cfg.repository, nil)
 	if err != nil {
