@@ -48,7 +48,9 @@ func (o ApplyOptions) withDefaults() ApplyOptions {
 	return o
 }
 
-func (o ApplyOptions) validate() error {
+// Validate returns an error that matches ErrInvalid and names the field when an option is out of range.
+func (o ApplyOptions) Validate() error {
+	o = o.withDefaults()
 	invalid := func(field string, got any, want string) error {
 		return &nuvlaops.Error{Resource: "ApplyOptions." + field, Reason: fmt.Sprintf("%v is out of range, want %s", got, want), Err: nuvlaops.ErrInvalid}
 	}
@@ -100,7 +102,7 @@ func (r *Rebuilder) apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*
 	begun := r.now()
 	result := &Result{}
 	defer func() { result.Elapsed = r.now().Sub(begun) }()
-	if err := opts.validate(); err != nil {
+	if err := opts.Validate(); err != nil {
 		return result, err
 	}
 	if err := r.checkPlan(plan); err != nil {

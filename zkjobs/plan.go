@@ -30,9 +30,10 @@ type PlanOptions struct {
 	Progress func(nuvlaops.Progress) `json:"-"`
 }
 
-func (opts PlanOptions) validate() error {
+// Validate returns an error that matches ErrInvalid and names the field when an option is out of range.
+func (opts PlanOptions) Validate() error {
 	if opts.MaxAge < 0 {
-		return &nuvlaops.Error{Resource: "PlanOptions.MaxAge", Reason: fmt.Sprintf("%v is negative", opts.MaxAge), Err: nuvlaops.ErrInvalid}
+		return &nuvlaops.Error{Resource: "PlanOptions.MaxAge", Reason: fmt.Sprintf("%v is negative, want 0 (no limit) or more", opts.MaxAge), Err: nuvlaops.ErrInvalid}
 	}
 	return nil
 }
@@ -122,7 +123,7 @@ func (r *Rebuilder) Plan(ctx context.Context, opts PlanOptions) (*Plan, error) {
 // since its document was read, unless its entry was still on the way (Settle), or another rebuild wrote it and a consumer ran
 // it: then the jobs are read again.
 func (r *Rebuilder) plan(ctx context.Context, opts PlanOptions) (*Plan, error) {
-	if err := opts.validate(); err != nil {
+	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
 	plan := &Plan{Path: r.opts.Path, At: r.now(), Opts: opts}

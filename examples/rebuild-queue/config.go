@@ -1,13 +1,15 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strings"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
@@ -82,15 +84,12 @@ func parse(args []string, stderr io.Writer) (config, error) {
 
 // check refuses bad input before anything is connected.
 func (c config) check() error {
+	if err := cmp.Or(c.apply.Validate(), c.plan.Validate()); err != nil {
+		return byFlag(err)
+	}
 	switch a := c.apply; {
-	case a.Batch < 2 || a.Batch > 500:
-		return cli.Usagef("-batch %d: want 2 to 500", a.Batch)
-	case a.Move && a.Batch < 5:
-		return cli.Usagef("-batch %d: want 5 to 500 with -move", a.Batch)
-	case !(a.Rate >= 0) || math.IsInf(a.Rate, 1):
-		return cli.Usagef("-rate %v: want 0 (no limit) or more", a.Rate)
-	case c.plan.MaxAge < 0:
-		return cli.Usagef("-max-age %v: want 0 (no limit) or more", c.plan.MaxAge)
+	case a.Batch == 0: // which would be the default
+		return cli.Usagef("-batch 0: want 2 to 500")
 	case c.timeout < 0:
 		return cli.Usagef("-timeout %v: want 0 (no limit) or more", c.timeout)
 	case c.index == "":
@@ -104,6 +103,18 @@ func (c config) check() error {
 		return fmt.Errorf("%w: -zk-hosts: %w", cli.ErrUsage, err)
 	}
 	return nil
+}
+
+// flags set these fields.
+var flags = map[string]string{"ApplyOptions.Batch": "-batch", "ApplyOptions.Rate": "-rate", "PlanOptions.MaxAge": "-max-age"}
+
+// byFlag names the flag where the error names a field.
+func byFlag(err error) error {
+	var e *nuvlaops.Error
+	if errors.As(err, &e) && flags[e.Resource] != "" {
+		return cli.Usagef("%s: %s", flags[e.Resource], e.Reason)
+	}
+	return err
 }
 
 // repeatHosts puts the flag before each of several addresses that follow it: "--zk-hosts a b", which the script that this

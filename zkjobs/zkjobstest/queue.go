@@ -90,8 +90,8 @@ func (q *Queue) Plan(ctx context.Context, opts zkjobs.PlanOptions) (*zkjobs.Plan
 	if ctx.Err() != nil {
 		return nil, nuvlaops.Wrap("zkjobstest.Plan", path, context.Cause(ctx))
 	}
-	if opts.MaxAge < 0 {
-		return nil, &nuvlaops.Error{Op: "zkjobstest.Plan", Resource: "PlanOptions.MaxAge", Err: nuvlaops.ErrInvalid}
+	if err := opts.Validate(); err != nil {
+		return nil, nuvlaops.Wrap("zkjobstest.Plan", path, err)
 	}
 	plan := zkjobs.NewPlan(path, time.Now(), q.jobs, q.entries, opts)
 	if q.plans == nil {
@@ -183,11 +183,13 @@ func (q *Queue) prune(plan *zkjobs.Plan, dryRun bool, res *zkjobs.Result) {
 }
 
 func (q *Queue) check(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyOptions) error {
-	switch {
+	switch err := opts.Validate(); {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case plan == nil, opts.Batch < 0, opts.Batch == 1, opts.Move && opts.Batch > 0 && opts.Batch < 5, opts.Batch > 500, opts.BatchBytes < 0, opts.BatchBytes > 256<<10, opts.Rate < 0:
-		return &nuvlaops.Error{Reason: "no plan, or an option out of range", Err: nuvlaops.ErrInvalid}
+	case err != nil:
+		return err
+	case plan == nil:
+		return &nuvlaops.Error{Reason: "no plan", Err: nuvlaops.ErrInvalid}
 	case opts.Force:
 		return nil
 	}
