@@ -103,7 +103,7 @@ secrets:
 	after := b.look()
 	for i, want := range before.Services {
 		got := after.Services[i]
-		if want.Health != stack.Healthy || got.Health != stack.Healthy {
+		if want.Health != stack.HealthHealthy || got.Health != stack.HealthHealthy {
 			t.Errorf("service %s is %s before, %s after", want.Name, want.Health, got.Health)
 		}
 		want.Tasks, got.Tasks = nil, nil

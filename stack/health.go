@@ -10,14 +10,14 @@ import (
 type Health string
 
 const (
-	// Healthy: as many tasks run as are wanted, have done so for a second, and their healthchecks succeed, if they have any.
-	Healthy Health = "healthy"
-	// Starting: tasks are still to come up, or have just done so.
-	Starting Health = "starting"
-	// Failing: tasks are missing, and the last that ended has failed.
-	Failing Health = "failing"
-	// Stopped: no task is wanted.
-	Stopped Health = "stopped"
+	// HealthHealthy: as many tasks run as are wanted, have done so for a second, and their healthchecks succeed, if they have any.
+	HealthHealthy Health = "healthy"
+	// HealthStarting: tasks are still to come up, or have just done so.
+	HealthStarting Health = "starting"
+	// HealthFailing: tasks are missing, and the last that ended has failed.
+	HealthFailing Health = "failing"
+	// HealthStopped: no task is wanted.
+	HealthStopped Health = "stopped"
 )
 
 // defaultStable is how long tasks must have been running before they count as healthy.
@@ -41,15 +41,15 @@ func (s *Service) assess(now time.Time) {
 	}
 	switch {
 	case s.Replicas == 0 && (s.Stopped || !s.Global):
-		s.Health = Stopped
+		s.Health = HealthStopped
 		return
 	case s.Running >= s.Replicas && s.Running > 0 && settled:
-		s.Health = Healthy
+		s.Health = HealthHealthy
 		return
 	case s.Running < s.Replicas && failed:
-		s.Health = Failing
+		s.Health = HealthFailing
 	default:
-		s.Health = Starting
+		s.Health = HealthStarting
 	}
 	s.Error = text
 }

@@ -61,8 +61,8 @@ func TestStartEndsEarlyWhenTasksKeepFailing(t *testing.T) {
 		"starting | cannot open the database: no such luck", "docker service ps")
 	mustBe(t, start("once"), nuvlaops.ErrVerification, "1 tasks failed", "cannot open the database")
 	mustBe(t, start("noimage"), nuvlaops.ErrVerification, "tasks failed", "No such image")
-	for name, want := range map[string]stack.Health{"once": stack.Failing, "nowhere": stack.Stopped} {
-		if v := b.look().Service(name); v.Health != want || want == stack.Failing && !strings.Contains(v.Error, "non-zero exit (3)") {
+	for name, want := range map[string]stack.Health{"once": stack.HealthFailing, "nowhere": stack.HealthStopped} {
+		if v := b.look().Service(name); v.Health != want || want == stack.HealthFailing && !strings.Contains(v.Error, "non-zero exit (3)") {
 			t.Errorf("%s is %s (%s), want %s", name, v.Health, v.Error, want)
 		}
 	}

@@ -14,15 +14,15 @@ func TestTableShowsWhatAnOperatorLooksFor(t *testing.T) {
 	at := time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)
 	s := &stack.Stack{Name: "db",
 		Services: []stack.Service{
-			{Name: "es", Image: "nuvla/es:8", Replicas: 1, Health: stack.Failing, Error: "task: non-zero exit (137)",
+			{Name: "es", Image: "nuvla/es:8", Replicas: 1, Health: stack.HealthFailing, Error: "task: non-zero exit (137)",
 				Networks: []string{"nuvla-backend"}, Secrets: []string{"s3_access_key", "s3_secret_key"}, Tasks: []stack.Task{
 					{ID: "t0", Slot: 1, Node: "one", State: "shutdown", Wanted: "shutdown", Since: at},
 					{ID: "t1", Slot: 1, Node: "one", State: "failed", Wanted: "shutdown", Since: at, Error: "task: non-zero exit (137)"},
 					{ID: "t2", Slot: 1, Node: "two", State: "ready", Wanted: "ready", Since: at.Add(time.Second)}}},
-			{Name: "agent", Image: "agent:1", Global: true, Running: 1, Replicas: 1, Health: stack.Healthy,
+			{Name: "agent", Image: "agent:1", Global: true, Running: 1, Replicas: 1, Health: stack.HealthHealthy,
 				Networks: []string{"nuvla-backend"}, Secrets: []string{"s3_access_key"},
 				Tasks: []stack.Task{{ID: "abcdefghijklmnop", Node: "one", State: "running", Wanted: "running", Since: at}}},
-			{Name: "zk", Image: "zookeeper:3", Stopped: true, Remembered: 3, Health: stack.Stopped},
+			{Name: "zk", Image: "zookeeper:3", Stopped: true, Remembered: 3, Health: stack.HealthStopped},
 		},
 		Volumes: []stack.Volume{{Name: "db_esdata", Node: "one", Bytes: 70_200_000, Services: []string{"es"}}, {Name: "db_old", Node: "two", Bytes: -1}},
 	}
@@ -71,15 +71,15 @@ func TestHealthIsWhatTheTasksShow(t *testing.T) {
 		want  stack.Health
 		error string
 	}{
-		{"runs for a while, after a failure", stack.Service{Replicas: 1, Running: 1, Tasks: []stack.Task{failed, running(time.Minute)}}, stack.Healthy, ""},
-		{"has just come up", stack.Service{Replicas: 1, Running: 1, Tasks: []stack.Task{running(time.Millisecond)}}, stack.Starting, ""},
-		{"one is missing", stack.Service{Replicas: 2, Running: 1, Tasks: []stack.Task{running(time.Minute)}}, stack.Starting, ""},
-		{"no node for it", stack.Service{Replicas: 1, Tasks: []stack.Task{ended, pending}}, stack.Starting, "no suitable node"},
-		{"failed and restarts", stack.Service{Replicas: 1, Tasks: []stack.Task{failed, {State: "ready", Wanted: "ready"}}}, stack.Failing, "no such luck"},
-		{"given up", stack.Service{Replicas: 1, Tasks: []stack.Task{failed}}, stack.Failing, "no such luck"},
-		{"scaled to nothing", stack.Service{Tasks: []stack.Task{failed, ended}}, stack.Stopped, ""},
-		{"global, stopped", stack.Service{Global: true, Stopped: true}, stack.Stopped, ""},
-		{"global, without a node yet", stack.Service{Global: true}, stack.Starting, ""},
+		{"runs for a while, after a failure", stack.Service{Replicas: 1, Running: 1, Tasks: []stack.Task{failed, running(time.Minute)}}, stack.HealthHealthy, ""},
+		{"has just come up", stack.Service{Replicas: 1, Running: 1, Tasks: []stack.Task{running(time.Millisecond)}}, stack.HealthStarting, ""},
+		{"one is missing", stack.Service{Replicas: 2, Running: 1, Tasks: []stack.Task{running(time.Minute)}}, stack.HealthStarting, ""},
+		{"no node for it", stack.Service{Replicas: 1, Tasks: []stack.Task{ended, pending}}, stack.HealthStarting, "no suitable node"},
+		{"failed and restarts", stack.Service{Replicas: 1, Tasks: []stack.Task{failed, {State: "ready", Wanted: "ready"}}}, stack.HealthFailing, "no such luck"},
+		{"given up", stack.Service{Replicas: 1, Tasks: []stack.Task{failed}}, stack.HealthFailing, "no such luck"},
+		{"scaled to nothing", stack.Service{Tasks: []stack.Task{failed, ended}}, stack.HealthStopped, ""},
+		{"global, stopped", stack.Service{Global: true, Stopped: true}, stack.HealthStopped, ""},
+		{"global, without a node yet", stack.Service{Global: true}, stack.HealthStarting, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := stack.Assess(c.is, now)

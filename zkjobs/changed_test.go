@@ -188,7 +188,7 @@ func TestAQueueThatChangesWhileThePlanIsMadeIsAFinding(t *testing.T) {
 		if diff := cmp.Diff(wantBusy, plan.Busy); diff != "" {
 			t.Errorf("busy (-want +got):\n%s", diff)
 		}
-		if len(plan.Extra) != 0 || plan.Jobs[0].Do != zkjobs.Consumed {
+		if len(plan.Extra) != 0 || plan.Jobs[0].Do != zkjobs.DecisionConsumed {
 			t.Errorf("extra %v, jobs %v: a new entry's job was not read, and one that was consumed was run", plan.Extra, plan.Jobs)
 		}
 		if _, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrBusy) {

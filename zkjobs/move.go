@@ -19,7 +19,7 @@ func newMoves() moves { return moves{from: map[int32]string{}, away: map[string]
 // want says whether a job's entry is to be moved: it is there as it was when the plan was made, and nobody has it.
 func (m *moves) want(l *listing, i int32, job *Planned) bool {
 	delete(m.from, i)
-	if job.Do != Elsewhere {
+	if job.Do != DecisionElsewhere {
 		return false
 	}
 	n, found := l.find(job.Entry)

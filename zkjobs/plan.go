@@ -50,12 +50,12 @@ type Decision string
 
 // The decisions of a plan.
 const (
-	Add       Decision = "add"       // it is not on the queue
-	Settle    Decision = "settle"    // it is not on the queue, but so young that its own entry may be on the way: look again
-	There     Decision = "there"     // it is on the queue
-	Elsewhere Decision = "elsewhere" // it is on the queue at another priority
-	Taken     Decision = "taken"     // an executor has it in its hands
-	Consumed  Decision = "consumed"  // an executor finished with its entry while the plan was made
+	DecisionAdd       Decision = "add"       // it is not on the queue
+	DecisionSettle    Decision = "settle"    // it is not on the queue, but so young that its own entry may be on the way: look again
+	DecisionThere     Decision = "there"     // it is on the queue
+	DecisionElsewhere Decision = "elsewhere" // it is on the queue at another priority
+	DecisionTaken     Decision = "taken"     // an executor has it in its hands
+	DecisionConsumed  Decision = "consumed"  // an executor finished with its entry while the plan was made
 )
 
 // Planned is a job that belongs on the queue.
@@ -215,7 +215,7 @@ func (p *Plan) sortIn(job Job, notBefore time.Time) {
 		p.leave(job, reason)
 		return
 	}
-	p.Jobs = append(p.Jobs, Planned{Job: job, Do: Add})
+	p.Jobs = append(p.Jobs, Planned{Job: job, Do: DecisionAdd})
 }
 
 func (p *Plan) order() {
@@ -282,7 +282,7 @@ func (p *Plan) compare(before, after *listing) {
 	if settle := p.Opts.settle(); settle > 0 {
 		for i := range p.Jobs {
 			if p.Jobs[i].Created.After(p.At.Add(-settle)) {
-				p.Jobs[i].Do = Settle
+				p.Jobs[i].Do = DecisionSettle
 			}
 		}
 	}
@@ -316,11 +316,11 @@ func (p *Plan) place(index *jobIndex, l *listing) {
 		job.Entry = e.name
 		switch {
 		case e.taken:
-			job.Do = Taken
+			job.Do = DecisionTaken
 		case e.priority() != job.Priority:
-			job.Do = Elsewhere
+			job.Do = DecisionElsewhere
 		default:
-			job.Do = There
+			job.Do = DecisionThere
 		}
 	}
 }
@@ -332,7 +332,7 @@ func (p *Plan) placeGone(index *jobIndex, before, after *listing) {
 	}
 	for _, e := range before.entries {
 		if i, wanted := index.find(e.id); wanted && p.Jobs[i].Entry == "" {
-			p.Jobs[i].Do = Consumed
+			p.Jobs[i].Do = DecisionConsumed
 		}
 	}
 }

@@ -134,11 +134,11 @@ func (w *writer) lookAgain(ctx context.Context) error {
 			w.gone[int32(i)] = true
 		case move:
 			w.result.Present++
-		case job.Do == Add, job.Do == Settle && settled:
+		case job.Do == DecisionAdd, job.Do == DecisionSettle && settled:
 			w.todo = append(w.todo, int32(i))
-		case job.Do == Settle:
+		case job.Do == DecisionSettle:
 			w.young = append(w.young, int32(i))
-		case job.Do == Consumed:
+		case job.Do == DecisionConsumed:
 			w.result.Dropped++
 			w.gone[int32(i)] = true
 		default:

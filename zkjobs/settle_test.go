@@ -26,7 +26,7 @@ func TestYoungJobsAreLookedAtAgainOnce(t *testing.T) {
 		ctx := within(t, 30*time.Second)
 		r := q.rebuilder(s)
 		plan := must[*zkjobs.Plan](t)(r.Plan(ctx, zkjobs.PlanOptions{Settle: 2 * time.Second}))
-		if n := plan.Summary.ByDecision[zkjobs.Settle]; n != 4 {
+		if n := plan.Summary.ByDecision[zkjobs.DecisionSettle]; n != 4 {
 			t.Fatalf("%d young jobs, want 4", n)
 		}
 		res, err := r.Apply(ctx, plan, zkjobs.ApplyOptions{Force: true, Progress: func(p nuvlaops.Progress) {

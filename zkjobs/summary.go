@@ -41,7 +41,7 @@ func (p *Plan) summarize() {
 		s.ByState[job.State]++
 		s.ByAction[job.Action]++
 		s.ByAge[ageOf(p.At.Sub(job.Created))]++
-		if job.State == stateRunning && job.Do != Taken && job.Do != Consumed {
+		if job.State == stateRunning && job.Do != DecisionTaken && job.Do != DecisionConsumed {
 			s.RunAgain++
 			if s.OldestRunning == nil || job.Created.Before(s.OldestRunning.Created) {
 				s.OldestRunning = &job.Job
@@ -65,18 +65,20 @@ func ageOf(age time.Duration) string {
 }
 
 // ToAdd is the number of jobs that Apply would write.
-func (p *Plan) ToAdd() int { return p.Summary.ByDecision[Add] + p.Summary.ByDecision[Settle] }
+func (p *Plan) ToAdd() int {
+	return p.Summary.ByDecision[DecisionAdd] + p.Summary.ByDecision[DecisionSettle]
+}
 
 // String is the plan for people, without the list of jobs.
 func (p *Plan) String() string {
 	var b strings.Builder
 	d := p.Summary.ByDecision
-	fmt.Fprintf(&b, "queue %s: %d jobs belong on it, %d to add, %d there", p.Path, len(p.Jobs), p.ToAdd(), d[There])
+	fmt.Fprintf(&b, "queue %s: %d jobs belong on it, %d to add, %d there", p.Path, len(p.Jobs), p.ToAdd(), d[DecisionThere])
 	for _, more := range []struct {
 		n    int
 		text string
-	}{{d[Taken], "in an executor's hands"}, {d[Elsewhere], "there at another priority"}, {d[Consumed], "consumed meanwhile"},
-		{d[Settle], "of those to add so young that they are looked at again"}} {
+	}{{d[DecisionTaken], "in an executor's hands"}, {d[DecisionElsewhere], "there at another priority"}, {d[DecisionConsumed], "consumed meanwhile"},
+		{d[DecisionSettle], "of those to add so young that they are looked at again"}} {
 		if more.n > 0 {
 			fmt.Fprintf(&b, ", %d %s", more.n, more.text)
 		}

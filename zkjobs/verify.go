@@ -84,7 +84,7 @@ func (p *Plan) compareAll(l *listing) *Report {
 			l.entries[n].job = int32(i) + 1
 		}
 	}
-	return p.verify(l, func(i int) bool { return p.Jobs[i].Do == Consumed }, func(*entry) bool { return true })
+	return p.verify(l, func(i int) bool { return p.Jobs[i].Do == DecisionConsumed }, func(*entry) bool { return true })
 }
 
 // verify is the verification at the end of an Apply: the names that the transactions returned against the children. The
@@ -97,7 +97,7 @@ func (w *writer) verify(ctx context.Context) error {
 	}
 	w.present(l)
 	w.noteGone(known, l)
-	report := w.plan.verify(l, func(i int) bool { return w.gone[int32(i)] || w.plan.Jobs[i].Do == Consumed },
+	report := w.plan.verify(l, func(i int) bool { return w.gone[int32(i)] || w.plan.Jobs[i].Do == DecisionConsumed },
 		func(e *entry) bool { return e.mine })
 	w.result.Report = report
 	w.report.end("verified", report.Found, report.Wanted, "jobs")

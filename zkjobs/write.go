@@ -80,16 +80,16 @@ func (w *writer) choose() {
 	w.result.Present = 0
 	for i := range w.plan.Jobs {
 		switch w.plan.Jobs[i].Do {
-		case Add, Settle:
+		case DecisionAdd, DecisionSettle:
 			switch {
 			case present[int32(i)]:
 				w.result.Present++
-			case w.plan.Jobs[i].Do == Settle:
+			case w.plan.Jobs[i].Do == DecisionSettle:
 				w.young = append(w.young, int32(i))
 			default:
 				w.todo = append(w.todo, int32(i))
 			}
-		case Consumed:
+		case DecisionConsumed:
 			w.result.Consumed++
 		default:
 			switch {
@@ -173,7 +173,7 @@ func (w *writer) foreign(l, known *listing) int {
 
 // makes says whether an Apply of the plan makes entries of jobs with this decision.
 func (w *writer) makes(do Decision) bool {
-	return do == Add || do == Settle || do == Elsewhere && w.opts.Move
+	return do == DecisionAdd || do == DecisionSettle || do == DecisionElsewhere && w.opts.Move
 }
 
 func errBusy(signs []string) error {

@@ -188,7 +188,7 @@ func (d *demo) queueIsExact(t *testing.T) {
 	}
 	for _, j := range plan.Jobs {
 		switch j.Do {
-		case zkjobs.There, zkjobs.Taken, zkjobs.Consumed:
+		case zkjobs.DecisionThere, zkjobs.DecisionTaken, zkjobs.DecisionConsumed:
 		default:
 			t.Errorf("job %s: %s, want it on the queue", j.ID, j.Do)
 		}

@@ -97,12 +97,12 @@ func (f *Fake) describe(name string) *stack.Stack {
 	for _, key := range slices.Sorted(maps.Keys(f.stacks[name])) {
 		v := f.stacks[name][key]
 		s := stack.Service{Name: key, ID: name + "/" + key, Image: key, Replicas: v.now, Stopped: v.remembered > 0, Remembered: v.remembered,
-			Needs: v.Needs, Health: stack.Healthy}
+			Needs: v.Needs, Health: stack.HealthHealthy}
 		switch {
 		case v.now == 0:
-			s.Health = stack.Stopped
+			s.Health = stack.HealthStopped
 		case v.broken != "":
-			s.Health, s.Error = stack.Failing, v.broken
+			s.Health, s.Error = stack.HealthFailing, v.broken
 		}
 		for i, id := range v.tasks {
 			s.Tasks = append(s.Tasks, stack.Task{ID: id, Slot: i + 1, Node: "fake", State: "running", Wanted: "running", Since: f.clock, Container: id})

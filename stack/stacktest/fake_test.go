@@ -52,14 +52,14 @@ func TestBrokenServiceEndsTheStart(t *testing.T) {
 		}
 		return s.Service("es")
 	}
-	if es := look(); es.Health != stack.Failing || es.Running != 0 || es.Error != "out of memory" {
+	if es := look(); es.Health != stack.HealthFailing || es.Running != 0 || es.Error != "out of memory" {
 		t.Errorf("a broken service looks like %+v", es)
 	}
 	f.Break("db", "es", "")
 	if err := f.Start(t.Context(), "db", stack.StartOptions{}); err != nil {
 		t.Error(err)
 	}
-	if es := look(); es.Health != stack.Healthy || es.Running != 1 {
+	if es := look(); es.Health != stack.HealthHealthy || es.Running != 1 {
 		t.Errorf("a healed service looks like %+v", es)
 	}
 }

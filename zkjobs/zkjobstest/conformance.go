@@ -121,8 +121,8 @@ func (s *suite) completes() {
 	for _, j := range plan.Jobs {
 		decisions[j.ID] = j.Do
 	}
-	s.want("decisions", map[string]zkjobs.Decision{"job/there": zkjobs.There, "job/elsewhere": zkjobs.Elsewhere,
-		"job/missing": zkjobs.Add, "job/first": zkjobs.Add}, decisions)
+	s.want("decisions", map[string]zkjobs.Decision{"job/there": zkjobs.DecisionThere, "job/elsewhere": zkjobs.DecisionElsewhere,
+		"job/missing": zkjobs.DecisionAdd, "job/first": zkjobs.DecisionAdd}, decisions)
 	s.want("repeated", 1, plan.Left[zkjobs.LeftRepeated])
 	s.want("extra", 1, len(plan.Extra))
 	res := s.apply(plan, zkjobs.ApplyOptions{})
@@ -174,7 +174,7 @@ func (s *suite) guardsConsumers() {
 	s.Lock(s.Put(50, "job/held"))
 	s.SetJobs(job("held", 50, 1), job("other", 50, 2))
 	plan := s.plan(zkjobs.PlanOptions{})
-	s.want("taken", 1, plan.Summary.ByDecision[zkjobs.Taken])
+	s.want("taken", 1, plan.Summary.ByDecision[zkjobs.DecisionTaken])
 	s.want("busy", true, len(plan.Busy) > 0)
 	_, err := s.Rebuilder.Apply(s.Context(), plan, zkjobs.ApplyOptions{})
 	s.want("is busy", true, errors.Is(err, nuvlaops.ErrBusy))

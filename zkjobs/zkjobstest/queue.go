@@ -123,7 +123,7 @@ func (q *Queue) Apply(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyO
 		switch {
 		case there[job.ID]:
 			res.Present++
-		case job.Do != zkjobs.Add && job.Do != zkjobs.Settle: // it was there
+		case job.Do != zkjobs.DecisionAdd && job.Do != zkjobs.DecisionSettle: // it was there
 			res.Consumed++
 		case opts.DryRun:
 			res.ToWrite++
@@ -148,7 +148,7 @@ func (q *Queue) move(plan *zkjobs.Plan, dryRun bool, res *zkjobs.Result) {
 	for _, job := range plan.Jobs {
 		at := slices.IndexFunc(q.entries, func(e zkjobs.Entry) bool { return e.Name == job.Entry && e.ID == job.ID })
 		switch {
-		case job.Do != zkjobs.Elsewhere || at < 0 || q.entries[at].Taken:
+		case job.Do != zkjobs.DecisionElsewhere || at < 0 || q.entries[at].Taken:
 		case dryRun:
 			res.ToMove++
 			res.Present--
