@@ -21,6 +21,6 @@
 //
 // There is one retry layer, configured by [RetryPolicy]. Switch the retries of the clients that you hand in off
 // (elasticsearch.Config.DisableRetry): two layers multiply. Reads are repeated on connection errors and on the statuses
-// 429, 502, 503 and 504. A write is repeated only when it surely was not sent or when repeating it changes nothing;
-// otherwise the state is read again first.
+// 429, 502, 503 and 504. A write is repeated only when it surely was not carried out (no connection was made, or the answer
+// is 429) or when repeating it changes nothing; otherwise the state is read again first.
 package nuvlaops

@@ -74,8 +74,8 @@ type WipeOptions struct {
 
 // DeployOptions says what to deploy.
 type DeployOptions struct {
-	// Files are the paths of compose files, version 3.7 schema, merged in this order. Paths in them are relative to the
-	// first.
+	// Files are the paths of compose files, as docker stack deploy takes them, merged in this order. Paths in them are relative
+	// to the first.
 	Files []string
 	// Env are variables for the files, before those of the process.
 	Env map[string]string

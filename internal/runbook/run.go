@@ -24,7 +24,8 @@ type Step struct {
 	Title string
 	// After names the steps that must be done before.
 	After []string
-	// Again runs the step although the journal knows it as done: for steps that only read, and whose findings others use.
+	// Again runs the step although the journal knows it as done: for a step whose findings others use, or whose work may have
+	// been undone since. It must find done what is done, and then change nothing.
 	Again bool
 	// LeftOut, when not empty, says why the step is not run this time. What comes after it runs all the same, so each step
 	// must itself refuse what it has no ground for.

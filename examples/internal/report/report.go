@@ -16,7 +16,7 @@ import (
 
 // Report of a recovery. Times are UTC; durations are seconds.
 type Report struct {
-	// Outcome is "recovered" or "not recovered"; Error says why not.
+	// Outcome is "recovered" or "not recovered", of a drill "drill passed" or "drill failed"; Error says why not.
 	Outcome string `json:"outcome"`
 	Error   string `json:"error,omitempty"`
 	// Mode is ModeRecovery or ModeDrill; Only names the database that alone was recovered.
