@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -77,7 +78,7 @@ func (r *Repo) remains(ctx context.Context, j *journal) (p *Plan, uuids string, 
 	p = &Plan{Cluster: Cluster{Name: cluster.Name, UUID: cluster.UUID}, ID: j.Plan, Repository: r.name, Snapshot: Snapshot{Name: j.Snapshot, UUID: j.SnapshotUUID}, Request: *j.Request}
 	var made journal
 	var known []string
-	for _, name := range sortedKeys(states) {
+	for _, name := range slices.Sorted(maps.Keys(states)) {
 		if uuid := states[name].UUID; r.left(name, states[name], restores, j) {
 			p.Indices, known = append(p.Indices, p.remnant(name, states[name].Shards)), append(known, j.holds(uuid))
 		}

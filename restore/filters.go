@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -46,7 +47,7 @@ func (r *Repo) findFilters(ctx context.Context, p *Plan) error {
 	}
 	if !slices.ContainsFunc(nodes, func(n es.Node) bool { return admits(filters, n) }) {
 		var texts []string
-		for _, name := range sortedKeys(filters) {
+		for _, name := range slices.Sorted(maps.Keys(filters)) {
 			texts = append(texts, name+"="+filters[name])
 		}
 		p.add(SeverityError, CodeFilters, "", "change the filters, or the settings of the request", "none of %s may hold a shard: %s",

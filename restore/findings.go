@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -296,7 +297,7 @@ func (r *Repo) findJournal(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return fmt.Errorf("read indices: %w", err)
 	}
-	for _, name := range sortedKeys(left) {
+	for _, name := range slices.Sorted(maps.Keys(left)) {
 		if !strings.HasPrefix(name, besidePrefix+p.ID+"-") {
 			p.add(SeverityWarning, CodeLeftover, name, "attach to that restore to finish it, abandon it, or delete the index", "another restore has left it beside what it was to replace")
 		}

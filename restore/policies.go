@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -56,7 +57,7 @@ func (a *application) missingPolicies(ctx context.Context, w world) error {
 	if err != nil {
 		return err
 	}
-	for _, policy := range sortedKeys(used) {
+	for _, policy := range slices.Sorted(maps.Keys(used)) {
 		if !slices.Contains(global[es.Policies], policy) {
 			a.report.NotVerified = append(a.report.NotVerified, fmt.Sprintf("ILM policy %s is not there, and ILM stops with an error on: %s", policy, strings.Join(used[policy], ", ")))
 		}

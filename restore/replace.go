@@ -307,7 +307,7 @@ func (a *application) takeAway(ctx context.Context, x inspected, next string) er
 		}
 		aliases := all[x.planned.Target]
 		delete(aliases, a.plan.mark(x.planned)) // of a clone that was lost
-		for _, name := range sortedKeys(aliases) {
+		for _, name := range slices.Sorted(maps.Keys(aliases)) {
 			actions = append(actions, aliasAction("add", next, name, aliases[name]))
 		}
 	}
@@ -363,7 +363,7 @@ func (a *application) release(ctx context.Context, w world) error {
 		}
 		clones = append(clones, x.planned.Target)
 		next := a.plan.working(x.planned)
-		for _, name := range sortedKeys(aliases[next]) {
+		for _, name := range slices.Sorted(maps.Keys(aliases[next])) {
 			actions = append(actions, aliasAction("remove", next, name, nil), aliasAction("add", x.planned.Target, name, aliases[next][name]))
 		}
 		if x.marked {
@@ -389,5 +389,3 @@ func aliasAction(action, index, alias string, properties map[string]any) map[str
 	}
 	return map[string]any{action: body}
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

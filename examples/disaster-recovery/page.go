@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -272,7 +273,7 @@ func (p *page) deeds(b *strings.Builder) {
 		fmt.Fprintf(b, "    remove    that copy, whatever the end is\n")
 		return
 	}
-	for _, name := range sortedKeys(p.Stop) {
+	for _, name := range slices.Sorted(maps.Keys(p.Stop)) {
 		fmt.Fprintf(b, "    stop      stack %s: %s\n", name, p.Stop[name])
 	}
 	for _, v := range p.Wipe {

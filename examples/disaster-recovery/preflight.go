@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -112,7 +113,7 @@ func (r *recovery) noteImages() {
 		}
 	}
 	if len(tagged) > 0 {
-		r.page.note("images", "without a digest: "+strings.Join(sortedKeys(tagged), ", ")+". An engine asks their registry before it starts them, and a registry "+
+		r.page.note("images", "without a digest: "+strings.Join(slices.Sorted(maps.Keys(tagged)), ", ")+". An engine asks their registry before it starts them, and a registry "+
 			"that is away holds each start up, unless the engine's environment has DOCKER_SERVICE_PREFER_OFFLINE_IMAGE=1")
 	}
 }
@@ -223,10 +224,10 @@ func describeStack(s *stack.Stack, missing []string) string {
 	}
 	text := strings.Join(parts, ", ")
 	if len(networks) > 0 {
-		text += "; network " + strings.Join(sortedKeys(networks), ", ")
+		text += "; network " + strings.Join(slices.Sorted(maps.Keys(networks)), ", ")
 	}
 	if len(secrets) > 0 {
-		text += "; secrets " + strings.Join(sortedKeys(secrets), ", ")
+		text += "; secrets " + strings.Join(slices.Sorted(maps.Keys(secrets)), ", ")
 	}
 	return text
 }

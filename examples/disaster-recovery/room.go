@@ -94,7 +94,7 @@ func (r *recovery) checkReach() error {
 		return nil
 	}
 	return r.page.bad("-keep-old", refused(r.cfg.keepOld, "give -engine NODE=ADDRESS for each of them, or leave out -keep-old; nothing was touched",
-		"-job-image does not archive volumes, and nothing else reaches those on %s", strings.Join(sortedKeys(nodes), ", ")))
+		"-job-image does not archive volumes, and nothing else reaches those on %s", strings.Join(slices.Sorted(maps.Keys(nodes)), ", ")))
 }
 
 // checkRoom looks whether the archives of the old volumes find room. Whether the restored indices do is said by the
@@ -154,5 +154,3 @@ func (r *recovery) checkDisks() error {
 	}
 	return nil
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -51,7 +51,7 @@ func (c *Conn) Read(ctx context.Context, req Request, out any) error {
 
 // Write sends a request that must not be carried out twice. It is repeated only when it surely was not.
 func (c *Conn) Write(ctx context.Context, req Request, out any) error {
-	return c.do(ctx, NotCarriedOut, req, out)
+	return c.do(ctx, notCarriedOut, req, out)
 }
 
 // WriteIdempotent sends a request that changes nothing more when it is carried out twice, and repeats it like a read.
@@ -128,9 +128,9 @@ func Transient(err error) bool {
 	return errors.Is(err, nuvlaops.ErrUnavailable) && !errors.Is(err, nuvlaops.ErrBusy)
 }
 
-// NotCarriedOut reports whether the request that failed with err surely changed nothing: the connection was never
+// notCarriedOut reports whether the request that failed with err surely changed nothing: the connection was never
 // made, or the server turned it away with 429.
-func NotCarriedOut(err error) bool {
+func notCarriedOut(err error) bool {
 	if !Transient(err) {
 		return false
 	}

@@ -12,12 +12,12 @@ import (
 
 // Kinds of what a cluster keeps beside its indices, as GlobalState names them.
 const (
-	IndexTemplates     = "index templates"
-	ComponentTemplates = "component templates"
-	LegacyTemplates    = "legacy templates"
-	Pipelines          = "ingest pipelines"
+	indexTemplates     = "index templates"
+	componentTemplates = "component templates"
+	legacyTemplates    = "legacy templates"
+	pipelines          = "ingest pipelines"
 	Policies           = "ILM policies"
-	Scripts            = "stored scripts"
+	scripts            = "stored scripts"
 )
 
 // GlobalState are the names of what the cluster keeps beside its indices and settings, by kind, in order. A kind of which
@@ -53,15 +53,15 @@ func (c *Conn) GlobalState(ctx context.Context) (map[string][]string, error) {
 		return nil, fmt.Errorf("read global state: %w", err)
 	}
 	m, out := answer.Metadata, map[string][]string{}
-	for kind, names := range map[string]named{IndexTemplates: m.Templates.All, ComponentTemplates: m.Components.All,
-		LegacyTemplates: m.Legacy, Policies: m.Lifecycle.Policies, Scripts: m.Scripts} {
+	for kind, names := range map[string]named{indexTemplates: m.Templates.All, componentTemplates: m.Components.All,
+		legacyTemplates: m.Legacy, Policies: m.Lifecycle.Policies, scripts: m.Scripts} {
 		if len(names) > 0 {
 			out[kind] = slices.Sorted(maps.Keys(names))
 		}
 	}
 	for _, p := range m.Ingest.Pipelines {
-		out[Pipelines] = append(out[Pipelines], p.ID)
+		out[pipelines] = append(out[pipelines], p.ID)
 	}
-	slices.Sort(out[Pipelines])
+	slices.Sort(out[pipelines])
 	return out, nil
 }

@@ -10,11 +10,10 @@ import (
 	"github.com/nuvla/nuvlaops"
 )
 
-// Modes of index lifecycle management.
+// Modes of index lifecycle management. Between them it is stopping.
 const (
-	ILMRunning  = "RUNNING"
-	ILMStopping = "STOPPING"
-	ILMStopped  = "STOPPED"
+	ILMRunning = "RUNNING"
+	ILMStopped = "STOPPED"
 )
 
 // ILMMode is what index lifecycle management does. Error: ErrUnsupported where the server has none.

@@ -83,9 +83,6 @@ func s3Serves(ctx context.Context, addr string) error {
 // "path_style_access": true.
 func (s *S3) Endpoint() string { return fmt.Sprintf("http://%s:%d", s.name, images.S3Port) }
 
-// HostEndpoint is the server's URL on this machine.
-func (s *S3) HostEndpoint() string { return "http://" + s.addr }
-
 // Keys are the credentials that the server accepts now.
 func (s *S3) Keys() S3Keys {
 	s.mu.Lock()

@@ -113,20 +113,20 @@ func (r *Report) AddSteps(records []runbook.Record) {
 	}
 }
 
-// NotReached is the state of a step that was to come after one that failed.
-const NotReached = "not reached"
+// notReached is the state of a step that was to come after one that failed.
+const notReached = "not reached"
 
 // AddMissing puts the steps that never began into the report.
 func (r *Report) AddMissing(steps []runbook.Step) {
 	for _, s := range steps {
 		if !slices.ContainsFunc(r.Steps, func(have Step) bool { return have.Name == s.Name }) {
-			r.Steps = append(r.Steps, Step{Name: s.Name, Title: s.Title, State: NotReached, Started: r.Ended, Detail: "not reached"})
+			r.Steps = append(r.Steps, Step{Name: s.Name, Title: s.Title, State: notReached, Started: r.Ended, Detail: "not reached"})
 		}
 	}
 }
 
 // ran says whether a step has a place on the time line.
-func (s Step) ran() bool { return s.State != string(runbook.LeftOut) && s.State != NotReached }
+func (s Step) ran() bool { return s.State != string(runbook.LeftOut) && s.State != notReached }
 
 // Write writes the report as JSON, whole or not at all.
 func (r *Report) Write(path string) error {

@@ -43,7 +43,6 @@ const (
 	ZooKeeperData       = "/data"
 	ZooKeeperLog        = "/datalog"
 	ZooKeeperPort       = 2181
-	S3Data              = "/data"
 	S3Port              = 9222
 
 	// ElasticsearchKeystore is a command in an Elasticsearch container that reads the secrets again and puts them into the
