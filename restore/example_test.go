@@ -2,9 +2,14 @@ package restore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
+	"github.com/elastic/elastic-transport-go/v8/elastictransport"
+
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/restore/restoretest"
 )
@@ -63,4 +68,58 @@ func ExampleRestorer_plan() {
 	// Output:
 	// error index_exists_open nuvla-user: an open index of this name is there
 	// restore.Apply s3_backup/snapshot.2026-01-02t150405z: an open index of this name is there
+}
+
+// elasticsearchAt makes a client of a real cluster without retries of its own. Any other does as well:
+// elasticsearch.NewClient(elasticsearch.Config{Addresses: ..., DisableRetry: true}) of go-elasticsearch, for instance.
+func elasticsearchAt(address string) (restore.Client, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	return elastictransport.NewClient(elastictransport.WithURLs(u), elastictransport.WithDisableRetry())
+}
+
+// Try the latest snapshot in a cluster that works: nothing of it is touched.
+func ExampleRepo_Drill() {
+	client, err := elasticsearchAt("http://es:9200")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r, err := restore.New(client, "s3_backup", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	report, err := r.Drill(context.Background(), restore.DrillOptions{Budget: time.Hour})
+	if report != nil {
+		fmt.Print(report)
+	}
+	if err != nil {
+		fmt.Println(err)
+	}
+}
+
+// Follow a restore that another process has begun and left, to its end.
+func ExampleRepo_Attach() {
+	client, err := elasticsearchAt("http://es:9200")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r, err := restore.New(client, "s3_backup", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	report, err := r.Attach(context.Background(), "snapshot.2026-01-02t150405z", restore.ApplyOptions{})
+	switch {
+	case errors.Is(err, nuvlaops.ErrNotFound):
+		fmt.Println("nobody restores it")
+	case err != nil:
+		fmt.Println(err)
+	default:
+		fmt.Print(report)
+	}
 }

@@ -50,3 +50,28 @@ func Example() {
 	// is the snapshot complete?
 	// healthy: [es zk]
 }
+
+// Stop and start a real stack, on a manager of the swarm or where DOCKER_HOST names one.
+func ExampleNewSwarm() {
+	swarm, err := stack.NewSwarm(&stack.Options{Engines: map[string]string{"worker-1": "tcp://worker-1:2376"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer swarm.Close()
+	ctx := context.Background()
+	claim, err := swarm.Claim(ctx, "db", stack.ClaimOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer claim.Release(ctx)
+	if err := swarm.Stop(ctx, "db", stack.StopOptions{}); err != nil {
+		log.Print(err)
+		return
+	}
+	err = swarm.Start(ctx, "db", stack.StartOptions{
+		Probes: map[string]func(context.Context) error{"es": stack.ProbeHTTP("http://es:9200")},
+	})
+	if err != nil {
+		log.Print(err)
+	}
+}

@@ -3,14 +3,16 @@ package zkjobs_test
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
+
+	"github.com/elastic/elastic-transport-go/v8/elastictransport"
 
 	"github.com/nuvla/nuvlaops/zkjobs"
 	"github.com/nuvla/nuvlaops/zkjobs/zkjobstest"
 )
 
-// Plan, look, apply. Against real servers the rebuilder comes from zkjobs.New, with zkjobs.NewDocuments and
-// zkjobs.Connect.
+// Plan, look, apply.
 func ExampleJobQueueRebuilder() {
 	queue := &zkjobstest.Queue{}
 	queue.SetJobs(
@@ -35,6 +37,54 @@ func ExampleJobQueueRebuilder() {
 	// Output:
 	// 2 to add, 1 run again
 	// 2 written, verified: true
+}
+
+// elasticsearchAt makes a client of a real cluster without retries of its own. Any other does as well:
+// elasticsearch.NewClient(elasticsearch.Config{Addresses: ..., DisableRetry: true}) of go-elasticsearch, for instance.
+func elasticsearchAt(address string) (zkjobs.Client, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	return elastictransport.NewClient(elastictransport.WithURLs(u), elastictransport.WithDisableRetry())
+}
+
+// Rebuild the queue of real servers, whose executors and api-server are stopped.
+func Example_realServers() {
+	ctx := context.Background()
+	client, err := elasticsearchAt("http://es:9200")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	jobs, err := zkjobs.NewDocuments(client, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	conn, err := zkjobs.Connect(ctx, []string{"zk:2181"}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	rebuilder, err := zkjobs.New(jobs, conn, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	plan, err := rebuilder.Plan(ctx, zkjobs.PlanOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Print(plan)
+	result, err := rebuilder.Apply(ctx, plan, zkjobs.ApplyOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Print(result.Report)
 }
 
 // Addresses come in the forms that ZooKeeper's clients take.
