@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/units"
 )
 
 // DrillOptions says what a drill tries. The zero value tries the latest complete snapshot.
@@ -37,7 +39,7 @@ type DrillOptions struct {
 	Progress func(nuvlaops.Progress)
 }
 
-// DrillReport is what a drill found. It is plain data; durations are nanoseconds in JSON.
+// DrillReport is what a drill found. It is plain data.
 type DrillReport struct {
 	// ID is in the names of the drill's scratch indices.
 	ID      string    `json:"id"`
@@ -48,8 +50,8 @@ type DrillReport struct {
 	Proven bool `json:"proven"`
 	// RTO is the time from the beginning of the restore to the end of its verification. The cluster's own limits of recovery
 	// held: a real restore raises them.
-	RTO        time.Duration `json:"rto"`
-	Budget     time.Duration `json:"budget,omitempty"`
+	RTO        time.Duration `json:"-"` // rto_seconds in JSON
+	Budget     time.Duration `json:"-"` // budget_seconds in JSON
 	OverBudget bool          `json:"over_budget,omitempty"`
 	// Restore is the report of the restore into scratch indices; nil when it did not begin.
 	Restore *Report `json:"restore,omitempty"`
@@ -62,6 +64,22 @@ type DrillReport struct {
 	Snapshot *Snapshot `json:"snapshot,omitempty"`
 	Cluster  string    `json:"cluster,omitempty"`
 }
+
+// inJSON is the report with its durations in seconds.
+func (r *DrillReport) inJSON() any {
+	type plain DrillReport
+	return &struct {
+		*plain
+		RTO    *units.Seconds `json:"rto_seconds"`
+		Budget *units.Seconds `json:"budget_seconds,omitzero"`
+	}{(*plain)(r), (*units.Seconds)(&r.RTO), (*units.Seconds)(&r.Budget)}
+}
+
+// MarshalJSON encodes durations in seconds.
+func (r DrillReport) MarshalJSON() ([]byte, error) { return json.Marshal(r.inJSON()) }
+
+// UnmarshalJSON decodes what MarshalJSON has encoded.
+func (r *DrillReport) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, r.inJSON()) }
 
 // Drill tries whether a snapshot can be restored: it restores it beside what is there, verifies it, measures that, and
 // removes it. In another cluster it is the Drill of a Repo that was made with that cluster's Client.

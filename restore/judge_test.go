@@ -1,7 +1,10 @@
 package restore
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -130,5 +133,25 @@ func TestRequestOfAPlanMeansTheSameWhenItIsPlannedAgain(t *testing.T) {
 		if diff := cmp.Diff(once, once.withDefaults()); diff != "" || once.tolerance() != c.want {
 			t.Errorf("tolerance %v: %v, want %v; planned again (-want +got):\n%s", c.given, once.tolerance(), c.want, diff)
 		}
+	}
+}
+
+func TestReportsHaveSecondsInJSONAndComeBack(t *testing.T) {
+	report := DrillReport{RTO: 90 * time.Second, Budget: time.Hour, Restore: &Report{Took: 1500 * time.Millisecond}}
+	raw, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"took_seconds":1.5`, `"rto_seconds":90`, `"budget_seconds":3600`} {
+		if !strings.Contains(string(raw), want) {
+			t.Errorf("no %s in %s", want, raw)
+		}
+	}
+	var back DrillReport
+	if err := json.Unmarshal(raw, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(report, back); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -17,8 +18,8 @@ type Report struct {
 	SnapshotTime time.Time `json:"snapshot_time"`
 	Cluster      string    `json:"cluster"`
 	Started      time.Time `json:"started"`
-	// Took is the time of the call, in nanoseconds in JSON.
-	Took time.Duration `json:"took"`
+	// Took is the time of the call.
+	Took time.Duration `json:"-"` // took_seconds in JSON
 	// Shards is the number of primaries, Proven how many are started and came from the snapshot.
 	Shards int   `json:"shards"`
 	Proven int   `json:"proven"`
@@ -33,6 +34,21 @@ type Report struct {
 	Verified    []string `json:"verified,omitempty"`
 	NotVerified []string `json:"not_verified,omitempty"`
 }
+
+// inJSON is the report with Took in seconds.
+func (r *Report) inJSON() any {
+	type plain Report
+	return &struct {
+		*plain
+		Took *units.Seconds `json:"took_seconds"`
+	}{(*plain)(r), (*units.Seconds)(&r.Took)}
+}
+
+// MarshalJSON encodes Took in seconds.
+func (r Report) MarshalJSON() ([]byte, error) { return json.Marshal(r.inJSON()) }
+
+// UnmarshalJSON decodes what MarshalJSON has encoded.
+func (r *Report) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, r.inJSON()) }
 
 // States of an index in a report.
 const (

@@ -2,12 +2,14 @@ package snapshot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/units"
 )
 
 // CycleOptions say what one backup cycle does.
@@ -32,9 +34,24 @@ type CycleStep struct {
 	Name string `json:"name"`
 	// Ended is false at the beginning of the step.
 	Ended bool          `json:"ended"`
-	Took  time.Duration `json:"took"`
+	Took  time.Duration `json:"-"` // took_seconds in JSON
 	Err   error         `json:"-"`
 }
+
+// inJSON is the step with Took in seconds.
+func (s *CycleStep) inJSON() any {
+	type plain CycleStep
+	return &struct {
+		*plain
+		Took *units.Seconds `json:"took_seconds"`
+	}{(*plain)(s), (*units.Seconds)(&s.Took)}
+}
+
+// MarshalJSON encodes Took in seconds.
+func (s CycleStep) MarshalJSON() ([]byte, error) { return json.Marshal(s.inJSON()) }
+
+// UnmarshalJSON decodes what MarshalJSON has encoded.
+func (s *CycleStep) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, s.inJSON()) }
 
 // CycleReport is what a cycle did. Fields of steps that were not reached are zero.
 type CycleReport struct {

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/units"
 )
 
 // Policy says which snapshots are kept. A rule that counts keeps the newest good one of each of that many hours, days and
@@ -27,7 +29,7 @@ type Policy struct {
 	Monthly int `json:"monthly,omitempty"`
 	Yearly  int `json:"yearly,omitempty"`
 	// Within keeps all complete ones that began within this time before the newest complete one, not before now.
-	Within time.Duration `json:"within,omitempty"`
+	Within time.Duration `json:"-"` // within_seconds in JSON
 	// Pins are names or patterns with * of what is kept for good, beside those that were pinned when they were taken.
 	Pins []string `json:"pins,omitempty"`
 	// Prefix, when not empty, makes those whose names begin in another way somebody else's.
@@ -39,6 +41,21 @@ type Policy struct {
 	// MaxDelete is the most to remove in one run, the oldest first. Default 100.
 	MaxDelete int `json:"max_delete,omitempty"`
 }
+
+// inJSON is the policy with Within in seconds.
+func (p *Policy) inJSON() any {
+	type plain Policy
+	return &struct {
+		*plain
+		Within *units.Seconds `json:"within_seconds,omitzero"`
+	}{(*plain)(p), (*units.Seconds)(&p.Within)}
+}
+
+// MarshalJSON encodes Within in seconds.
+func (p Policy) MarshalJSON() ([]byte, error) { return json.Marshal(p.inJSON()) }
+
+// UnmarshalJSON decodes what MarshalJSON has encoded.
+func (p *Policy) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, p.inJSON()) }
 
 func (p Policy) withDefaults() Policy {
 	if p.MinComplete == 0 {

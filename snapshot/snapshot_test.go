@@ -1,8 +1,11 @@
 package snapshot_test
 
 import (
+	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -27,5 +30,25 @@ func TestARepositoryWithoutAClientOrANameIsRefused(t *testing.T) {
 		if !errors.Is(err, nuvlaops.ErrInvalid) {
 			t.Errorf("%v, want ErrInvalid", err)
 		}
+	}
+}
+
+func TestDurationsAreSecondsInJSONAndComeBack(t *testing.T) {
+	plan := snapshot.Plan{Policy: snapshot.Policy{Last: 2, Within: 90 * time.Minute}}
+	step := snapshot.CycleStep{Name: "create", Ended: true, Took: 1500 * time.Millisecond}
+	raw, err := json.Marshal(plan)
+	var planBack snapshot.Plan
+	if err != nil || !strings.Contains(string(raw), `"policy":{"last":2,"within_seconds":5400}`) || json.Unmarshal(raw, &planBack) != nil {
+		t.Errorf("%s, %v", raw, err)
+	}
+	if raw, err = json.Marshal(step); err != nil || string(raw) != `{"name":"create","ended":true,"took_seconds":1.5}` {
+		t.Errorf("%s, %v", raw, err)
+	}
+	var stepBack snapshot.CycleStep
+	if err := json.Unmarshal(raw, &stepBack); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(plan, planBack) + cmp.Diff(step, stepBack); diff != "" {
+		t.Error(diff)
 	}
 }

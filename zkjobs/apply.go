@@ -2,11 +2,13 @@ package zkjobs
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/units"
 )
 
 // The limits of a transaction. ZooKeeper 3.4.13 acknowledges larger ones, and cannot start again after a crash.
@@ -87,10 +89,25 @@ type Result struct {
 	// Transactions that were sent; Resolved counts those whose reply was lost and whose outcome was found by listing again.
 	Transactions int           `json:"transactions"`
 	Resolved     int           `json:"resolved,omitempty"`
-	Elapsed      time.Duration `json:"elapsed"`
+	Elapsed      time.Duration `json:"-"` // elapsed_seconds in JSON
 	// Report is the verification; nil when it did not come to that.
 	Report *Report `json:"report,omitempty"`
 }
+
+// inJSON is the result with Elapsed in seconds.
+func (r *Result) inJSON() any {
+	type plain Result
+	return &struct {
+		*plain
+		Elapsed *units.Seconds `json:"elapsed_seconds"`
+	}{(*plain)(r), (*units.Seconds)(&r.Elapsed)}
+}
+
+// MarshalJSON encodes Elapsed in seconds.
+func (r Result) MarshalJSON() ([]byte, error) { return json.Marshal(r.inJSON()) }
+
+// UnmarshalJSON decodes what MarshalJSON has encoded.
+func (r *Result) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, r.inJSON()) }
 
 // Apply writes what the plan wants and the queue lacks, as one ordered stream of transactions, and verifies it.
 func (r *Rebuilder) Apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*Result, error) {

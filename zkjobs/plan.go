@@ -2,12 +2,14 @@ package zkjobs
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/retry"
+	"github.com/nuvla/nuvlaops/internal/units"
 )
 
 // PlanOptions chooses what belongs on the queue. The zero value takes every open job that executors would run.
@@ -18,17 +20,33 @@ type PlanOptions struct {
 	Actions []string `json:"actions,omitempty"`
 	// NotBefore leaves out jobs created earlier; MaxAge those created earlier than this before now. 0 means no limit.
 	NotBefore time.Time     `json:"not_before,omitzero"`
-	MaxAge    time.Duration `json:"max_age,omitempty"`
+	MaxAge    time.Duration `json:"-"` // max_age_seconds in JSON
 	// WithoutRunning leaves out RUNNING jobs: queued again, they run again from the start.
 	WithoutRunning bool `json:"without_running,omitempty"`
 	// WithMonitored takes bulk jobs that are being followed; queued again, they repeat the whole bulk action.
 	WithMonitored bool `json:"with_monitored,omitempty"`
 	// Settle is how long a living api-server may take between writing a job's document and its entry: younger jobs (by the
 	// clock of this machine) are looked at again before they are written. Default 2 s; negative: no wait.
-	Settle time.Duration `json:"settle,omitempty"`
+	Settle time.Duration `json:"-"` // settle_seconds in JSON
 	// Progress is called ten times a second at most.
 	Progress func(nuvlaops.Progress) `json:"-"`
 }
+
+// inJSON is the options with its durations in seconds.
+func (opts *PlanOptions) inJSON() any {
+	type plain PlanOptions
+	return &struct {
+		*plain
+		MaxAge *units.Seconds `json:"max_age_seconds,omitzero"`
+		Settle *units.Seconds `json:"settle_seconds,omitzero"`
+	}{(*plain)(opts), (*units.Seconds)(&opts.MaxAge), (*units.Seconds)(&opts.Settle)}
+}
+
+// MarshalJSON encodes durations in seconds.
+func (opts PlanOptions) MarshalJSON() ([]byte, error) { return json.Marshal(opts.inJSON()) }
+
+// UnmarshalJSON decodes what MarshalJSON has encoded.
+func (opts *PlanOptions) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, opts.inJSON()) }
 
 // Validate returns an error that matches ErrInvalid and names the field when an option is out of range.
 func (opts PlanOptions) Validate() error {

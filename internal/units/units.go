@@ -1,4 +1,4 @@
-// Package units writes sizes for people.
+// Package units writes sizes for people, and durations for programs.
 package units
 
 import "fmt"
