@@ -151,6 +151,20 @@ func (b *bench) file(text string) string {
 	return path
 }
 
+// forgotten waits until the swarm has no task of a service that was stopped: an engine (20.10) that deletes one while it marks
+// those of a removed service for removal panics, in swarmkit's SetServiceTasksRemove.
+func (b *bench) forgotten(ctx context.Context, service string) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		tasks, err := b.api.TaskList(ctx, client.TaskListOptions{Filters: make(client.Filters).Add("service", service)})
+		if err == nil && len(tasks.Items) == 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
 // removeStack removes what the test made, waiting for containers so that volumes go too.
 func (b *bench) removeStack(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -161,6 +175,7 @@ func (b *bench) removeStack(name string) {
 	filter := make(client.Filters).Add("label", "com.docker.stack.namespace="+name)
 	services, _ := b.api.ServiceList(ctx, client.ServiceListOptions{Filters: filter})
 	for _, v := range services.Items {
+		b.forgotten(ctx, v.Spec.Name)
 		_, _ = b.api.ServiceRemove(ctx, v.ID, client.ServiceRemoveOptions{})
 	}
 	volumes, _ := b.api.VolumeList(ctx, client.VolumeListOptions{Filters: filter})
