@@ -51,7 +51,7 @@ func (p *pair) reachedByJob(t *testing.T, b *bench, open func(map[string]string,
 	if !plan.Volumes[0].ByJob {
 		t.Error("the plan does not say that a job alone reaches the volume")
 	}
-	mustBe(t, far.KeepVolumes(t.Context(), plan, stack.KeepOptions{Dir: far.dir}), nuvlaops.ErrRefused, "Options.Engines")
+	mustBe(t, far.KeepVolumes(t.Context(), plan, stack.KeepOptions{Dir: far.dir}), nuvlaops.ErrRefused, "name the engine of that node")
 	for range 2 {
 		must(t, far.Wipe(t.Context(), plan, stack.Unguarded))
 	}

@@ -82,7 +82,7 @@ func TestTheVolumeOfAServiceThatIsGoneIsKeptAndRemoved(t *testing.T) {
 	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{Groups: [][]string{{"db"}}}))
 	db := stack.WipeOptions{Services: []string{"db"}}
 	_, err = b.PlanWipe(t.Context(), b.stack, db)
-	mustBe(t, err, nuvlaops.ErrNotFound, "WipeOptions.Files")
+	mustBe(t, err, nuvlaops.ErrNotFound, "or its compose file")
 	db.Files = []string{b.file(dbStack)}
 	plan, err := b.PlanWipe(t.Context(), b.stack, db)
 	must(t, err)
