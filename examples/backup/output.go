@@ -9,6 +9,7 @@ import (
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/internal/units"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
 
@@ -82,7 +83,7 @@ func sentence(r *snapshot.CycleReport, took time.Duration) string {
 		out += fmt.Sprintf(", %d documents", s.Manifest.Documents)
 	}
 	if s.Bytes > 0 {
-		out += ", " + cli.Bytes(s.Bytes)
+		out += ", " + units.Bytes(s.Bytes)
 	}
 	out += fmt.Sprintf(" in %.1fs", took.Seconds())
 	if n := len(r.Removed); n > 0 {

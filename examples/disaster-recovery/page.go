@@ -10,9 +10,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/internal/runbook"
+	"github.com/nuvla/nuvlaops/internal/units"
 	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/stack"
 )
@@ -279,7 +279,7 @@ func (p *page) deeds(b *strings.Builder) {
 	for _, v := range p.Wipe {
 		size := "size not known"
 		if v.Bytes >= 0 {
-			size = cli.Bytes(v.Bytes)
+			size = units.Bytes(v.Bytes)
 		}
 		fmt.Fprintf(b, "    remove    volume %s on %s, %s, made %s\n", v.Name, v.Node, size, v.Created.UTC().Format(time.DateTime))
 	}
@@ -299,7 +299,7 @@ func (p *page) deeds(b *strings.Builder) {
 		fmt.Fprintf(b, "              seen through: %s\n", p.SeenThrough)
 	}
 	if m := p.Restore; m != nil {
-		fmt.Fprintf(b, "              %d indices, %d primaries, %s, %d documents\n", m.Indices, m.Primaries, cli.Bytes(m.Bytes), m.Documents)
+		fmt.Fprintf(b, "              %d indices, %d primaries, %s, %d documents\n", m.Indices, m.Primaries, units.Bytes(m.Bytes), m.Documents)
 	}
 	fmt.Fprintf(b, "    queue     %s\n", p.Queue)
 }

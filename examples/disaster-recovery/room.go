@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/internal/units"
 	"github.com/nuvla/nuvlaops/stack"
 )
 
@@ -111,11 +111,11 @@ func (r *recovery) checkRoom(context.Context) error {
 	need, known := r.wiped()
 	switch {
 	case !known:
-		r.page.note("-keep-old", fmt.Sprintf("%s are free in %s; how much the volumes hold is not known", cli.Bytes(free), r.cfg.keepOld))
+		r.page.note("-keep-old", fmt.Sprintf("%s are free in %s; how much the volumes hold is not known", units.Bytes(free), r.cfg.keepOld))
 	case need > free:
-		return r.page.bad("-keep-old", refused(r.cfg.keepOld, "name another folder; nothing was touched", "the volumes hold %s, and %s are free", cli.Bytes(need), cli.Bytes(free)))
+		return r.page.bad("-keep-old", refused(r.cfg.keepOld, "name another folder; nothing was touched", "the volumes hold %s, and %s are free", units.Bytes(need), units.Bytes(free)))
 	default:
-		r.page.good("-keep-old", fmt.Sprintf("the volumes hold %s, %s are free in %s", cli.Bytes(need), cli.Bytes(free), r.cfg.keepOld))
+		r.page.good("-keep-old", fmt.Sprintf("the volumes hold %s, %s are free in %s", units.Bytes(need), units.Bytes(free), r.cfg.keepOld))
 	}
 	return nil
 }
@@ -140,9 +140,9 @@ func (r *recovery) checkDisks() error {
 	if r.found.wipe != nil && r.comes("wipe") {
 		freed, known = r.wiped()
 	}
-	text := fmt.Sprintf("%s are restored, %s are free for Elasticsearch", cli.Bytes(restored), cli.Bytes(max(0, free)))
+	text := fmt.Sprintf("%s are restored, %s are free for Elasticsearch", units.Bytes(restored), units.Bytes(max(0, free)))
 	if free < 0 {
-		text += fmt.Sprintf(" (its disks are %s over its low watermark)", cli.Bytes(-free))
+		text += fmt.Sprintf(" (its disks are %s over its low watermark)", units.Bytes(-free))
 	}
 	switch {
 	case restored <= free+freed:

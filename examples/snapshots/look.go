@@ -12,6 +12,7 @@ import (
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/internal/units"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
 
@@ -115,7 +116,7 @@ func (p *program) show(ctx context.Context) error {
 		line("ended", "%s", s.End.UTC().Format(time.RFC3339))
 	}
 	line("shards", "%d of %d", s.Shards.Successful, s.Shards.Total)
-	line("size", "%s", cli.Bytes(s.Bytes))
+	line("size", "%s", units.Bytes(s.Bytes))
 	line("indices", "%d", len(s.Indices))
 	if len(s.DataStreams) > 0 {
 		line("data streams", "%s", strings.Join(s.DataStreams, ", "))
@@ -169,7 +170,7 @@ func (p *program) verify(ctx context.Context) error {
 		fmt.Fprintf(p.stdout, "repository %s: verified by %s\n", p.repository, strings.Join(out.Nodes, ", "))
 	}
 	for _, c := range out.Snapshots {
-		fmt.Fprintf(p.stdout, "%s: %s, %d of %d shards, %d files, %s\n", c.Snapshot.Name, c.Snapshot.State, c.Shards, c.Snapshot.Shards.Total, c.Files, cli.Bytes(c.Bytes))
+		fmt.Fprintf(p.stdout, "%s: %s, %d of %d shards, %d files, %s\n", c.Snapshot.Name, c.Snapshot.State, c.Shards, c.Snapshot.Shards.Total, c.Files, units.Bytes(c.Bytes))
 	}
 	return err
 }

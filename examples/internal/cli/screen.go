@@ -115,7 +115,7 @@ func Line(p nuvlaops.Progress) string {
 		fmt.Fprintf(&b, ", %d %s", p.Done, p.Unit)
 	}
 	if p.TotalBytes > 0 {
-		fmt.Fprintf(&b, ", %s of %s", Bytes(p.Bytes), Bytes(p.TotalBytes))
+		fmt.Fprintf(&b, ", %s of %s", units.Bytes(p.Bytes), units.Bytes(p.TotalBytes))
 	}
 	if p.Remaining > 0 {
 		fmt.Fprintf(&b, ", %s left", p.Remaining.Round(time.Second))
@@ -125,9 +125,6 @@ func Line(p nuvlaops.Progress) string {
 	}
 	return strings.ReplaceAll(b.String(), "\n", "; ") // a cause may have several lines
 }
-
-// Bytes shows a size in the unit that suits it: 70.2 MiB.
-func Bytes(n int64) string { return units.Bytes(n) }
 
 func clock(d time.Duration) string {
 	d = d.Round(100 * time.Millisecond)
