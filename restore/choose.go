@@ -123,18 +123,18 @@ func (r *Repo) withNewest(ctx context.Context, err error) error {
 	if !errors.Is(err, nuvlaops.ErrNotFound) || !errors.As(err, &missing) {
 		return err
 	}
-	var newest []string
+	var there passedOver
 	for info, err := range r.conn.Snapshots(ctx, r.name, es.SnapshotQuery{WithoutIndices: true, Descending: true, PageSize: shownPassed}) {
-		if err != nil || len(newest) == shownPassed {
+		if err != nil || len(there.newest) == shownPassed {
 			break
 		}
-		newest = append(newest, info.Name+" ("+info.State+")")
+		there.show(info, info.State)
 	}
-	if len(newest) == 0 {
+	if len(there.newest) == 0 {
 		return err
 	}
 	out := *missing
-	out.Reason += "; the newest that are there: " + strings.Join(newest, ", ")
+	out.Reason += "; the newest that are there: " + strings.Join(there.newest, ", ")
 	return &out
 }
 
