@@ -20,6 +20,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"github.com/nuvla/nuvlaops/internal/poll"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/stack"
 )
@@ -156,13 +157,10 @@ func (b *bench) file(text string) string {
 func (b *bench) forgotten(ctx context.Context, service string) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	for ctx.Err() == nil {
+	_ = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
 		tasks, err := b.api.TaskList(ctx, client.TaskListOptions{Filters: make(client.Filters).Add("service", service)})
-		if err == nil && len(tasks.Items) == 0 {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		return err == nil && len(tasks.Items) == 0, "", nil
+	})
 }
 
 // removeStack removes what the test made, waiting for containers so that volumes go too.
