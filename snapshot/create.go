@@ -36,7 +36,7 @@ type CreateRequest struct {
 	Pin bool
 	// WhenBusy says what to do when another snapshot runs in the repository. Default BusyWait.
 	WhenBusy Busy
-	// BusyTimeout bounds BusyWait. Default 30 minutes.
+	// BusyTimeout bounds BusyWait. Default 30 minutes. In a Cycle, its Policy may wait as long once more.
 	BusyTimeout time.Duration
 	// Abort deletes the snapshot when the context ends, instead of leaving it running. One that has ended by then is kept.
 	Abort bool

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/poll"
 	"github.com/nuvla/nuvlaops/internal/units"
 )
 
@@ -18,7 +19,8 @@ type CycleOptions struct {
 	Settings *Settings
 	// Create is the snapshot to take.
 	Create CreateRequest
-	// Policy, when not nil, is carried out after the snapshot has been seen complete, and never otherwise.
+	// Policy, when not nil, is carried out after the snapshot has been seen complete, and never otherwise. Where Elasticsearch
+	// deletes nothing, since it cleans up a repository or restores, that is waited for as Create.WhenBusy says.
 	Policy *Policy
 	// Marks, when not empty, is the file of marks that the policy respects; see WithMarks.
 	Marks string
@@ -195,12 +197,29 @@ func (c *cycle) prune(ctx context.Context) error {
 			return err
 		}
 		c.report.Plan = plan
-		c.report.Removed, err = Prune(ctx, repo, plan)
+		c.report.Removed, err = c.remove(ctx, repo, plan)
 		// A snapshot of somebody else that begins or ends in between makes the plan stale.
 		if try == 3 || !errors.Is(err, nuvlaops.ErrConflict) {
 			return err
 		}
 	}
+}
+
+// remove waits while Elasticsearch deletes nothing, since a repository of the cluster is cleaned up or a snapshot is restored:
+// the backup is a good one, and what is not removed today fills the disk.
+func (c *cycle) remove(ctx context.Context, repo SnapshotRepo, plan *Plan) (removed []string, err error) {
+	req := c.opts.Create.withDefaults()
+	limit, reporter := time.Now().Add(req.BusyTimeout), newReporter(req, c.resource(), time.Now)
+	err = poll.Until(ctx, poll.Interval{First: time.Second, Max: 5 * time.Second}, func(ctx context.Context) (bool, string, error) {
+		var err error
+		removed, err = Prune(ctx, repo, plan)
+		if errors.Is(err, nuvlaops.ErrBusy) && req.WhenBusy != BusyRefuse && time.Now().Before(limit) {
+			reporter.say("waiting to remove snapshots", err.Error())
+			return false, "nothing can be deleted", nil
+		}
+		return true, "", err
+	})
+	return removed, err
 }
 
 func (c *cycle) resource() string {

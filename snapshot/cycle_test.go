@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -150,20 +152,64 @@ func TestCyclesOnARealServerKeepWhatThePolicyKeeps(t *testing.T) {
 	}
 }
 
+// TestACyclePrunesBesideCleanups: Elasticsearch deletes nothing while a repository of the cluster is cleaned up. As all that
+// clean up, it runs beside no other test.
+func TestACyclePrunesBesideCleanups(t *testing.T) {
+	b, other := places[1].bench(t), places[1].bench(t)
+	b.fill(b.index("job"), 4)
+	if _, err := other.repo.Ensure(t.Context(), other.settings()); err != nil {
+		t.Fatal(err)
+	}
+	var refused, cleanups atomic.Int64
+	stop := make(chan struct{})
+	var cleaning sync.WaitGroup
+	cleaning.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := other.repo.Cleanup(t.Context()); err == nil {
+				cleanups.Add(1)
+			} else if !errors.Is(err, nuvlaops.ErrBusy) {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	settings := b.settings()
+	opts := snapshot.CycleOptions{Settings: &settings, Policy: &snapshot.Policy{Last: 1, MinComplete: 1},
+		Create: snapshot.CreateRequest{Indices: []string{b.index("*")}, Progress: func(p nuvlaops.Progress) {
+			if p.Phase == "waiting to remove snapshots" {
+				refused.Add(1)
+			}
+		}}}
+	want := []string{}
+	for i := 0; i < 40 && (i < 3 || refused.Load() == 0); i++ {
+		opts.Create.RunID, opts.Create.Name = fmt.Sprint("run-", i), fmt.Sprint("s-", i)
+		want = []string{opts.Create.Name}
+		if _, err := snapshot.Cycle(t.Context(), b.repo, opts); err != nil {
+			t.Error(err)
+			break
+		}
+		time.Sleep(250 * time.Millisecond) // the server's clock has steps
+	}
+	close(stop)
+	cleaning.Wait()
+	t.Logf("%d deletions refused beside %d cleanups, last %v", refused.Load(), cleanups.Load(), want)
+	if diff := cmp.Diff(want, b.snapshots()); diff != "" {
+		t.Error(diff)
+	}
+	if refused.Load() == 0 {
+		t.Errorf("%d cleanups, and no deletion was refused: this shows nothing", cleanups.Load())
+	}
+}
+
 func TestCleanupRemovesWhatNoSnapshotRefersTo(t *testing.T) {
-	t.Parallel()
 	b := places[1].bench(t)
 	b.slow("40kb", 60)
-	// Elasticsearch refuses while any test beside this one takes a snapshot.
-	cleanup := func() (c snapshot.Cleaned, err error) {
-		for range 600 {
-			if c, err = b.repo.Cleanup(t.Context()); !errors.Is(err, nuvlaops.ErrBusy) {
-				break
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
-		return c, err
-	}
+	cleanup := func() (snapshot.Cleaned, error) { return b.repo.Cleanup(t.Context()) }
 	if c, err := cleanup(); err != nil || c.Blobs != 0 {
 		t.Errorf("%+v, %v of a clean repository", c, err)
 	}
@@ -187,13 +233,12 @@ func TestCleanupRemovesWhatNoSnapshotRefersTo(t *testing.T) {
 }
 
 func TestCleanupIsBusyWhileASnapshotRunsInAnotherRepository(t *testing.T) {
-	t.Parallel()
 	b, other := places[1].bench(t), places[1].bench(t)
 	b.slow("40kb", 60)
 	other.slow("40kb", 60)
 	ended := other.begin("beside")
 	_, err := b.repo.Cleanup(t.Context())
-	mustSay(t, err, nuvlaops.ErrBusy, "while no snapshot is taken or deleted") // tests beside this one delete some, too
+	mustSay(t, err, nuvlaops.ErrBusy, "while no snapshot is taken or deleted")
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
