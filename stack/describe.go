@@ -66,7 +66,9 @@ type Volume struct {
 	Node string `json:"node"`
 	// NodeID is the orchestrator's identifier of the node: host names may be the same.
 	NodeID string `json:"node_id"`
-	// Created tells a volume from a later one of the same name. The orchestrator may know it to the second only.
+	// Created tells a volume from a later one of the same name. The orchestrator may know it to the second only. A Docker
+	// engine before 23.0 gives the time at which the volume's top folder last changed: Elasticsearch makes and removes a file
+	// there every two minutes, so a plan of a running one is soon out of date.
 	Created time.Time `json:"created"`
 	// Bytes are known when Options.VolumeSizes is set; otherwise -1.
 	Bytes int64 `json:"bytes"`

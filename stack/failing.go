@@ -55,7 +55,17 @@ func (h *health) failing(ctx context.Context, name string, v swarm.Service, task
 		reason += "; its log ends: " + lines
 	}
 	return &nuvlaops.Error{Resource: v.Spec.Name, Reason: reason, Err: nuvlaops.ErrVerification,
-		Hint: "see: docker service ps --no-trunc " + v.Spec.Name}
+		Hint: remedy(text) + "see: docker service ps --no-trunc " + v.Spec.Name}
+}
+
+// remedy is for what engines do not heal from by themselves. An engine that loses a race when it takes a network down keeps
+// that one's interface, and no container comes up on the next network of the same number:
+// https://github.com/moby/libnetwork/issues/1765
+func remedy(text string) string {
+	if strings.Contains(text, "error creating vxlan interface: file exists") {
+		return "an interface of an earlier network is left on that node: restart its engine, or make the network anew; "
+	}
+	return ""
 }
 
 // lastLines are the last lines that a task wrote, or "" when they cannot be had.

@@ -40,10 +40,9 @@ type Kept struct {
 func (p *WipePlan) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "REMOVE VOLUME\tNODE\tSIZE\tCREATED\tOF")
+	fmt.Fprintln(w, "REMOVE VOLUME\tNODE\tSIZE\tOF")
 	for _, v := range p.Volumes {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", v.Name, v.Node, size(v.Bytes), v.Created.UTC().Format("2006-01-02 15:04:05"),
-			strings.Join(v.Services, " "))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", v.Name, v.Node, size(v.Bytes), strings.Join(v.Services, " "))
 	}
 	_ = w.Flush() // into memory
 	for _, k := range p.Kept {

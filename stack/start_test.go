@@ -93,7 +93,7 @@ func forgetful(t *testing.T) (host string) {
 			failed += 2
 			tasks := []string{`{"ID":"next","ServiceID":"bad","DesiredState":"ready","Status":{"State":"ready"}}`}
 			for i := max(0, failed-5); i < failed; i++ {
-				tasks = append(tasks, fmt.Sprintf(`{"ID":"%d","ServiceID":"bad","DesiredState":"shutdown","Status":{"State":"failed"}}`, i))
+				tasks = append(tasks, fmt.Sprintf(`{"ID":"%d","ServiceID":"bad","DesiredState":"shutdown","Status":{"State":"failed","Err":"network sandbox join failed: error creating vxlan interface: file exists"}}`, i))
 			}
 			_, _ = io.WriteString(w, "["+strings.Join(tasks, ",")+"]")
 		case path == "/events":
@@ -114,7 +114,7 @@ func TestFailedTasksCountAlsoWhenTheyAreForgotten(t *testing.T) {
 	must(t, err)
 	defer s.Close()
 	err = s.Start(t.Context(), "big", stack.StartOptions{Failures: 8, Limit: 10 * time.Second})
-	mustBe(t, err, nuvlaops.ErrVerification, "8 tasks failed")
+	mustBe(t, err, nuvlaops.ErrVerification, "8 tasks failed", "restart its engine")
 }
 
 const serverStack = `

@@ -75,7 +75,7 @@ func sameVolumes(plan, now *WipePlan) error {
 			return p.Name == v.Name && p.NodeID == v.NodeID && p.Created.Equal(v.Created)
 		})
 		if !same {
-			return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is not in the plan, or was made anew since",
+			return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is not in the plan, or was made anew or written to since",
 				Err: nuvlaops.ErrConflict, Hint: "nothing was removed; plan again, and look at what is new"}
 		}
 	}

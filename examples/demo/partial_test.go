@@ -22,23 +22,6 @@ import (
 	"github.com/nuvla/nuvlaops/internal/testenv"
 )
 
-// standing is what of a service must stay as it is when another one is recovered: its container and its volumes.
-func (d *demo) standing(t *testing.T, service string, volumes ...string) string {
-	t.Helper()
-	container, err := docker(t.Context(), "", "ps", "--quiet", "--no-trunc", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
-	if err != nil || container == "" {
-		t.Fatalf("container of %s: %q, %v", service, container, err)
-	}
-	for _, v := range volumes {
-		made, err := docker(t.Context(), "", "volume", "inspect", "--format", "{{.CreatedAt}}", d.platform.db+"_"+v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		container += " " + made
-	}
-	return container
-}
-
 // onlyTheQueue: ZooKeeper has lost its data, Elasticsearch lives and is not touched.
 func (d *demo) onlyTheQueue(t *testing.T) {
 	d.losesData(t, "zk")
@@ -55,12 +38,12 @@ func (d *demo) onlyTheQueueOfNoService(t *testing.T) {
 
 func (d *demo) queueAlone(t *testing.T) (out string) {
 	t.Helper()
-	before, es := d.documentsNow(t), d.standing(t, "es", "esdata")
+	before, es := d.documentsNow(t), d.container(t, "es")
 	out, code := d.runRecovery(t, "-only", "zookeeper", "-repository-file", "", "-journal", d.platform.file("zk.json"))
 	if code != cli.ExitOK || !strings.Contains(out, "nothing to do: only zookeeper is recovered") {
 		t.Fatalf("exit code %d:\n%s", code, out)
 	}
-	if diff := cmp.Diff(es, d.standing(t, "es", "esdata")); diff != "" {
+	if diff := cmp.Diff(es, d.container(t, "es")); diff != "" {
 		t.Errorf("Elasticsearch (-before +after):\n%s", diff)
 	}
 	if after := d.documentsNow(t); after < before { // executors only change documents
@@ -108,7 +91,7 @@ func (d *demo) documentsAlone(t *testing.T) {
 	t.Helper()
 	d.forgetRuns(t)
 	keep := t.TempDir()
-	zk := d.standing(t, "zk", "zkdata", "zkdatalog")
+	zk := d.container(t, "zk")
 	out, code := d.runRecovery(t, "-only", "elasticsearch", "-journal", d.platform.file("es.json"), "-keep-old", keep)
 	if code != cli.ExitOK {
 		t.Fatalf("exit code %d:\n%s", code, out)
@@ -116,7 +99,7 @@ func (d *demo) documentsAlone(t *testing.T) {
 	if err := d.check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if diff := cmp.Diff(zk, d.standing(t, "zk", "zkdata", "zkdatalog")); diff != "" {
+	if diff := cmp.Diff(zk, d.container(t, "zk")); diff != "" {
 		t.Errorf("ZooKeeper (-before +after):\n%s", diff)
 	}
 	kept, err := filepath.Glob(filepath.Join(keep, d.platform.db+"-*", d.platform.db+"_*.tar"))
@@ -213,6 +196,7 @@ func (d *demo) documentsNow(t *testing.T) (n int64) {
 	return n
 }
 
+// container is the one of a service. While it runs, its volumes are the same.
 func (d *demo) container(t *testing.T, service string) string {
 	t.Helper()
 	id, err := docker(t.Context(), "", "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)

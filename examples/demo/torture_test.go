@@ -88,15 +88,21 @@ func dice(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewChaCha8(sha256.Sum256([]byte(fmt.Sprint(seed)))))
 }
 
-// volumesMade are the databases' volumes and when each was made.
+// volumesMade are the databases' volumes, and by what each is known again: the container that runs on it, otherwise when it
+// was made. Of one in use that time may be that of its last file (see thereOf).
 func (d *demo) volumesMade(t *testing.T) map[string]string {
 	t.Helper()
 	made := map[string]string{}
 	for _, name := range []string{"esdata", "zkdata", "zkdatalog"} {
 		name = d.platform.db + "_" + name
-		if at, err := docker(t.Context(), "", "volume", "inspect", "--format", "{{.CreatedAt}}", name); err == nil {
-			made[name] = at
+		at, err := docker(t.Context(), "", "volume", "inspect", "--format", "{{.CreatedAt}}", name)
+		if err != nil {
+			continue
 		}
+		if holder, err := docker(t.Context(), "", "ps", "--quiet", "--no-trunc", "--filter", "volume="+name); err == nil && holder != "" {
+			at = holder
+		}
+		made[name] = at
 	}
 	return made
 }

@@ -281,7 +281,7 @@ func (p *page) deeds(b *strings.Builder) {
 		if v.Bytes >= 0 {
 			size = units.Bytes(v.Bytes)
 		}
-		fmt.Fprintf(b, "    remove    volume %s on %s, %s, made %s\n", v.Name, v.Node, size, v.Created.UTC().Format(time.DateTime))
+		fmt.Fprintf(b, "    remove    volume %s on %s, %s\n", v.Name, v.Node, size)
 	}
 	if len(p.Wipe) == 0 {
 		fmt.Fprintf(b, "    remove    no volume\n")
