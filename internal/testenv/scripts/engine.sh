@@ -14,6 +14,7 @@ readonly min_api=1.41         # Engine 20.10: what Debian 12 has, and the first 
 readonly min_free_gb=6        # all images, their build and the data of the tests
 readonly start_seconds=60     # an engine with many containers takes half of that
 readonly log=${NUVLAOPS_ENGINE_LOG:-/var/log/nuvlaops-dockerd.log}
+readonly pids=${NUVLAOPS_ENGINE_PIDS:-/var/run}
 readonly lock=${TMPDIR:-/tmp}/nuvlaops-engine.$UID.lock
 
 say() { echo "engine: $*"; }
@@ -133,14 +134,25 @@ install() {
 
 # --- starting -------------------------------------------------------------------------------------------------------
 
-# A pid file whose process is another one by now keeps an engine from starting.
+# A pid file whose process is another one by now keeps an engine from starting. 0 when there was one.
 remove_stale() {
   local file=$1 program=$2 pid
-  [[ -s $file ]] || return 0
+  [[ -s $file ]] || return 1
   pid=$(<"$file")
-  [[ "$(cat "/proc/$pid/comm" 2>/dev/null)" == "$program" ]] && return 0
+  [[ "$(cat "/proc/$pid/comm" 2>/dev/null)" == "$program" ]] && return 1
   say "remove $file of a $program that is gone"
   rm -f "$file"
+}
+
+# An engine that was killed while it made an overlay network leaves the network's interface, and no container comes up on the
+# next network of the same number: "error creating vxlan interface: file exists".
+remove_interfaces() {
+  have ip || return 0
+  local link
+  for link in $(ip -o link show type vxlan | awk -F ': ' '$2 ~ /^vx-/ { print $2 }'); do
+    say "remove interface $link of a dockerd that is gone"
+    ip link delete "$link" || say "it cannot be removed"
+  done
 }
 
 start() {
@@ -148,8 +160,8 @@ start() {
     say "systemctl start docker"
     systemctl start docker || die 6 "systemd cannot start docker: journalctl -u docker says why"
   else
-    remove_stale /var/run/docker.pid dockerd
-    remove_stale /var/run/docker/containerd/containerd.pid containerd
+    remove_stale "$pids/docker.pid" dockerd && remove_interfaces
+    remove_stale "$pids/docker/containerd/containerd.pid" containerd || true
     say "start dockerd, log in $log"
     # A Swarm asks the registry before each start of a container whose image is named by a tag, and waits for it: 5 s whenever
     # a packet of the name server is lost. Images of tests are in no registry.

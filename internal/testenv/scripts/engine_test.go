@@ -192,3 +192,47 @@ cat docker-as-installed >docker
 		t.Errorf("code %d: %s", code, said)
 	}
 }
+
+func TestWhatAKilledEngineHasLeftIsRemovedBeforeTheNextStarts(t *testing.T) {
+	if _, err := os.Stat("/etc/debian_version"); err != nil {
+		t.Skip("this machine is no Debian, where the script would refuse")
+	}
+	m := newMachine(t)
+	m.user("0")
+	for _, name := range []string{"apt-get", "iptables", "debootstrap", "mvn"} {
+		m.program(name, "true")
+	}
+	m.program("javac", "echo javac 17.0.1")
+	up, pids := filepath.Join(m.bin, "up"), t.TempDir()
+	m.program("docker", `[[ -e `+up+` ]] || { echo "Cannot connect to the Docker daemon"; exit 1; }
+[[ $1 == version ]] && echo 1.41 || echo 20.10.24 /var/lib/docker`)
+	m.program("dockerd", "touch "+up+"; exec sleep 2")
+	m.program("systemctl", "touch "+up)
+	m.program("ip", `case "$*" in
+"-o link show type vxlan") printf '7: vx-00101b-9bn4x: <BROADCAST> mtu 1450\n8: mine: <UP> mtu 1450\n' ;;
+*) echo "$*" >>`+m.bin+`/removed ;;
+esac`)
+	run := func() string {
+		code, said := m.script([]string{"engine.sh"}, "NUVLAOPS_ENGINE_LOG="+filepath.Join(m.bin, "log"), "NUVLAOPS_ENGINE_PIDS="+pids)
+		if code != 0 {
+			t.Errorf("code %d: %s", code, said)
+		}
+		removed, _ := os.ReadFile(filepath.Join(m.bin, "removed"))
+		return string(removed)
+	}
+	if removed := run(); removed != "" {
+		t.Errorf("no engine was killed, and it removes: %s", removed)
+	}
+	if _, err := os.Stat("/run/systemd/system"); err == nil {
+		return // there it is systemd that starts engines
+	}
+	if err := os.WriteFile(filepath.Join(pids, "docker.pid"), []byte("999999999"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(up); err != nil {
+		t.Fatal(err)
+	}
+	if removed := run(); removed != "link delete vx-00101b-9bn4x\n" {
+		t.Errorf("it removes: %q", removed)
+	}
+}
