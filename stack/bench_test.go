@@ -78,13 +78,13 @@ func BenchmarkStopOnAnotherNode(b *testing.B) {
 	p := newPair(b)
 	image, err := shared()
 	must(b, err)
-	p.worker.Load(image)
-	s, err := stack.NewSwarm(&stack.Options{Host: p.manager.Host()})
+	p.Worker.Load(image)
+	s, err := stack.NewSwarm(&stack.Options{Host: p.Manager.Host()})
 	must(b, err)
 	defer s.Close()
-	w := &bench{Swarm: s, t: b, api: p.manager.API, stack: "db", image: image, dir: b.TempDir()}
+	w := &bench{Swarm: s, t: b, api: p.Manager.API, stack: "db", image: image, dir: b.TempDir()}
 	w.deploy(farStack)
-	benchmarkStop(b, w, p.worker.API)
+	benchmarkStop(b, w, p.Worker.API)
 }
 
 const farStack = `

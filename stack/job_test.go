@@ -17,12 +17,12 @@ import (
 func (p *pair) reachedByJob(t *testing.T, b *bench, open func(map[string]string, *stack.NodeJob) *bench) {
 	image, err := testImage(t.Context(), "usr/local/bin/stack", "../examples/stack")
 	must(t, err)
-	p.worker.Load(image)
-	far := open(nil, &stack.NodeJob{Image: image, Sockets: map[string]string{p.worker.Name: strings.TrimPrefix(p.worker.Host(), "unix://")}})
+	p.Worker.Load(image)
+	far := open(nil, &stack.NodeJob{Image: image, Sockets: map[string]string{p.Worker.Name: strings.TrimPrefix(p.Worker.Host(), "unix://")}})
 	volume := b.stack + "_data"
 
 	// An earlier task leaves a container that has ended, on the worker, which holds the volume.
-	_, err = p.worker.API.ContainerKill(t.Context(), b.look().Service("db").Tasks[0].Container, client.ContainerKillOptions{Signal: "KILL"})
+	_, err = p.Worker.API.ContainerKill(t.Context(), b.look().Service("db").Tasks[0].Container, client.ContainerKillOptions{Signal: "KILL"})
 	must(t, err)
 	far.eventually("a second task of db", func() bool { return far.containers(b.stack+"_db") > 1 })
 	must(t, far.Start(t.Context(), b.stack, stack.StartOptions{}))
@@ -31,7 +31,7 @@ func (p *pair) reachedByJob(t *testing.T, b *bench, open func(map[string]string,
 		t.Errorf("%d containers of db are left on the second node after Stop", n)
 	}
 
-	holder, err := p.worker.API.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: "holder", Config: &container.Config{Image: b.image},
+	holder, err := p.Worker.API.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: "holder", Config: &container.Config{Image: b.image},
 		HostConfig: &container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: "/data"}}}})
 	must(t, err)
 	foreign := b.stack + "2_data"
@@ -39,14 +39,14 @@ func (p *pair) reachedByJob(t *testing.T, b *bench, open func(map[string]string,
 	plan, err := far.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Volumes: []string{volume, foreign}})
 	must(t, err)
 	mustBe(t, far.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, "in use by container holder",
-		foreign+" on node "+p.worker.Name+" is not the stack's own")
-	_, err = p.worker.API.ContainerRemove(t.Context(), holder.ID, client.ContainerRemoveOptions{})
+		foreign+" on node "+p.Worker.Name+" is not the stack's own")
+	_, err = p.Worker.API.ContainerRemove(t.Context(), holder.ID, client.ContainerRemoveOptions{})
 	must(t, err)
 
 	plan, err = far.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 	must(t, err)
-	if len(plan.Volumes) != 1 || plan.Volumes[0].Node != p.worker.Name || plan.Volumes[0].Bytes < 0 || len(plan.Obstacles) > 0 {
-		t.Fatalf("want a plan for the volume of node %s, with its size:\n%s", p.worker.Name, plan)
+	if len(plan.Volumes) != 1 || plan.Volumes[0].Node != p.Worker.Name || plan.Volumes[0].Bytes < 0 || len(plan.Obstacles) > 0 {
+		t.Fatalf("want a plan for the volume of node %s, with its size:\n%s", p.Worker.Name, plan)
 	}
 	if !plan.Volumes[0].ByJob {
 		t.Error("the plan does not say that a job alone reaches the volume")
@@ -55,14 +55,14 @@ func (p *pair) reachedByJob(t *testing.T, b *bench, open func(map[string]string,
 	for range 2 {
 		must(t, far.Wipe(t.Context(), plan, stack.Unguarded))
 	}
-	if _, err := p.worker.API.VolumeInspect(t.Context(), foreign, client.VolumeInspectOptions{}); err != nil {
+	if _, err := p.Worker.API.VolumeInspect(t.Context(), foreign, client.VolumeInspectOptions{}); err != nil {
 		t.Errorf("the volume of stack %s2: %v", b.stack, err)
 	}
 	must(t, far.Start(t.Context(), b.stack, stack.StartOptions{}))
 	if n := far.marks(volume); n != 1 {
 		t.Errorf("%d starts on the new volume, want 1", n)
 	}
-	jobs, err := p.manager.API.ServiceList(t.Context(), client.ServiceListOptions{Filters: make(client.Filters).Add("label", "org.nuvla.ops.job")})
+	jobs, err := p.Manager.API.ServiceList(t.Context(), client.ServiceListOptions{Filters: make(client.Filters).Add("label", "org.nuvla.ops.job")})
 	must(t, err)
 	if len(jobs.Items) > 0 {
 		t.Errorf("%d services of jobs are left", len(jobs.Items))
@@ -75,7 +75,7 @@ func (p *pair) jobThatFails(t *testing.T, b *bench, open func(map[string]string,
 	bad := open(nil, &stack.NodeJob{Image: b.image, Command: []string{"/testservice", "fail"}})
 	plan, err := bad.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 	must(t, err)
-	mustBe(t, bad.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, p.worker.Name+" (ready) may hold volumes",
+	mustBe(t, bad.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, p.Worker.Name+" (ready) may hold volumes",
 		"cannot open the database: no such luck", "check the job's image")
 }
 

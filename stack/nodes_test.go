@@ -37,15 +37,14 @@ func TestTwoNodes(t *testing.T) {
 	p := newPair(t)
 	image, err := shared()
 	must(t, err)
-	p.manager.Load(image)
-	p.worker.Load(image)
+	p.Load(t, image)
 	open := func(engines map[string]string, job *stack.NodeJob) *bench {
-		s, err := stack.NewSwarm(&stack.Options{Host: p.manager.Host(), Engines: engines, Job: job, VolumeSizes: true})
+		s, err := stack.NewSwarm(&stack.Options{Host: p.Manager.Host(), Engines: engines, Job: job, VolumeSizes: true})
 		must(t, err)
 		t.Cleanup(func() { _ = s.Close() })
-		return &bench{Swarm: s, t: t, api: p.worker.API, stack: "db", image: image, dir: t.TempDir()}
+		return &bench{Swarm: s, t: t, api: p.Worker.API, stack: "db", image: image, dir: t.TempDir()}
 	}
-	blind, b := open(nil, nil), open(map[string]string{p.worker.Name: p.worker.Host()}, nil)
+	blind, b := open(nil, nil), open(map[string]string{p.Worker.Name: p.Worker.Host()}, nil)
 	b.deploy(workerStack)
 	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
 	volume := b.stack + "_data"
@@ -54,14 +53,14 @@ func TestTwoNodes(t *testing.T) {
 	}
 
 	t.Run("a worker's engine is refused", func(t *testing.T) {
-		s, err := stack.NewSwarm(&stack.Options{Host: p.worker.Host()})
+		s, err := stack.NewSwarm(&stack.Options{Host: p.Worker.Host()})
 		must(t, err)
 		defer s.Close()
 		_, err = s.Look(t.Context(), b.stack)
 		mustBe(t, err, nuvlaops.ErrUnsupported, "not a manager", "node is active", "DOCKER_HOST")
 	})
 	t.Run("an engine under a wrong name is refused", func(t *testing.T) {
-		s, err := stack.NewSwarm(&stack.Options{Host: p.manager.Host(), Engines: map[string]string{p.worker.Name: p.manager.Host()}})
+		s, err := stack.NewSwarm(&stack.Options{Host: p.Manager.Host(), Engines: map[string]string{p.Worker.Name: p.Manager.Host()}})
 		must(t, err)
 		defer s.Close()
 		_, err = s.Look(t.Context(), b.stack)
@@ -69,12 +68,12 @@ func TestTwoNodes(t *testing.T) {
 	})
 	t.Run("containers of another node are waited for, and its volumes refused without its engine", func(t *testing.T) {
 		must(t, blind.Stop(t.Context(), b.stack, stack.StopOptions{}))
-		for _, c := range running(t, p.worker.API) {
+		for _, c := range running(t, p.Worker.API) {
 			t.Errorf("container %s still runs on the second node", c)
 		}
 		plan, err := blind.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 		must(t, err)
-		mustBe(t, blind.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, p.worker.Name, "its engine is not named")
+		mustBe(t, blind.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, p.Worker.Name, "its engine is not named")
 		must(t, blind.Start(t.Context(), b.stack, stack.StartOptions{}))
 		if n := b.marks(volume); n != 2 {
 			t.Errorf("%d starts on the volume, want 2: it is the same", n)
@@ -84,8 +83,8 @@ func TestTwoNodes(t *testing.T) {
 		must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
 		plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 		must(t, err)
-		if len(plan.Volumes) != 1 || plan.Volumes[0].Node != p.worker.Name || plan.Volumes[0].Bytes < 0 || len(plan.Volumes[0].Containers) > 0 {
-			t.Fatalf("want a plan for the volume of node %s, with its size:\n%s", p.worker.Name, plan)
+		if len(plan.Volumes) != 1 || plan.Volumes[0].Node != p.Worker.Name || plan.Volumes[0].Bytes < 0 || len(plan.Volumes[0].Containers) > 0 {
+			t.Fatalf("want a plan for the volume of node %s, with its size:\n%s", p.Worker.Name, plan)
 		}
 		must(t, b.Wipe(t.Context(), plan, stack.Unguarded))
 		must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
@@ -99,7 +98,7 @@ func TestTwoNodes(t *testing.T) {
 		far.deploy(farStack)
 		must(t, far.Start(t.Context(), far.stack, stack.StartOptions{}))
 		again := stack.DeployOptions{Files: []string{far.file(farStack)}, Stopped: true}
-		_, err := p.manager.API.ServiceRemove(t.Context(), far.stack+"_db", client.ServiceRemoveOptions{})
+		_, err := p.Manager.API.ServiceRemove(t.Context(), far.stack+"_db", client.ServiceRemoveOptions{})
 		must(t, err)
 		if far.containers(far.stack+"_db") == 0 {
 			t.Fatal("the containers are gone already: this test shows nothing")
@@ -112,7 +111,7 @@ func TestTwoNodes(t *testing.T) {
 		} {
 			waits.Go(func() {
 				err := wait()
-				list, listErr := p.worker.API.ContainerList(t.Context(), client.ContainerListOptions{
+				list, listErr := p.Worker.API.ContainerList(t.Context(), client.ContainerListOptions{
 					Filters: make(client.Filters).Add("label", "com.docker.swarm.service.name="+far.stack+"_db")})
 				if err := errors.Join(err, listErr); err != nil || len(list.Items) != 0 {
 					t.Errorf("after %s: %v, %d containers still run", name, err, len(list.Items))
@@ -131,21 +130,21 @@ func TestTwoNodes(t *testing.T) {
 		go func() {
 			defer end()
 			for gone := false; !gone; time.Sleep(10 * time.Millisecond) {
-				_, err := p.manager.API.ServiceInspect(middle, copied+"_db", client.ServiceInspectOptions{})
+				_, err := p.Manager.API.ServiceInspect(middle, copied+"_db", client.ServiceInspectOptions{})
 				gone = err != nil
 			}
 		}()
 		mustBe(t, b.RemoveStackCopy(middle, b.stack, copied), context.Canceled)
 		for range 2 {
-			mustBe(t, blind.RemoveStackCopy(t.Context(), b.stack, copied), nuvlaops.ErrRefused, "volumes on node "+p.worker.Name)
+			mustBe(t, blind.RemoveStackCopy(t.Context(), b.stack, copied), nuvlaops.ErrRefused, "volumes on node "+p.Worker.Name)
 		}
-		if _, err := p.worker.API.VolumeInspect(t.Context(), copied+"_data", client.VolumeInspectOptions{}); err != nil {
+		if _, err := p.Worker.API.VolumeInspect(t.Context(), copied+"_data", client.VolumeInspectOptions{}); err != nil {
 			t.Errorf("the volume of the copy: %v: this test shows nothing", err)
 		}
 		for _, s := range []*bench{b, blind} { // the first one looks
 			must(t, s.RemoveStackCopy(t.Context(), b.stack, copied))
 		}
-		if _, err := p.worker.API.VolumeInspect(t.Context(), copied+"_data", client.VolumeInspectOptions{}); err == nil {
+		if _, err := p.Worker.API.VolumeInspect(t.Context(), copied+"_data", client.VolumeInspectOptions{}); err == nil {
 			t.Error("the volume of the copy is left")
 		}
 	})
@@ -153,7 +152,7 @@ func TestTwoNodes(t *testing.T) {
 		must(t, blind.CopyStack(t.Context(), "far", "far-copy", stack.CopyStackOptions{Network: "far-copynet"}))
 		must(t, blind.Start(t.Context(), "far-copy", stack.StartOptions{}))
 		must(t, blind.RemoveStackCopy(t.Context(), "far", "far-copy"))
-		for _, c := range running(t, p.worker.API) {
+		for _, c := range running(t, p.Worker.API) {
 			if strings.Contains(c, "far-copy") {
 				t.Errorf("container %s of the copy still runs", c)
 			}
@@ -166,7 +165,7 @@ func TestTwoNodes(t *testing.T) {
 			if probes++; probes == 1 {
 				go func() {
 					defer close(restarted)
-					failure = p.manager.Restart()
+					failure = p.Manager.Restart()
 				}()
 			}
 			select {
@@ -194,7 +193,7 @@ func TestTwoNodes(t *testing.T) {
 			once.Do(func() {
 				go func() {
 					defer close(restarted)
-					failure = p.manager.Restart()
+					failure = p.Manager.Restart()
 				}()
 			})
 		}}))
@@ -206,7 +205,7 @@ func TestTwoNodes(t *testing.T) {
 				t.Errorf("%s after the restart: %+v, want it stopped with %d remembered", name, v, want)
 			}
 		}
-		for _, api := range []*client.Client{p.manager.API, p.worker.API} {
+		for _, api := range []*client.Client{p.Manager.API, p.Worker.API} {
 			if left := running(t, api); len(left) > 0 {
 				t.Errorf("containers still run: %v", left)
 			}
@@ -216,16 +215,16 @@ func TestTwoNodes(t *testing.T) {
 		must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
 		must(t, b.CopyStack(t.Context(), b.stack, b.stack+"-copy", stack.CopyStackOptions{Services: []string{"db"}, Network: b.stack + "-copynet"}))
 		must(t, b.Start(t.Context(), b.stack+"-copy", stack.StartOptions{}))
-		p.worker.Kill()
+		p.Worker.Kill()
 		plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 		must(t, err)
 		asked := false
 		err = b.Wipe(t.Context(), plan, func(context.Context) error { asked = true; return nil })
-		mustBe(t, err, nuvlaops.ErrRefused, p.worker.Name, "cannot be reached")
+		mustBe(t, err, nuvlaops.ErrRefused, p.Worker.Name, "cannot be reached")
 		if asked {
 			t.Error("the guard was asked")
 		}
-		if files, _ := filepath.Glob(filepath.Join(p.worker.Dir, "data", "volumes", volume, "_data", "mark-*")); len(files) == 0 {
+		if files, _ := filepath.Glob(filepath.Join(p.Worker.Dir, "data", "volumes", volume, "_data", "mark-*")); len(files) == 0 {
 			t.Error("the volume on the node that is down is gone")
 		}
 	})
@@ -233,8 +232,8 @@ func TestTwoNodes(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 		defer cancel()
 		for range 2 {
-			mustBe(t, b.RemoveStackCopy(ctx, b.stack, b.stack+"-copy"), nuvlaops.ErrRefused, "volumes on node "+p.worker.Name,
-				"containers on node "+p.worker.Name+", which is down")
+			mustBe(t, b.RemoveStackCopy(ctx, b.stack, b.stack+"-copy"), nuvlaops.ErrRefused, "volumes on node "+p.Worker.Name,
+				"containers on node "+p.Worker.Name+", which is down")
 		}
 	})
 }

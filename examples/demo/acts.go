@@ -105,10 +105,10 @@ func (d *demo) destroy(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := docker(ctx, "", "exec", "--user", "0", id, "sh", "-c", "find "+folders+" -mindepth 1 -delete; true"); err != nil {
+		if _, err := d.atDatabases(ctx, "exec", "--user", "0", id, "sh", "-c", "find "+folders+" -mindepth 1 -delete; true"); err != nil {
 			return err
 		}
-		if _, err := docker(ctx, "", "kill", id); err != nil {
+		if _, err := d.atDatabases(ctx, "kill", id); err != nil {
 			return err
 		}
 		d.screen.Printf("%s_%s: data deleted, server killed", d.platform.db, service)
@@ -118,7 +118,7 @@ func (d *demo) destroy(ctx context.Context) error {
 
 // containerOf is the id of the one container of a database that runs.
 func (d *demo) containerOf(ctx context.Context, service string) (string, error) {
-	id, err := docker(ctx, "", "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
+	id, err := d.atDatabases(ctx, "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
 	if err == nil && (id == "" || strings.Contains(id, "\n")) {
 		err = fmt.Errorf("want one container of service %s, found %q", service, id)
 	}
@@ -188,6 +188,9 @@ func (d *demo) recovery(ctx context.Context, more ...string) *exec.Cmd {
 		"-repository", repository, "-repository-file", p.file("repo.json"),
 		"-db", p.db, "-core", p.core, "-db-compose", p.file("db.yml"), "-core-compose", p.file("nuvla.yml"),
 		"-journal", p.file("journal.json"), "-report", d.reportFile, "-html", p.file("report.html"), "-yes", p.db,
+	}
+	if d.node != "" {
+		args = append(args, "-engine", d.node)
 	}
 	cmd := exec.CommandContext(ctx, d.program, append(args, more...)...)
 	endGently(cmd)

@@ -25,6 +25,14 @@ func docker(ctx context.Context, stdin string, args ...string) (string, error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
+// atDatabases runs the docker program against the engine of the databases' node.
+func (d *demo) atDatabases(ctx context.Context, args ...string) (string, error) {
+	if _, engine, elsewhere := strings.Cut(d.node, "="); elsewhere {
+		args = append([]string{"--host=" + engine}, args...)
+	}
+	return docker(ctx, "", args...)
+}
+
 // endGently makes the end of the context a SIGTERM, and keeps the terminal's Ctrl-C away: the demo itself passes it on, once.
 func endGently(cmd *exec.Cmd) {
 	cmd.SysProcAttr = ownGroup()

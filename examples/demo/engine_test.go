@@ -16,36 +16,44 @@ import (
 	"github.com/nuvla/nuvlaops/internal/testenv/images"
 )
 
-// ownEngineVar is the folder of the engine on which the test runs, set for the child of the test below.
-const ownEngineVar = "NUVLAOPS_DEMO_ENGINE"
+// The child of the test below has the folders of the two engines on which it runs, and the worker as options.node has it.
+const (
+	ownEnginesVar = "NUVLAOPS_DEMO_ENGINES"
+	ownNodeVar    = "NUVLAOPS_DEMO_NODE"
+)
 
-// TestTheEngineRestartsInEachStep runs the demo's platform on an engine of its own, in a network namespace, and restarts that
-// engine while a step runs: in the middle of the restore, and with NUVLAOPS_FULL=1 in each of the others, which takes a
-// quarter of an hour. The machine's engine is not touched, so that it runs beside the tests that use that one.
-func TestTheEngineRestartsInEachStep(t *testing.T) {
-	if dir := os.Getenv(ownEngineVar); dir != "" {
-		restartInEachStep(t, dir)
+// TestTheEnginesRestartInEachStep runs the demo's platform on a swarm of two engines of its own, each in a network namespace, the
+// databases on the one that is no manager. Both are restarted while a step runs: in the middle of the restore, and with
+// NUVLAOPS_FULL=1 in each of the others, which takes a quarter of an hour. The machine's engine is not touched, so that it runs
+// beside the tests that use that one.
+func TestTheEnginesRestartInEachStep(t *testing.T) {
+	if folders := os.Getenv(ownEnginesVar); folders != "" {
+		restartInEachStep(t, filepath.SplitList(folders))
 		return
 	}
 	t.Parallel()
-	e := startOwnEngine(t)
-	child := exec.CommandContext(t.Context(), "nsenter", "--net=/run/netns/"+e.Name, os.Args[0],
-		"-test.run", "^TestTheEngineRestartsInEachStep$", "-test.v", "-test.timeout", "50m")
-	child.Env = append(os.Environ(), "DOCKER_HOST="+e.Host(), ownEngineVar+"="+e.Dir, programsVar+"="+filepath.Dir(program(t, "demo")))
+	p := startOwnEngines(t)
+	child := exec.CommandContext(t.Context(), "nsenter", "--net=/run/netns/"+p.Manager.Name, os.Args[0],
+		"-test.run", "^TestTheEnginesRestartInEachStep$", "-test.v", "-test.timeout", "50m")
+	child.Env = append(os.Environ(), "DOCKER_HOST="+p.Manager.Host(), programsVar+"="+filepath.Dir(program(t, "demo")),
+		ownEnginesVar+"="+p.Manager.Dir+string(filepath.ListSeparator)+p.Worker.Dir, ownNodeVar+"="+p.Worker.Name+"="+p.Worker.Host())
 	child.Stdout, child.Stderr = t.Output(), t.Output()
 	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
 	if err := child.Run(); err != nil {
-		t.Errorf("on an engine of its own: %v; the engine's last lines:\n%s", err, e.Log(30))
+		t.Errorf("on engines of its own: %v; the last lines of the manager's:\n%s\nand of the worker's:\n%s", err, p.Manager.Log(30), p.Worker.Log(30))
 	}
 }
 
-func restartInEachStep(t *testing.T, dir string) {
-	d := newDemo(t, options{documents: 2000, jobs: 1000})
+func restartInEachStep(t *testing.T, folders []string) {
+	d := newDemo(t, options{documents: 2000, jobs: 1000, node: os.Getenv(ownNodeVar)})
+	for _, service := range []string{"es", "zk"} {
+		d.container(t, service) // on that node
+	}
 	steps := []string{"restore"}
 	if full() {
 		steps = inEachRecovery
 	}
-	restart := fault{"the engine is restarted", func(d *demo, ctx context.Context) error { return d.restartEngine(ctx, dir) }}
+	restart := fault{"the engines are restarted", func(_ *demo, ctx context.Context) error { return restartEngines(ctx, folders) }}
 	for _, step := range steps {
 		t.Run(step, func(t *testing.T) { d.struck(t, step, restart) })
 	}
@@ -54,22 +62,28 @@ func restartInEachStep(t *testing.T, dir string) {
 	}
 }
 
-// restartEngine ends the engine in order, as an upgrade does; the parent starts it again. What is no service of the Swarm
+// restartEngines ends the engines in order, as an upgrade does; the parent starts them again. What is no service of the Swarm
 // does not come back by itself: the S3 server and the ways in.
-func (d *demo) restartEngine(ctx context.Context, dir string) error {
-	raw, err := os.ReadFile(filepath.Join(dir, "pid"))
-	if err != nil {
-		return err
+func restartEngines(ctx context.Context, folders []string) error {
+	var pids []int
+	for _, folder := range folders {
+		raw, err := os.ReadFile(filepath.Join(folder, "pid"))
+		if err != nil {
+			return err
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+		if err != nil {
+			return err
+		}
+		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+			return err
+		}
+		pids = append(pids, pid)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
-	if err != nil {
-		return err
-	}
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-		return err
-	}
-	for syscall.Kill(pid, 0) == nil {
-		time.Sleep(100 * time.Millisecond)
+	for _, pid := range pids {
+		for syscall.Kill(pid, 0) == nil {
+			time.Sleep(100 * time.Millisecond)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -89,11 +103,11 @@ func (d *demo) restartEngine(ctx context.Context, dir string) error {
 	}
 }
 
-// startOwnEngine starts an engine that has all the images that the demo takes, and that is started again whenever it ends.
-func startOwnEngine(t *testing.T) *testenv.OwnEngine {
+// startOwnEngines starts two engines that have all the images that the demo takes, and that are started again whenever they end.
+func startOwnEngines(t *testing.T) *testenv.OwnPair {
 	t.Helper()
-	e := testenv.NewOwnEngine(t, "d")
-	if err := e.KeepRunning(); err != nil {
+	p := testenv.NewOwnPair(t, (*testenv.OwnEngine).KeepRunning)
+	if err := p.LabelWorker(t, "type", "worker-db"); err != nil {
 		t.Fatal(err)
 	}
 	resolver, err := images.New(nil)
@@ -108,6 +122,6 @@ func startOwnEngine(t *testing.T) *testenv.OwnEngine {
 	for _, image := range all {
 		refs = append(refs, image.Ref)
 	}
-	e.Load(refs...)
-	return e
+	p.Load(t, refs...)
+	return p
 }

@@ -28,12 +28,12 @@ var (
 
 // killServer kills what runs of a database, also a throw-away copy; Swarm starts it again.
 func (d *demo) killServer(ctx context.Context, service string) error {
-	ids, err := docker(ctx, "", "ps", "--quiet", "--filter", "name=^"+d.platform.db+"_"+service)
+	ids, err := d.atDatabases(ctx, "ps", "--quiet", "--filter", "name=^"+d.platform.db+"_"+service)
 	if err != nil {
 		return err
 	}
 	for id := range strings.FieldsSeq(ids) {
-		_, _ = docker(ctx, "", "kill", id) // it may have ended by itself
+		_, _ = d.atDatabases(ctx, "kill", id) // it may have ended by itself
 	}
 	return nil
 }
@@ -158,10 +158,10 @@ func (d *demo) destroyForGood(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := docker(ctx, "", "exec", "--user", "0", id, "sh", "-c", command); err != nil {
+		if _, err := d.atDatabases(ctx, "exec", "--user", "0", id, "sh", "-c", command); err != nil {
 			return err
 		}
-		if _, err := docker(ctx, "", "kill", id); err != nil {
+		if _, err := d.atDatabases(ctx, "kill", id); err != nil {
 			return err
 		}
 	}

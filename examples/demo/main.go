@@ -30,6 +30,7 @@ type options struct {
 	seed                uint64
 	keep                bool
 	program, reportFile string
+	node                string // NAME=ENGINE of another node of the swarm, which has the databases; default this one
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {

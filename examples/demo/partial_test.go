@@ -199,7 +199,7 @@ func (d *demo) documentsNow(t *testing.T) (n int64) {
 // container is the one of a service. While it runs, its volumes are the same.
 func (d *demo) container(t *testing.T, service string) string {
 	t.Helper()
-	id, err := docker(t.Context(), "", "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
+	id, err := d.atDatabases(t.Context(), "ps", "--quiet", "--no-trunc", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
 	if err != nil || id == "" {
 		t.Fatalf("container of %s: %q, %v", service, id, err)
 	}

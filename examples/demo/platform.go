@@ -62,8 +62,10 @@ func (d *demo) bringUp(ctx context.Context) error {
 	if err := d.name(ctx); err != nil {
 		return err
 	}
-	if err := p.swarm.SetNodeLabel(ctx, "type", "worker-db"); err != nil {
-		return err
+	if d.node == "" {
+		if err := p.swarm.SetNodeLabel(ctx, "type", "worker-db"); err != nil {
+			return err
+		}
 	}
 	if err := p.swarm.CreateNetwork(ctx, p.network); err != nil {
 		return err

@@ -95,11 +95,11 @@ func (d *demo) volumesMade(t *testing.T) map[string]string {
 	made := map[string]string{}
 	for _, name := range []string{"esdata", "zkdata", "zkdatalog"} {
 		name = d.platform.db + "_" + name
-		at, err := docker(t.Context(), "", "volume", "inspect", "--format", "{{.CreatedAt}}", name)
+		at, err := d.atDatabases(t.Context(), "volume", "inspect", "--format", "{{.CreatedAt}}", name)
 		if err != nil {
 			continue
 		}
-		if holder, err := docker(t.Context(), "", "ps", "--quiet", "--no-trunc", "--filter", "volume="+name); err == nil && holder != "" {
+		if holder, err := d.atDatabases(t.Context(), "ps", "--quiet", "--no-trunc", "--filter", "volume="+name); err == nil && holder != "" {
 			at = holder
 		}
 		made[name] = at

@@ -3,7 +3,9 @@ package testenv
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -143,9 +145,37 @@ func (e *OwnEngine) Restart() error {
 // Load copies images of the machine's engine, layers that they share once.
 func (e *OwnEngine) Load(images ...string) {
 	e.t.Helper()
-	script := fmt.Sprintf("docker save %s | docker -H %s load", strings.Join(images, " "), e.Host())
-	if out, err := Command(e.t, "sh", "-c", script).CombinedOutput(); err != nil {
-		e.t.Fatalf("load images into engine %s: %v: %s", e.Name, err, out)
+	load(e.t, images, e)
+}
+
+// load copies images of the machine's engine into others.
+func load(t testing.TB, images []string, engines ...*OwnEngine) {
+	t.Helper()
+	var said Buffer
+	var loads []*exec.Cmd
+	var into []io.Writer
+	var ends []io.Closer
+	for _, e := range engines {
+		cmd := Command(t, "docker", "--host", e.Host(), "load", "--quiet")
+		cmd.Stdout, cmd.Stderr = &said, &said
+		in, err := cmd.StdinPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		loads, into, ends = append(loads, cmd), append(into, in), append(ends, in)
+	}
+	save := Command(t, "docker", append([]string{"save"}, images...)...)
+	save.Stdout, save.Stderr = io.MultiWriter(into...), &said
+	err := save.Run()
+	for i, cmd := range loads {
+		_ = ends[i].Close()
+		err = errors.Join(err, cmd.Wait())
+	}
+	if err != nil {
+		t.Fatalf("load images into engines of its own: %v: %s", err, said.String())
 	}
 }
 
