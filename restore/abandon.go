@@ -29,6 +29,8 @@ func (a *application) abandon(ctx context.Context, snapshot string) (err error) 
 	if j == nil || j.Request == nil || j.Repository != a.name || j.Snapshot != snapshot {
 		return &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: "the journal of the last restore is of another"}
 	}
+	a.journal = j
+	a.takeUpForgotten(ctx, snapshot)
 	known := *j
 	if a.plan, known.Indices, err = a.remains(ctx, j); err != nil {
 		return err
@@ -37,7 +39,6 @@ func (a *application) abandon(ctx context.Context, snapshot string) (err error) 
 	if err != nil {
 		return err
 	}
-	a.journal = j
 	if j.Swapping && w.leftovers() { // what it replaced may be gone already
 		return &nuvlaops.Error{Err: nuvlaops.ErrRefused, Reason: "replacements are proven and are being put into their places", Hint: "attach to finish that; if it cannot be finished, look at the indices " + besidePrefix + "*, and delete them first"}
 	}
@@ -49,7 +50,7 @@ func (a *application) abandon(ctx context.Context, snapshot string) (err error) 
 	if err := a.deleteBroken(ctx, w.wholeStreams()); err != nil {
 		return err
 	}
-	j.Swapping, j.Abandoned = false, true
+	j.Swapping, j.Abandoned, j.Indices = false, true, strings.ReplaceAll(j.Indices, expected, ".")
 	if err := a.writeJournal(ctx, j, nil); err != nil {
 		return err
 	}
@@ -62,6 +63,25 @@ func (a *application) abandon(ctx context.Context, snapshot string) (err error) 
 	a.report = a.plan.report(a.started)
 	a.report.fill(w)
 	return nil
+}
+
+// takeUpForgotten finds what a restart of the server has made it forget. That takes the snapshot: where it cannot be read, such an
+// index stays, since nothing says whose it is.
+func (a *application) takeUpForgotten(ctx context.Context, snapshot string) {
+	if !a.journal.expectsAny() {
+		return
+	}
+	p, err := a.planInJournal(ctx, snapshot)
+	if err == nil && p != nil {
+		a.plan = p
+		var w world
+		if w, err = a.inspect(ctx, p, a.journal); err == nil {
+			_, err = a.adopt(ctx, w)
+		}
+	}
+	if err != nil {
+		a.log.WarnContext(ctx, "an index that a restart of the server has made it forget may stay", "error", err)
+	}
 }
 
 // remains is a plan of what a restore has left in the cluster, with the journal's UUIDs in its order. It asks the cluster

@@ -67,7 +67,7 @@ func (a *application) carryOut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err := a.takeUp(seen)
+	w, err := a.takeUp(ctx, seen)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (a *application) carryOut(ctx context.Context) error {
 	if w.count(complete) == len(w) && !w.leftovers() && !a.journal.Swapping && (a.journal.Global || !a.plan.Request.GlobalState) {
 		return errors.Join(a.conclude(ctx, a.plan, w, a.report, verification{VerifyOptions: a.verify}), a.putBack(ctx, true))
 	}
-	err = a.prepare(ctx, seen)
+	err = a.prepare(ctx, seen, w)
 	detached := false
 	if err == nil {
 		detached, err = a.restoreAll(ctx, w)
@@ -122,7 +122,8 @@ func (a *application) unclaimed(w world, streams []string) error {
 }
 
 // prepare writes the journal, raises the limit and stops ILM.
-func (a *application) prepare(ctx context.Context, seen *before) error {
+func (a *application) prepare(ctx context.Context, seen *before, w world) error {
+	a.expect(w.wholeStreams())
 	var raised *string
 	if want := a.limit(); want > 0 && lower(seen.settings, want) {
 		text := fmt.Sprintf("%db", want)
@@ -249,6 +250,11 @@ func (a *application) round(ctx context.Context, w world) (world, error) {
 		return w, nil
 	}
 	w = w.wholeStreams()
+	if a.expect(w) {
+		if err := a.writeJournal(ctx, a.known(), nil); err != nil {
+			return nil, err
+		}
+	}
 	if err := a.deleteBroken(ctx, w); err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func conflictOf(resource, reason, hint string) error {
 }
 
 // takeUp takes over the journal that earlier calls have left, and says how the plan's indices stand.
-func (a *application) takeUp(seen *before) (world, error) {
+func (a *application) takeUp(ctx context.Context, seen *before) (world, error) {
 	old := a.journalIn(seen.settings)
 	a.journal = &journal{Plan: a.plan.ID, Repository: a.name, Snapshot: a.plan.Snapshot.Name, SnapshotUUID: a.plan.Snapshot.UUID,
 		Request: &a.plan.Request, Started: a.started.UTC(), Replaced: a.plan.replaced()}
@@ -101,6 +101,10 @@ func (a *application) takeUp(seen *before) (world, error) {
 			a.journal.Indices, a.journal.Started, a.journal.Global, a.journal.Swapping = old.Indices, old.Started, old.Global, old.Swapping
 			a.journal.Replaced = cmp.Or(old.Replaced, a.journal.Replaced) // Attach has made the plan again
 		}
+	}
+	w := a.judgeAll(a.plan, seen.indices, a.journal)
+	if adopted, err := a.adopt(ctx, w); err != nil || !adopted {
+		return w, err
 	}
 	return a.judgeAll(a.plan, seen.indices, a.journal), nil
 }

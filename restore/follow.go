@@ -178,7 +178,10 @@ func (a *application) send(ctx context.Context, body string) error {
 func (a *application) underWay(ctx context.Context, missing map[string]bool, lost bool) (bool, error) {
 	w, err := a.inspect(ctx, a.plan, a.known())
 	if err == nil && lost {
-		w, err = a.adopt(ctx, w, missing)
+		var adopted bool
+		if adopted, err = a.adopt(ctx, w); adopted && err == nil {
+			w, err = a.inspect(ctx, a.plan, a.known())
+		}
 	}
 	if err != nil {
 		return false, err

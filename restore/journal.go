@@ -39,7 +39,7 @@ type journal struct {
 	Swapping bool `json:"swapping,omitempty"`
 	// Abandoned says that what was half restored is deleted: nobody is to take it up but by applying the plan again.
 	Abandoned bool `json:"abandoned,omitempty"`
-	// Indices holds the beginnings of the UUIDs that the restore gave the plan's indices, in the plan's order.
+	// Indices holds the beginnings of the UUIDs that the restore gave the plan's indices, in the plan's order, or expected.
 	Indices string `json:"indices,omitempty"`
 	// Replaced holds those of the indices that the plan replaces, in its order; empty when it replaces none.
 	Replaced string `json:"replaced,omitempty"`
@@ -50,8 +50,20 @@ const uuidLength = 8
 
 func (j *journal) pending() bool { return j.Limit != nil || j.ILM }
 
+// expected stands for the UUID of an index that is not there when its restore is sent, until somebody sees which one it is.
+const expected = "?"
+
 // uuid is the beginning of the UUID of the plan's i-th index, "" when it is not known.
-func (j *journal) uuid(i int) string { return beginning(j.Indices, i) }
+func (j *journal) uuid(i int) string {
+	if j.expects(i) {
+		return ""
+	}
+	return beginning(j.Indices, i)
+}
+
+func (j *journal) expects(i int) bool { return beginning(j.Indices, i) == expected }
+
+func (j *journal) expectsAny() bool { return strings.Contains(j.Indices, expected) }
 
 // beginning is the i-th of those that beginnings has put together.
 func beginning(all string, i int) string {
@@ -74,7 +86,7 @@ func (j *journal) remember(uuids []string) bool {
 	uuids = slices.Clone(uuids)
 	for i, u := range uuids {
 		if u == "" {
-			uuids[i] = j.uuid(i)
+			uuids[i] = beginning(j.Indices, i)
 		}
 	}
 	text := beginnings(uuids)

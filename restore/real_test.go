@@ -174,7 +174,12 @@ func TestOnServersOfTheirOwn(t *testing.T) {
 			t.Run(mode+", server killed half-way and started again", func(t *testing.T) { serverKilled(t, p.benchOn(t, server, nil), mode) })
 		}
 		if p.version == testenv.Elasticsearch811 || full() {
-			t.Run("server killed before anybody saw what it restores", func(t *testing.T) { serverKilledUnseen(t, p.benchOn(t, server, nil)) })
+			for _, then := range []string{"goes on", "is applied again", "is attached to", "is abandoned"} {
+				if then == "is attached to" && !full() {
+					continue // as applied again
+				}
+				t.Run("server killed before anybody saw what it restores, which "+then, func(t *testing.T) { serverKilledUnseen(t, p.benchOn(t, server, nil), then) })
+			}
 		}
 		t.Run("global state", func(t *testing.T) { globalState(t, p.benchOn(t, server, nil)) })
 	})
