@@ -103,6 +103,8 @@ func (a *application) end(ctx context.Context, detached bool, err error) error {
 	return fmt.Errorf("%w (and %w)", err, back)
 }
 
+const strangerHint = "look at what has made it; delete it when nothing in it is needed, and apply the same plan again, or plan again"
+
 // unclaimed refuses when an index or a data stream is there that this restore has not made: the server would put the
 // snapshot's data stream over the other one, whose indices then belong to none.
 func (a *application) unclaimed(w world, streams []string) error {
@@ -110,12 +112,12 @@ func (a *application) unclaimed(w world, streams []string) error {
 		return err
 	}
 	if names := w.names(foreign); len(names) > 0 {
-		return conflictOf(names[0], plural(len(names), "index")+" of the plan: there is one of this name by now, and nothing says that this restore made it", "plan again")
+		return conflictOf(names[0], plural(len(names), "index")+" of the plan: there is one of this name by now, and nothing says that this restore made it", strangerHint)
 	}
 	for _, s := range a.plan.DataStreams {
 		ours := func(x inspected) bool { return x.planned.Stream == s && x.standing != absent }
 		if target := a.plan.Request.RenamePrefix + s; slices.Contains(streams, target) && !slices.ContainsFunc(w, ours) {
-			return conflictOf(target, "there is a data stream of this name by now, and nothing says that this restore made it", "plan again")
+			return conflictOf(target, "there is a data stream of this name by now, and nothing says that this restore made it", strangerHint)
 		}
 	}
 	return nil

@@ -39,16 +39,36 @@ func (f Filter) Lets(s Snapshot) bool {
 func (r *Repo) List(ctx context.Context, f Filter) iter.Seq2[Snapshot, error] {
 	return func(yield func(Snapshot, error) bool) {
 		q := es.SnapshotQuery{Names: f.Names, WithoutIndices: !f.WithIndices, Descending: f.NewestFirst}
+		chosen := tooManyNames(f.Names)
+		if chosen != nil {
+			q.Names = nil
+		}
 		for info, err := range r.conn.Snapshots(ctx, r.name, q) {
 			if err != nil {
 				yield(Snapshot{}, nuvlaops.Wrap("snapshot.List", r.name, r.explain(ctx, err)))
 				return
 			}
-			if s := fromInfo(info); f.Lets(*s) && !yield(*s, nil) {
+			if s := fromInfo(info); f.Lets(*s) && (chosen == nil || chosen[s.Name]) && !yield(*s, nil) {
 				return
 			}
 		}
 	}
+}
+
+// tooManyNames are names that do not fit into the line of a request, to be chosen from the whole list; nil when they fit, or when
+// there is a pattern among them, which Elasticsearch alone knows how to read.
+func tooManyNames(names []string) map[string]bool {
+	bytes, chosen := 0, map[string]bool{}
+	for _, name := range names {
+		if ValidateName(name) != nil {
+			return nil
+		}
+		bytes, chosen[name] = bytes+len(name)+1, true
+	}
+	if bytes <= maxBatchBytes {
+		return nil
+	}
+	return chosen
 }
 
 // Get implements SnapshotRepo.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -352,6 +353,10 @@ func lists(t *testing.T, target Target) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	many := []string{"a", "b"}
+	for i := range 400 {
+		many = append(many, fmt.Sprintf("snapshot.of.a.night.that.never.was.%d", i))
+	}
 	for _, tc := range []struct {
 		name   string
 		filter snapshot.Filter
@@ -360,6 +365,7 @@ func lists(t *testing.T, target Target) {
 		{"all", snapshot.Filter{}, []string{"c", "a", "b"}},
 		{"newest first", snapshot.Filter{NewestFirst: true}, []string{"b", "a", "c"}},
 		{"by name", snapshot.Filter{Names: []string{"a", "b*"}}, []string{"a", "b"}},
+		{"by more names than a request holds", snapshot.Filter{Names: many, NewestFirst: true}, []string{"b", "a"}},
 		{"by a name that is not there", snapshot.Filter{Names: []string{"nope"}}, nil},
 		{"by state", snapshot.Filter{States: []string{snapshot.Partial}}, nil},
 		{"complete and ours", snapshot.Filter{Complete: true, Ours: true}, []string{"c", "a", "b"}},
