@@ -71,6 +71,8 @@ func (s *Swarm) fleet(ctx context.Context) (*fleet, error) {
 			return nil, context.Cause(ctx)
 		case err != nil:
 			f.dark = append(f.dark, darkNode{n, "its engine cannot be reached: " + err.Error()})
+		case info.Info.Swarm.NodeID == "": // as one that has just been started
+			f.dark = append(f.dark, darkNode{n, fmt.Sprintf("its engine is in no swarm, or still joins it (%s)", info.Info.Swarm.LocalNodeState)})
 		case info.Info.Swarm.NodeID != n.ID:
 			return nil, wrongEngine(key, "the engine is that of another node: "+info.Info.Name)
 		default:

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,6 +46,24 @@ func TestAnEngineThatNeverAnswersLeavesItsNodeDark(t *testing.T) {
 	must(t, err)
 	if len(plan.Obstacles) != 1 || len(plan.Lasting) != 1 {
 		t.Errorf("in the way: %q, when all is stopped %q; want the node", plan.Obstacles, plan.Lasting)
+	}
+}
+
+func TestAnEngineThatStillJoinsTheSwarmLeavesItsNodeDark(t *testing.T) {
+	t.Parallel()
+	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+		_, _ = io.WriteString(w, `{"Name":"far","Swarm":{"NodeID":"","LocalNodeState":"pending"}}`)
+	}))
+	defer far.Close()
+	host := twoNodes(t, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"ready"}}]`)
+	s, err := stack.NewSwarm(&stack.Options{Host: host, Engines: map[string]string{"far": "tcp://" + far.Listener.Addr().String()}})
+	must(t, err)
+	defer s.Close()
+	plan, err := s.PlanWipe(t.Context(), "big", stack.WipeOptions{})
+	must(t, err)
+	if len(plan.Obstacles) != 1 || !strings.Contains(plan.Obstacles[0], "still joins it (pending)") {
+		t.Errorf("in the way: %q, want the node", plan.Obstacles)
 	}
 }
 
