@@ -88,19 +88,20 @@ func dice(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewChaCha8(sha256.Sum256([]byte(fmt.Sprint(seed)))))
 }
 
-// volumesMade are the databases' volumes, and by what each is known again: the container that runs on it, otherwise when it
-// was made. Of one in use that time may be that of its last file (see thereOf).
+// volumesMade are the databases' volumes and when each was made. An engine before 23.0 gives the time of the last file in it
+// (see thereOf); the folder around it, where it can be seen from here, keeps its own.
 func (d *demo) volumesMade(t *testing.T) map[string]string {
 	t.Helper()
 	made := map[string]string{}
 	for _, name := range []string{"esdata", "zkdata", "zkdatalog"} {
 		name = d.platform.db + "_" + name
-		at, err := d.atDatabases(t.Context(), "volume", "inspect", "--format", "{{.CreatedAt}}", name)
+		out, err := d.atDatabases(t.Context(), "volume", "inspect", "--format", "{{.CreatedAt}} {{.Mountpoint}}", name)
 		if err != nil {
 			continue
 		}
-		if holder, err := d.atDatabases(t.Context(), "ps", "--quiet", "--no-trunc", "--filter", "volume="+name); err == nil && holder != "" {
-			at = holder
+		at, data, _ := strings.Cut(out, " ")
+		if folder, err := os.Stat(filepath.Dir(data)); err == nil {
+			at = folder.ModTime().String()
 		}
 		made[name] = at
 	}
