@@ -136,10 +136,12 @@ install() {
 
 # A pid file whose process is another one by now keeps an engine from starting. 0 when there was one.
 remove_stale() {
-  local file=$1 program=$2 pid
+  local file=$1 program=$2 pid stat
   [[ -s $file ]] || return 1
   pid=$(<"$file")
-  [[ "$(cat "/proc/$pid/comm" 2>/dev/null)" == "$program" ]] && return 1
+  stat=$(cat "/proc/$pid/stat" 2>/dev/null) || true
+  # "PID (NAME) STATE ...": one that was killed right now is a zombie until somebody has noticed
+  [[ $stat == "$pid ($program) "[!ZX]* ]] && return 1
   say "remove $file of a $program that is gone"
   rm -f "$file"
 }
