@@ -58,12 +58,12 @@ func (h *health) failing(ctx context.Context, name string, v swarm.Service, task
 		Hint: remedy(text) + "see: docker service ps --no-trunc " + v.Spec.Name}
 }
 
-// remedy is for what engines do not heal from by themselves. An engine that loses a race when it takes a network down keeps
-// that one's interface, and no container comes up on the next network of the same number:
-// https://github.com/moby/libnetwork/issues/1765
+// remedy is for what engines do not heal from by themselves. One that was killed, or loses a race, when it makes a network or takes
+// it down leaves that one's interface, also when it is restarted, and no container comes up on the next network of the same
+// number: https://github.com/moby/libnetwork/issues/1765
 func remedy(text string) string {
 	if strings.Contains(text, "error creating vxlan interface: file exists") {
-		return "an interface of an earlier network is left on that node: restart its engine, or make the network anew; "
+		return "an interface of an earlier network is left on that node: there, ip link show type vxlan names it, and ip link delete removes it; "
 	}
 	return ""
 }

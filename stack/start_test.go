@@ -114,7 +114,7 @@ func TestFailedTasksCountAlsoWhenTheyAreForgotten(t *testing.T) {
 	must(t, err)
 	defer s.Close()
 	err = s.Start(t.Context(), "big", stack.StartOptions{Failures: 8, Limit: 10 * time.Second})
-	mustBe(t, err, nuvlaops.ErrVerification, "8 tasks failed", "restart its engine")
+	mustBe(t, err, nuvlaops.ErrVerification, "8 tasks failed", "ip link delete")
 }
 
 const serverStack = `
