@@ -98,17 +98,16 @@ func (d *demo) openJobs(ctx context.Context) (int, error) {
 	return answer.Count, err
 }
 
+// empties are commands that empty the volumes of the databases under them.
+var empties = map[string]string{
+	"es": "find /usr/share/elasticsearch/data -mindepth 1 -delete; true",
+	"zk": "find /data /datalog -mindepth 1 -delete; true",
+}
+
 // destroy empties the volumes of both databases under them and kills them, as a broken disk does.
 func (d *demo) destroy(ctx context.Context) error {
-	for service, folders := range map[string]string{"es": "/usr/share/elasticsearch/data", "zk": "/data /datalog"} {
-		id, err := d.containerOf(ctx, service)
-		if err != nil {
-			return err
-		}
-		if _, err := d.atDatabases(ctx, "exec", "--user", "0", id, "sh", "-c", "find "+folders+" -mindepth 1 -delete; true"); err != nil {
-			return err
-		}
-		if _, err := d.atDatabases(ctx, "kill", id); err != nil {
+	for service, command := range empties {
+		if err := d.ruin(ctx, service, command); err != nil {
 			return err
 		}
 		d.screen.Printf("%s_%s: data deleted, server killed", d.platform.db, service)
@@ -116,9 +115,22 @@ func (d *demo) destroy(ctx context.Context) error {
 	return d.waitForTheEmptyOne(ctx)
 }
 
+// ruin runs a command as root in the container of a database, and kills it.
+func (d *demo) ruin(ctx context.Context, service, command string) error {
+	id, err := d.containerOf(ctx, service)
+	if err != nil {
+		return err
+	}
+	if _, err := d.atDatabases(ctx, "exec", "--user", "0", id, "sh", "-c", command); err != nil {
+		return err
+	}
+	_, err = d.atDatabases(ctx, "kill", id)
+	return err
+}
+
 // containerOf is the id of the one container of a database that runs.
 func (d *demo) containerOf(ctx context.Context, service string) (string, error) {
-	id, err := d.atDatabases(ctx, "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
+	id, err := d.atDatabases(ctx, "ps", "--quiet", "--no-trunc", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
 	if err == nil && (id == "" || strings.Contains(id, "\n")) {
 		err = fmt.Errorf("want one container of service %s, found %q", service, id)
 	}

@@ -152,16 +152,9 @@ var errStillAlive = errors.New("an Elasticsearch lives on a volume that it canno
 func (d *demo) destroyForGood(ctx context.Context) error {
 	for service, command := range map[string]string{
 		"es": "find /usr/share/elasticsearch/data -mindepth 1 -delete; mkdir /usr/share/elasticsearch/data/node.lock",
-		"zk": "find /data /datalog -mindepth 1 -delete; true",
+		"zk": empties["zk"],
 	} {
-		id, err := d.containerOf(ctx, service)
-		if err != nil {
-			return err
-		}
-		if _, err := d.atDatabases(ctx, "exec", "--user", "0", id, "sh", "-c", command); err != nil {
-			return err
-		}
-		if _, err := d.atDatabases(ctx, "kill", id); err != nil {
+		if err := d.ruin(ctx, service, command); err != nil {
 			return err
 		}
 	}

@@ -159,15 +159,7 @@ func (d *demo) losesService(t *testing.T, service string) {
 
 // destroyOne empties the volumes of one database under it and kills it.
 func (d *demo) destroyOne(ctx context.Context, service string) error {
-	folders := map[string]string{"es": "/usr/share/elasticsearch/data", "zk": "/data /datalog"}[service]
-	id, err := docker(ctx, "", "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
-	if err != nil {
-		return err
-	}
-	if _, err := docker(ctx, "", "exec", "--user", "0", id, "sh", "-c", "find "+folders+" -mindepth 1 -delete; true"); err != nil {
-		return err
-	}
-	if _, err := docker(ctx, "", "kill", id); err != nil {
+	if err := d.ruin(ctx, service, empties[service]); err != nil {
 		return err
 	}
 	if service == "es" {
@@ -199,9 +191,9 @@ func (d *demo) documentsNow(t *testing.T) (n int64) {
 // container is the one of a service. While it runs, its volumes are the same.
 func (d *demo) container(t *testing.T, service string) string {
 	t.Helper()
-	id, err := d.atDatabases(t.Context(), "ps", "--quiet", "--no-trunc", "--filter", "label=com.docker.swarm.service.name="+d.platform.db+"_"+service)
-	if err != nil || id == "" {
-		t.Fatalf("container of %s: %q, %v", service, id, err)
+	id, err := d.containerOf(t.Context(), service)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return id
 }

@@ -65,8 +65,8 @@ func NewOwnEngine(t testing.TB, kind string) *OwnEngine {
 		removeOwnEngine(t, e.Name, e.Dir)
 		own().engines.Delete(e.Name)
 	})
-	if out, err := Command(t, "sh", "-c", "ip netns add "+name+" && ip -n "+name+" link set lo up").CombinedOutput(); err != nil {
-		t.Fatalf("make network namespace %s: %v: %s", name, err, out)
+	if err := shell(t, "ip netns add "+name+" && ip -n "+name+" link set lo up"); err != nil {
+		t.Fatal(err)
 	}
 	return e
 }

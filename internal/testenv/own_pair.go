@@ -52,7 +52,7 @@ func (p *OwnPair) join(t testing.TB, start func(*OwnEngine) error) error {
 		return err
 	}
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if n, err := p.WorkerNode(t); err != nil || n.Status.State == swarm.NodeStateReady {
+		if n, err := p.workerNode(t); err != nil || n.Status.State == swarm.NodeStateReady {
 			return err
 		}
 	}
@@ -65,8 +65,8 @@ func (p *OwnPair) Load(t testing.TB, images ...string) {
 	load(t, images, p.Manager, p.Worker)
 }
 
-// WorkerNode is the worker as the manager knows it, or none while it has not joined.
-func (p *OwnPair) WorkerNode(t testing.TB) (swarm.Node, error) {
+// workerNode is the worker as the manager knows it, or none while it has not joined.
+func (p *OwnPair) workerNode(t testing.TB) (swarm.Node, error) {
 	nodes, err := p.Manager.API.NodeList(t.Context(), client.NodeListOptions{})
 	for _, n := range nodes.Items {
 		if n.Description.Hostname == p.Worker.Name {
@@ -78,7 +78,7 @@ func (p *OwnPair) WorkerNode(t testing.TB) (swarm.Node, error) {
 
 // LabelWorker sets the one label that the worker has.
 func (p *OwnPair) LabelWorker(t testing.TB, key, value string) error {
-	n, err := p.WorkerNode(t)
+	n, err := p.workerNode(t)
 	if err != nil {
 		return err
 	}
