@@ -17,8 +17,10 @@ import (
 
 // jobRequest is what a job does on its node.
 type jobRequest struct {
-	Do    string `json:"do"` // "look", "sweep" or "wipe"
+	Do    string `json:"do"` // "look", "sweep", "wipe" or "remove-copy"
 	Stack string `json:"stack"`
+	// From is the stack that it is a copy of, whose volumes are removed.
+	From string `json:"from,omitempty"`
 	// Names are those of volumes that are looked for besides those of the stack.
 	Names []string `json:"names,omitempty"`
 	Sizes bool     `json:"sizes,omitempty"`
@@ -86,6 +88,8 @@ func answerJob(ctx context.Context, r jobRequest) (answer jobAnswer, err error) 
 		return s.answerSweep(ctx, w, e, r)
 	case "wipe":
 		return answer, s.answerWipe(ctx, e, r)
+	case "remove-copy":
+		return answer, s.removeCopiedVolumes(ctx, w, r.From)
 	}
 	return answer, fmt.Errorf("a job cannot %q: is its image of this version?", r.Do)
 }

@@ -28,19 +28,30 @@ func onNodes(nodes []swarm.Node, job func(swarm.Node) error) error {
 	return all
 }
 
-// lookByJobs looks at the volumes of the nodes that jobs reach. A node whose job fails is dark from then on.
+// lookByJobs looks at the volumes of the nodes that jobs reach.
 func (s *Swarm) lookByJobs(ctx context.Context, w *world, names []string) error {
 	var mu sync.Mutex
 	w.answers = map[string]jobAnswer{}
-	var dark []darkNode
-	_ = onNodes(w.fleet.byJob, func(n swarm.Node) error {
+	return s.lookAround(ctx, w.fleet, w.fleet.byJob, func(n swarm.Node) error {
 		answer, err := s.onNode(ctx, n, jobRequest{Do: "look", Stack: w.stack, Names: names, Sizes: s.opts.VolumeSizes})
-		mu.Lock()
-		defer mu.Unlock()
-		if err != nil {
-			dark = append(dark, darkNode{n, err.Error()})
-		} else {
+		if err == nil {
+			mu.Lock()
+			defer mu.Unlock()
 			w.answers[n.ID] = answer
+		}
+		return err
+	})
+}
+
+// lookAround runs one job on each of some nodes. A node whose job fails is dark from then on.
+func (s *Swarm) lookAround(ctx context.Context, f *fleet, nodes []swarm.Node, job func(swarm.Node) error) error {
+	var mu sync.Mutex
+	var dark []darkNode
+	_ = onNodes(nodes, func(n swarm.Node) error {
+		if err := job(n); err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			dark = append(dark, darkNode{n, err.Error()})
 		}
 		return nil
 	})
@@ -49,8 +60,8 @@ func (s *Swarm) lookByJobs(ctx context.Context, w *world, names []string) error 
 	}
 	for _, d := range dark {
 		s.opts.Logger.WarnContext(ctx, "node not looked at", "node", d.Description.Hostname, "error", d.why)
-		w.fleet.byJob = slices.DeleteFunc(w.fleet.byJob, func(n swarm.Node) bool { return n.ID == d.ID })
-		w.fleet.dark = append(w.fleet.dark, d)
+		f.byJob = slices.DeleteFunc(f.byJob, func(n swarm.Node) bool { return n.ID == d.ID })
+		f.dark = append(f.dark, d)
 	}
 	return nil
 }

@@ -42,32 +42,65 @@ func (s *Swarm) noteNodes(ctx context.Context, w *world, from string) error {
 	return explain(note.Name, err)
 }
 
-// nothingLeft names the nodes that may still hold something of a copy, or removes the notes when there is none.
-func (s *Swarm) nothingLeft(ctx context.Context, w *world, from string, silent []swarm.Task) error {
+// noted are the notes on nodes where volumes of the copy may be.
+func (s *Swarm) noted(ctx context.Context, w *world, from string) ([]swarm.Config, error) {
 	notes, err := read(ctx, s, w.stack, func(ctx context.Context) (client.ConfigListResult, error) {
 		return s.api.ConfigList(ctx, client.ConfigListOptions{
 			Filters: make(client.Filters).Add("label", labelCopyOf+"="+from).Add("label", labelRemoved+"="+w.stack)})
 	})
+	return notes.Items, err
+}
+
+func isNoted(notes []swarm.Config, node string) bool {
+	return slices.ContainsFunc(notes, func(note swarm.Config) bool { return strings.Contains(note.Spec.Labels[labelNodes], node) })
+}
+
+// checkNotes refuses a copy that would find volumes of an earlier one where nobody can look.
+func (s *Swarm) checkNotes(ctx context.Context, w *world, from string) error {
+	notes, err := s.noted(ctx, w, from)
 	if err != nil {
 		return err
 	}
+	for _, n := range w.fleet.unreached() {
+		if isNoted(notes, n.ID) {
+			return &nuvlaops.Error{Resource: w.stack, Reason: "volumes of an earlier copy may be left on node " + n.Description.Hostname, Err: nuvlaops.ErrRefused,
+				Hint: "nothing was changed; remove what is left of that copy"}
+		}
+	}
+	return nil
+}
+
+// removeCopiedVolumesByJobs removes them on the nodes that are noted and that jobs reach. A node whose job fails is dark from
+// then on.
+func (s *Swarm) removeCopiedVolumesByJobs(ctx context.Context, w *world, from string, notes []swarm.Config) error {
+	nodes := slices.DeleteFunc(slices.Clone(w.fleet.byJob), func(n swarm.Node) bool { return !isNoted(notes, n.ID) })
+	return s.lookAround(ctx, w.fleet, nodes, func(n swarm.Node) error {
+		_, err := s.onNode(ctx, n, jobRequest{Do: "remove-copy", Stack: w.stack, From: from})
+		return err
+	})
+}
+
+// nothingLeft names the nodes that may still hold something of a copy, or removes the notes when there is none.
+func (s *Swarm) nothingLeft(ctx context.Context, w *world, notes []swarm.Config, silent []swarm.Task) (err error) {
 	var left []string
-	hint := "bring the nodes back, or name their engines, and call again"
-	for _, note := range notes.Items {
-		hint += "; when the volumes have been removed by hand: docker config rm " + note.Spec.Name
+	for _, n := range w.fleet.dark {
+		if isNoted(notes, n.ID) {
+			left = append(left, "volumes on node "+n.Description.Hostname+", which cannot be reached: "+n.why)
+		}
 	}
 	for _, n := range w.fleet.unreached() {
-		if slices.ContainsFunc(notes.Items, func(note swarm.Config) bool { return strings.Contains(note.Spec.Labels[labelNodes], n.ID) }) {
-			left = append(left, "volumes on node "+n.Description.Hostname+", which cannot be reached")
-		}
 		if slices.ContainsFunc(silent, func(t swarm.Task) bool { return t.NodeID == n.ID }) {
 			left = append(left, "containers on node "+n.Description.Hostname+", which is down")
 		}
 	}
 	if len(left) > 0 {
+		hint := "bring the nodes back, or name their engines or an image for a job on them, and call again"
+		for _, note := range notes {
+			hint += "; when the volumes have been removed by hand: docker config rm " + note.Spec.Name
+		}
 		return &nuvlaops.Error{Reason: "of the copy there may be left: " + strings.Join(left, "; "), Err: nuvlaops.ErrRefused, Hint: hint}
 	}
-	for _, note := range notes.Items {
+	for _, note := range notes {
 		err = errors.Join(err, s.removed(ctx, func(ctx context.Context) error {
 			_, err := s.api.ConfigRemove(ctx, note.ID, client.ConfigRemoveOptions{})
 			return err

@@ -68,6 +68,9 @@ func (s *Swarm) copyStack(ctx context.Context, from, to string, opts CopyStackOp
 	if err := s.checkCopiedVolumes(ctx, second, from, specs); err != nil {
 		return err
 	}
+	if err := s.checkNotes(ctx, second, from); err != nil {
+		return err
+	}
 	network, err := s.networkForCopy(ctx, first.stack, to, opts.Network, specs)
 	if err != nil {
 		return err

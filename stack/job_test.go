@@ -10,19 +10,25 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/stack"
 )
 
-// reachedByJob goes on from a stack that runs, one service of it with a volume on the worker.
-func (p *pair) reachedByJob(t *testing.T, b *bench, open func(map[string]string, *stack.NodeJob) *bench) {
-	image, err := testImage(t.Context(), "usr/local/bin/stack", "../examples/stack")
+// jobOnWorker is the job that a program of ours does on the worker.
+func (p *pair) jobOnWorker(t *testing.T) *stack.NodeJob {
+	t.Helper()
+	image, err := testenv.ProgramImage(t.Context(), "usr/local/bin/stack", "../examples/stack")
 	must(t, err)
 	p.Worker.Load(image)
-	far := open(nil, &stack.NodeJob{Image: image, Sockets: map[string]string{p.Worker.Name: strings.TrimPrefix(p.Worker.Host(), "unix://")}})
+	return &stack.NodeJob{Image: image, Sockets: map[string]string{p.Worker.Name: strings.TrimPrefix(p.Worker.Host(), "unix://")}}
+}
+
+// reachedByJob goes on from a stack that runs, one service of it with a volume on the worker.
+func (p *pair) reachedByJob(t *testing.T, b, far *bench) {
 	volume := b.stack + "_data"
 
 	// An earlier task leaves a container that has ended, on the worker, which holds the volume.
-	_, err = p.Worker.API.ContainerKill(t.Context(), b.look().Service("db").Tasks[0].Container, client.ContainerKillOptions{Signal: "KILL"})
+	_, err := p.Worker.API.ContainerKill(t.Context(), b.look().Service("db").Tasks[0].Container, client.ContainerKillOptions{Signal: "KILL"})
 	must(t, err)
 	far.eventually("a second task of db", func() bool { return far.containers(b.stack+"_db") > 1 })
 	must(t, far.Start(t.Context(), b.stack, stack.StartOptions{}))
@@ -67,12 +73,10 @@ func (p *pair) reachedByJob(t *testing.T, b *bench, open func(map[string]string,
 	if len(jobs.Items) > 0 {
 		t.Errorf("%d services of jobs are left", len(jobs.Items))
 	}
-	p.jobThatFails(t, b, open)
 }
 
 // jobThatFails leaves the node in question.
-func (p *pair) jobThatFails(t *testing.T, b *bench, open func(map[string]string, *stack.NodeJob) *bench) {
-	bad := open(nil, &stack.NodeJob{Image: b.image, Command: []string{"/testservice", "fail"}})
+func (p *pair) jobThatFails(t *testing.T, b, bad *bench) {
 	plan, err := bad.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 	must(t, err)
 	mustBe(t, bad.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, p.Worker.Name+" (ready) may hold volumes",

@@ -45,6 +45,7 @@ func TestTwoNodes(t *testing.T) {
 		return &bench{Swarm: s, t: t, api: p.Worker.API, stack: "db", image: image, dir: t.TempDir()}
 	}
 	blind, b := open(nil, nil), open(map[string]string{p.Worker.Name: p.Worker.Host()}, nil)
+	byJob, badJob := open(nil, p.jobOnWorker(t)), open(nil, &stack.NodeJob{Image: image, Command: []string{"/testservice", "fail"}})
 	b.deploy(workerStack)
 	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
 	volume := b.stack + "_data"
@@ -120,7 +121,8 @@ func TestTwoNodes(t *testing.T) {
 		}
 		waits.Wait()
 	})
-	t.Run("what is on another node is reached by a job of ours", func(t *testing.T) { p.reachedByJob(t, b, open) })
+	t.Run("what is on another node is reached by a job of ours", func(t *testing.T) { p.reachedByJob(t, b, byJob) })
+	t.Run("a job that fails leaves its node in question", func(t *testing.T) { p.jobThatFails(t, b, badJob) })
 	t.Run("what a copy left on another node is named until it has been looked at", func(t *testing.T) {
 		copied := b.stack + "-copy"
 		must(t, blind.CopyStack(t.Context(), b.stack, copied, stack.CopyStackOptions{Services: []string{"db"}, Network: copied + "net"}))
@@ -136,12 +138,17 @@ func TestTwoNodes(t *testing.T) {
 		}()
 		mustBe(t, b.RemoveStackCopy(middle, b.stack, copied), context.Canceled)
 		for range 2 {
-			mustBe(t, blind.RemoveStackCopy(t.Context(), b.stack, copied), nuvlaops.ErrRefused, "volumes on node "+p.Worker.Name)
+			mustBe(t, blind.RemoveStackCopy(t.Context(), b.stack, copied), nuvlaops.ErrRefused, "volumes on node "+p.Worker.Name, "is not named")
+		}
+		mustBe(t, badJob.RemoveStackCopy(t.Context(), b.stack, copied), nuvlaops.ErrRefused, "volumes on node "+p.Worker.Name, "no such luck")
+		for _, s := range []*bench{b, blind, byJob} {
+			err := s.CopyStack(t.Context(), b.stack, copied, stack.CopyStackOptions{Services: []string{"db"}, Network: copied + "net"})
+			mustBe(t, err, nuvlaops.ErrRefused, "left", p.Worker.Name)
 		}
 		if _, err := p.Worker.API.VolumeInspect(t.Context(), copied+"_data", client.VolumeInspectOptions{}); err != nil {
 			t.Errorf("the volume of the copy: %v: this test shows nothing", err)
 		}
-		for _, s := range []*bench{b, blind} { // the first one looks
+		for _, s := range []*bench{byJob, blind} { // the first one looks
 			must(t, s.RemoveStackCopy(t.Context(), b.stack, copied))
 		}
 		if _, err := p.Worker.API.VolumeInspect(t.Context(), copied+"_data", client.VolumeInspectOptions{}); err == nil {

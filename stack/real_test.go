@@ -1,16 +1,11 @@
 package stack_test
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,7 +53,7 @@ var shared = sync.OnceValues(func() (image string, err error) {
 	if _, err := testenv.StartSwarm(ctx); err != nil {
 		return "", err
 	}
-	return testImage(ctx, "testservice", "./internal/testservice")
+	return testenv.ProgramImage(ctx, "testservice", "./internal/testservice")
 })
 
 func newBench(t testing.TB) *bench {
@@ -91,53 +86,6 @@ func random() string {
 	b := make([]byte, 4)
 	_, _ = rand.Read(b)
 	return hex.EncodeToString(b)
-}
-
-// testImage builds a program and imports it as an image of one file, unless that very image is there.
-func testImage(ctx context.Context, path, pkg string) (ref string, err error) {
-	name := filepath.Base(path)
-	dir, err := os.MkdirTemp("", name)
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
-	program, err := testenv.Build(ctx, dir, pkg, "-ldflags=-s -w -buildid=")
-	if err != nil {
-		return "", err
-	}
-	content, err := os.ReadFile(program)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(content)
-	ref = "nuvlaops-test/" + name + ":" + hex.EncodeToString(sum[:6])
-	api, err := client.New(client.FromEnv)
-	if err != nil {
-		return "", err
-	}
-	defer api.Close()
-	if _, err := api.ImageInspect(ctx, ref); err == nil {
-		return ref, nil
-	}
-	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
-	header := &tar.Header{Name: path, Mode: 0o755, Size: int64(len(content))}
-	if err := errors.Join(w.WriteHeader(header), write(w, content), w.Close()); err != nil {
-		return "", err
-	}
-	res, err := api.ImageImport(ctx, client.ImageImportSource{Source: &archive, SourceName: "-"}, ref,
-		client.ImageImportOptions{Changes: []string{"LABEL " + testenv.Label + "=image", `ENTRYPOINT ["/` + path + `"]`}})
-	if err != nil {
-		return "", err
-	}
-	defer res.Close()
-	_, err = io.Copy(io.Discard, res)
-	return ref, err
-}
-
-func write(w io.Writer, b []byte) error {
-	_, err := w.Write(b)
-	return err
 }
 
 // file writes a compose file; %OWNER% stands for the labels of the test, %OWNED% for them among others.

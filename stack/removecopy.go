@@ -48,10 +48,15 @@ func (s *Swarm) removeStackCopy(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.removeCopiedVolumes(ctx, w, from), s.removeCopiedNetworks(ctx, to, from)); err != nil {
+	notes, err := s.noted(ctx, w, from)
+	if err != nil {
 		return err
 	}
-	return s.nothingLeft(ctx, w, from, silent)
+	if err := errors.Join(s.removeCopiedVolumes(ctx, w, from), s.removeCopiedVolumesByJobs(ctx, w, from, notes),
+		s.removeCopiedNetworks(ctx, to, from)); err != nil {
+		return err
+	}
+	return s.nothingLeft(ctx, w, notes, silent)
 }
 
 // removed calls until what is to be removed is gone; what still uses it leaves a little later.

@@ -173,7 +173,7 @@ func (d *demo) documentsNow(t *testing.T) (n int64) {
 	var counts []struct {
 		Docs string `json:"docs.count"`
 	}
-	out, err := docker(t.Context(), "", "exec", d.container(t, "es"), "curl", "-s", "localhost:9200/_cat/indices/nuvla-*?format=json&h=docs.count")
+	out, err := d.atDatabases(t.Context(), "exec", d.container(t, "es"), "curl", "-s", "localhost:9200/_cat/indices/nuvla-*?format=json&h=docs.count")
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &counts)
 	}
@@ -342,19 +342,32 @@ func (d *demo) drilled(t *testing.T) {
 // nothingOfADrill: neither of the databases' copy nor of the core's.
 func (d *demo) nothingOfADrill(t *testing.T) {
 	t.Helper()
-	for _, kind := range [][]string{{"service", "ls"}, {"volume", "ls"}, {"ps", "--all"}, {"network", "ls"}} {
-		for _, stack := range []string{d.platform.db, d.platform.core} {
-			if left, err := docker(t.Context(), "", append(kind, "--quiet", "--filter", "label=com.docker.stack.namespace="+stack+"-drill")...); err != nil || left != "" {
-				t.Errorf("of the drill there is left: %v %q, %v", kind, left, err)
+	for _, stack := range []string{d.platform.db, d.platform.core} {
+		for kind, ask := range map[string][]string{"service": {"service", "ls"}, "network": {"network", "ls"}, "volume": {"volume", "ls"}, "container": {"ps", "--all"}} {
+			for _, docker := range d.enginesThatKnow(kind) {
+				left, err := docker(t.Context(), append(ask, "--quiet", "--filter", "label=com.docker.stack.namespace="+stack+"-drill")...)
+				if err != nil || left != "" {
+					t.Errorf("of the drill there is left: %s %q, %v", kind, left, err)
+				}
 			}
 		}
 	}
 }
 
+// enginesThatKnow run the docker program against the engines that know of things of a kind: any node has containers and volumes
+// of its own.
+func (d *demo) enginesThatKnow(kind string) []func(context.Context, ...string) (string, error) {
+	here := func(ctx context.Context, args ...string) (string, error) { return docker(ctx, "", args...) }
+	if d.node == "" || kind == "service" || kind == "network" {
+		return []func(context.Context, ...string) (string, error){here}
+	}
+	return []func(context.Context, ...string) (string, error){here, d.atDatabases}
+}
+
 // production is all that a drill must leave as it is: services, containers and volumes, each with its version or its time.
 func (d *demo) production(t *testing.T) []string {
 	t.Helper()
-	return d.thereOf(t, "service", "ps", "volume")
+	return d.thereOf(t, "service", "container", "volume")
 }
 
 func (d *demo) servicesAndVolumes(t *testing.T) []string {
@@ -366,30 +379,22 @@ func (d *demo) servicesAndVolumes(t *testing.T) []string {
 // two minutes. A volume whose container still runs, or that holds what it held, is the same.
 func (d *demo) thereOf(t *testing.T, kinds ...string) (all []string) {
 	t.Helper()
+	list := map[string][]string{"service": {"service", "ls", "--quiet"}, "container": {"ps", "--all", "--quiet", "--no-trunc"}, "volume": {"volume", "ls", "--quiet"}}
+	tells := map[string]string{"service": "{{.Version.Index}} {{.UpdatedAt}}", "container": "{{.State.StartedAt}}", "volume": "{{.Name}}"}
 	for _, stack := range []string{d.platform.db, d.platform.core} {
-		filter := "label=com.docker.stack.namespace=" + stack
-		for _, ask := range [][]string{
-			{"service", "ls", "--quiet", "--filter", filter},
-			{"ps", "--all", "--quiet", "--no-trunc", "--filter", filter},
-			{"volume", "ls", "--quiet", "--filter", filter},
-		} {
-			if !slices.Contains(kinds, ask[0]) {
-				continue
-			}
-			ids, err := docker(t.Context(), "", ask...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for id := range strings.FieldsSeq(ids) {
-				inspect := []string{"inspect", "--format", map[string]string{"service": "{{.Version.Index}} {{.UpdatedAt}}", "ps": "{{.State.StartedAt}}", "volume": "{{.Name}}"}[ask[0]], id}
-				if ask[0] != "ps" {
-					inspect = append([]string{ask[0]}, inspect...)
-				}
-				told, err := docker(t.Context(), "", inspect...)
+		for _, kind := range kinds {
+			for _, docker := range d.enginesThatKnow(kind) {
+				ids, err := docker(t.Context(), append(list[kind], "--filter", "label=com.docker.stack.namespace="+stack)...)
 				if err != nil {
 					t.Fatal(err)
 				}
-				all = append(all, id+" "+told)
+				for id := range strings.FieldsSeq(ids) {
+					told, err := docker(t.Context(), kind, "inspect", "--format", tells[kind], id)
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, id+" "+told)
+				}
 			}
 		}
 	}
@@ -400,7 +405,7 @@ func (d *demo) thereOf(t *testing.T, kinds ...string) (all []string) {
 // registered are production's repositories as they are registered.
 func (d *demo) registered(t *testing.T) string {
 	t.Helper()
-	out, err := docker(t.Context(), "", "exec", d.container(t, "es"), "curl", "-s", "localhost:9200/_snapshot")
+	out, err := d.atDatabases(t.Context(), "exec", d.container(t, "es"), "curl", "-s", "localhost:9200/_snapshot")
 	if err != nil || !strings.Contains(out, repository) {
 		t.Fatalf("repositories: %q, %v", out, err)
 	}

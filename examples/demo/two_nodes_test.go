@@ -16,26 +16,33 @@ import (
 	"github.com/nuvla/nuvlaops/internal/testenv/images"
 )
 
-// The child of the test below has the folders of the two engines on which it runs, and the worker as options.node has it.
+// The child of the test below has the folders of the two engines on which it runs, the worker as options.node has it, and an
+// image for jobs on it.
 const (
 	ownEnginesVar = "NUVLAOPS_DEMO_ENGINES"
 	ownNodeVar    = "NUVLAOPS_DEMO_NODE"
+	jobImageVar   = "NUVLAOPS_DEMO_JOB_IMAGE"
 )
 
-// TestTheEnginesRestartInEachStep runs the demo's platform on a swarm of two engines of its own, each in a network namespace, the
-// databases on the one that is no manager. Both are restarted while a step runs: in the middle of the restore, and with
-// NUVLAOPS_FULL=1 in each of the others, which takes a quarter of an hour. The machine's engine is not touched, so that it runs
-// beside the tests that use that one.
-func TestTheEnginesRestartInEachStep(t *testing.T) {
+// TestOnTwoNodes runs the demo's platform on a swarm of two engines of its own, each in a network namespace, the databases on
+// the one that is no manager. A drill makes its copy there, and leaves nothing. Then both engines are restarted while a step
+// runs: in the middle of the restore, and with NUVLAOPS_FULL=1 in each of the others, which takes a quarter of an hour. The
+// machine's engine is not touched, so that it runs beside the tests that use that one.
+func TestOnTwoNodes(t *testing.T) {
 	if folders := os.Getenv(ownEnginesVar); folders != "" {
-		restartInEachStep(t, filepath.SplitList(folders))
+		onTwoNodes(t, filepath.SplitList(folders))
 		return
 	}
 	t.Parallel()
 	p := startOwnEngines(t)
+	job, err := testenv.ProgramImage(t.Context(), "usr/local/bin/stack", "../stack")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Worker.Load(job)
 	child := exec.CommandContext(t.Context(), "nsenter", "--net=/run/netns/"+p.Manager.Name, os.Args[0],
-		"-test.run", "^TestTheEnginesRestartInEachStep$", "-test.v", "-test.timeout", "50m")
-	child.Env = append(os.Environ(), "DOCKER_HOST="+p.Manager.Host(), programsVar+"="+filepath.Dir(program(t, "demo")),
+		"-test.run", "^TestOnTwoNodes$", "-test.v", "-test.timeout", "50m")
+	child.Env = append(os.Environ(), "DOCKER_HOST="+p.Manager.Host(), programsVar+"="+filepath.Dir(program(t, "demo")), jobImageVar+"="+job,
 		ownEnginesVar+"="+p.Manager.Dir+string(filepath.ListSeparator)+p.Worker.Dir, ownNodeVar+"="+p.Worker.Name+"="+p.Worker.Host())
 	child.Stdout, child.Stderr = t.Output(), t.Output()
 	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
@@ -44,11 +51,13 @@ func TestTheEnginesRestartInEachStep(t *testing.T) {
 	}
 }
 
-func restartInEachStep(t *testing.T, folders []string) {
+func onTwoNodes(t *testing.T, folders []string) {
 	d := newDemo(t, options{documents: 2000, jobs: 1000, node: os.Getenv(ownNodeVar)})
 	for _, service := range []string{"es", "zk"} {
 		d.container(t, service) // on that node
 	}
+	t.Run("drilled beside production", d.drilled)
+	t.Run("recovered through a job on the node", d.recoveredByJob)
 	steps := []string{"restore"}
 	if full() {
 		steps = inEachRecovery
@@ -59,6 +68,25 @@ func restartInEachStep(t *testing.T, folders []string) {
 	}
 	if full() {
 		t.Run("look", func(t *testing.T) { d.struckInLook(t, restart) })
+	}
+}
+
+// recoveredByJob: the program is not told of the node's engine. A job of ours looks at the volumes there, and removes them.
+func (d *demo) recoveredByJob(t *testing.T) {
+	if err := d.destroy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := d.volumesMade(t)
+	d.recovered(t, func(t *testing.T) (out string, code int) {
+		_, socket, _ := strings.Cut(d.node, "=unix://")
+		blind := *d
+		blind.node = ""
+		return blind.runRecovery(t, "-job-image", os.Getenv(jobImageVar), "-job-socket", socket)
+	})
+	for name, made := range d.volumesMade(t) {
+		if made == before[name] {
+			t.Errorf("volume %s was not wiped", name)
+		}
 	}
 }
 
