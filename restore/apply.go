@@ -111,8 +111,12 @@ func (a *application) unclaimed(w world, streams []string) error {
 	if err := a.untouched(w); err != nil {
 		return err
 	}
-	if names := w.names(foreign); len(names) > 0 {
-		return conflictOf(names[0], plural(len(names), "index")+" of the plan: there is one of this name by now, and nothing says that this restore made it", strangerHint)
+	if i := slices.IndexFunc(w, func(x inspected) bool { return x.standing == foreign }); i >= 0 {
+		name := w[i].planned.Target
+		if !w[i].cloned { // what is to be replaced is no stranger
+			name = a.plan.working(w[i].planned)
+		}
+		return conflictOf(name, plural(w.count(foreign), "index")+" of the plan: there is one of this name by now, and nothing says that this restore made it", strangerHint)
 	}
 	for _, s := range a.plan.DataStreams {
 		ours := func(x inspected) bool { return x.planned.Stream == s && x.standing != absent }

@@ -104,3 +104,17 @@ func TestIndexThatAppearsBesideTheRequestIsAConflict(t *testing.T) {
 		t.Errorf("%v, want ErrConflict\n%s", err, report)
 	}
 }
+
+func TestAConflictNamesWhatStandsBesideTheOriginal(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.snapshot("snap")
+	plan := b.plan(b.replacing())
+	stranger := "restoring-" + plan.ID + "-" + b.index("a")
+	b.fill(stranger, 1, 3, 100)
+	_, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+	var e *nuvlaops.Error
+	if !errors.Is(err, nuvlaops.ErrConflict) || !errors.As(err, &e) || e.Resource != stranger {
+		t.Errorf("%v, want ErrConflict about %s, and not about the original", err, stranger)
+	}
+}
