@@ -36,8 +36,11 @@ type inspected struct {
 	disk     bool // proven by the journal, since the server found the primaries on its own disk
 	created  time.Time
 	orphan   bool // foreign, and the server has, or looks for, all primaries on its own disk: as after a restart
-	failures []Failure
-	policy   string // of ILM
+	// forgotten is an orphan that a request of this restore has made. It was missing when that was sent, and it is older than
+	// the snapshot, as only a restored one can be: what somebody has made meanwhile is younger.
+	forgotten bool
+	failures  []Failure
+	policy    string // of ILM
 
 	// Of an index that replaces another:
 	occupant string // UUID of what bears the name
@@ -182,6 +185,8 @@ func (r *Repo) judgeAll(p *Plan, o observation, j *journal) world {
 		case there:
 			w[i].judge(state, o.recoveries[planned.Target], running, known, r.name, p.Snapshot.Name)
 		}
+		x := &w[i]
+		x.forgotten = x.orphan && j != nil && j.expects(i) && !x.created.IsZero() && x.created.Before(p.Snapshot.Start)
 	}
 	return w
 }

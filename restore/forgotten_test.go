@@ -1,0 +1,71 @@
+package restore_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/restore"
+)
+
+// deadAfterRestore is a client whose process ends when the server has done the restore that it was asked for. Nothing is seen of
+// it before.
+type deadAfterRestore struct {
+	restore.Client
+	kill context.CancelFunc
+	dead *atomic.Bool
+}
+
+func (c deadAfterRestore) Perform(r *http.Request) (*http.Response, error) {
+	switch {
+	case c.dead.Load():
+		return nil, errors.New("the process is dead")
+	case strings.HasSuffix(r.URL.Path, "/_restore"):
+		defer c.kill()
+		defer c.dead.Store(true)
+	case r.URL.Path == "/_cluster/state/customs":
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	return c.Client.Perform(r)
+}
+
+// unseen applies a plan, and dies before it has seen which indices that made.
+func (b *bench) unseen(plan *restore.Plan) {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(b.t.Context())
+	defer cancel()
+	client := deadAfterRestore{b.client, cancel, new(atomic.Bool)}
+	if _, err := b.open(client, &restore.Options{Retry: nuvlaops.RetryPolicy{MaxAttempts: 1}}).Apply(ctx, plan, restore.ApplyOptions{}); !errors.Is(err, context.Canceled) {
+		b.t.Fatalf("got %v, want context.Canceled", err)
+	}
+}
+
+// reopen makes the primaries of an index come from the server's own disk, as a restart does.
+func (b *bench) reopen(index string) {
+	b.t.Helper()
+	b.do("POST", "/"+index+"/_close", "")
+	b.do("POST", "/"+index+"/_open", "")
+	b.do("GET", "/_cluster/health/"+index+"?wait_for_status=yellow&timeout=30s", "")
+}
+
+func TestPlanMadeAgainTakesUpWhatTheServerHasForgotten(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 2, 10, 100)
+	b.snapshot("snap")
+	b.wipe()
+	b.unseen(b.plan(b.request()))
+	b.reopen(b.index("a"))
+	plan := b.plan(b.request())
+	if !slices.Contains(codes(plan, restore.SeverityInfo), restore.CodeInterrupted) {
+		t.Errorf("the plan does not say that it goes on:\n%s", plan)
+	}
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil || report.AlreadyThere != 1 {
+		t.Errorf("%v\n%s", err, report)
+	}
+}
