@@ -65,8 +65,8 @@ func (a *application) abandon(ctx context.Context, snapshot string) (err error) 
 	return nil
 }
 
-// takeUpForgotten finds what a restart of the server has made it forget. That takes the snapshot: where it cannot be read, such an
-// index stays, since nothing says whose it is.
+// takeUpForgotten finds what was restored and not seen, and what a restart of the server has made it forget. That takes the
+// snapshot: where it cannot be read, an index that was forgotten stays, since nothing says whose it is.
 func (a *application) takeUpForgotten(ctx context.Context, snapshot string) {
 	if !a.journal.expectsAny() {
 		return
@@ -76,6 +76,9 @@ func (a *application) takeUpForgotten(ctx context.Context, snapshot string) {
 		a.plan = p
 		var w world
 		if w, err = a.inspect(ctx, p, a.journal); err == nil {
+			err = a.remember(ctx, w)
+		}
+		if err == nil {
 			_, err = a.adopt(ctx, w)
 		}
 	}
@@ -108,7 +111,7 @@ func (r *Repo) remains(ctx context.Context, j *journal) (p *Plan, uuids string, 
 }
 
 // left reports whether the restore of the journal has made an index: the journal knows its UUID, the server is restoring it,
-// or it has its name from the plan.
+// or could not and nobody has seen it, or it has its name from the plan.
 func (r *Repo) left(name string, s es.IndexState, restores []es.RunningRestore, j *journal) bool {
 	if j.holds(s.UUID) != "" || strings.HasPrefix(name, besidePrefix+j.Plan+"-") {
 		return true
@@ -117,6 +120,9 @@ func (r *Repo) left(name string, s es.IndexState, restores []es.RunningRestore, 
 		if shard.uuid == s.UUID {
 			return true
 		}
+	}
+	if j.expectsAny() && slices.ContainsFunc(primaries(s), func(p es.Primary) bool { return p.Source.From(r.name, j.Snapshot) }) {
+		return true
 	}
 	return slices.ContainsFunc(s.Aliases, func(alias string) bool { return strings.HasPrefix(alias, markPrefix+j.Plan+"-") })
 }

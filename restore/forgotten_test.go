@@ -69,3 +69,22 @@ func TestPlanMadeAgainTakesUpWhatTheServerHasForgotten(t *testing.T) {
 		t.Errorf("%v\n%s", err, report)
 	}
 }
+
+func TestWhatEndedBeforeAnybodySawItIsAbandoned(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.fill(b.index("b"), 1, 10, 100)
+	b.do("PUT", "/"+b.index("a")+"/_settings", `{"index.routing.allocation.require.box":"hot"}`)
+	b.snapshot("snap")
+	for _, readable := range []bool{true, false} {
+		b.wipe()
+		b.unseen(b.plan(b.request()))
+		if !readable {
+			b.do("DELETE", "/_snapshot/"+b.repository(), "") // as good as a repository that cannot be read any more
+		}
+		report, err := b.repo.Abandon(t.Context(), "snap")
+		if _, whole := b.state()[b.index("b")]; err != nil || len(b.state()) != 1 || !whole || readable && report.Proven != 1 {
+			t.Errorf("readable %t: %v, and %v is there, want what is whole alone\n%s", readable, err, b.state(), report)
+		}
+	}
+}
