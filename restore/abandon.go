@@ -71,6 +71,8 @@ func (a *application) takeUpForgotten(ctx context.Context, snapshot string) {
 	if !a.journal.expectsAny() {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, putBackWithin) // a store that never answers is a reason to abandon
+	defer cancel()
 	p, err := a.planInJournal(ctx, snapshot)
 	if err == nil && p != nil {
 		a.plan = p

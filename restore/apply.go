@@ -15,7 +15,7 @@ import (
 const (
 	// defaultLimit is well above what a disk or a network of today gives one node; the default of Elasticsearch is 40 MB/s.
 	defaultLimit = 1 << 30
-	// putBackWithin bounds what is done after the caller's context has ended.
+	// putBackWithin bounds what is done after the caller's context has ended, and what Abandon asks the repository.
 	putBackWithin = 30 * time.Second
 	// lookBackWithin bounds a last look for a caller who does not wait any more.
 	lookBackWithin = 3 * time.Second

@@ -88,3 +88,27 @@ func TestWhatEndedBeforeAnybodySawItIsAbandoned(t *testing.T) {
 		}
 	}
 }
+
+// bounded is a client that sees whether requests about the repository end by themselves.
+type bounded struct {
+	restore.Client
+	t testing.TB
+}
+
+func (c bounded) Perform(r *http.Request) (*http.Response, error) {
+	if _, ends := r.Context().Deadline(); strings.HasPrefix(r.URL.Path, "/_snapshot/") && !ends {
+		c.t.Errorf("%s %s waits for a repository that may never answer", r.Method, r.URL.Path)
+	}
+	return c.Client.Perform(r)
+}
+
+func TestAbandonDoesNotWaitForARepositoryThatNeverAnswers(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.snapshot("snap")
+	b.wipe()
+	b.unseen(b.plan(b.request()))
+	if report, err := b.open(bounded{b.client, t}, nil).Abandon(t.Context(), "snap"); err != nil {
+		t.Errorf("%v\n%s", err, report)
+	}
+}
