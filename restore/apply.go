@@ -40,6 +40,10 @@ type application struct {
 	waiting []string                 // names under which indices are restored in this round
 	done    int                      // shards, and bytes, as told in the last progress
 	bytes   int64
+
+	were      []string // UUIDs of the plan's indices before some were expected
+	asked     bool     // the server may have taken the restore of this round
+	withdrawn bool     // what was expected is not any more, and that is not yet written
 }
 
 // Apply restores what the plan says.
@@ -92,6 +96,9 @@ func (a *application) carryOut(ctx context.Context) error {
 func (a *application) end(ctx context.Context, detached bool, err error) error {
 	if a.opts.Detach && detached && err == nil {
 		return nil // Attach puts back
+	}
+	if err != nil {
+		a.withdraw()
 	}
 	back := a.putBack(ctx, !detached)
 	switch {
@@ -255,7 +262,7 @@ func (a *application) round(ctx context.Context, w world) (world, error) {
 	if w.count(complete)+w.count(beside) == len(w) {
 		return w, nil
 	}
-	w = w.wholeStreams()
+	w, a.asked = w.wholeStreams(), false
 	if a.expect(w) {
 		if err := a.writeJournal(ctx, a.known(), nil); err != nil {
 			return nil, err

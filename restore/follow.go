@@ -130,6 +130,7 @@ func (a *application) restore(ctx context.Context, missing map[string]bool) erro
 	lost := false // the answer to a request that may have been carried out
 	for n := 1; ; n++ {
 		err := a.send(ctx, body)
+		a.asked = a.asked || !refused(err)
 		exists := errors.Is(err, nuvlaops.ErrExists) // by our own request whose answer was lost, or by somebody else
 		if err == nil || ctx.Err() != nil || !(exists || es.Transient(err)) {
 			return err
@@ -142,6 +143,7 @@ func (a *application) restore(ctx context.Context, missing map[string]bool) erro
 		case there:
 			return nil
 		case exists:
+			a.asked = lost
 			return appeared(err)
 		case n == sends:
 			return err

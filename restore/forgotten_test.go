@@ -112,3 +112,26 @@ func TestAbandonDoesNotWaitForARepositoryThatNeverAnswers(t *testing.T) {
 		t.Errorf("%v\n%s", err, report)
 	}
 }
+
+func TestWhatAnotherRestoreHasMadeIsNotTakenForOneThatWasRefused(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 200, 100)
+	b.snapshot("older")
+	b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":7}`)
+	b.snapshot("snap")
+	for name, client := range map[string]restore.Client{
+		"refused":  denied{b.client, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/_restore") }},
+		"not sent": denied{&ilm{Client: b.client, mode: "RUNNING"}, func(r *http.Request) bool { return r.URL.Path == "/_ilm/stop" }},
+	} {
+		b.wipe()
+		plan := b.plan(b.request())
+		if _, err := b.open(client, nil).Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrDenied) {
+			t.Fatalf("%s: %v, want ErrDenied", name, err)
+		}
+		b.do("POST", "/_snapshot/"+b.repository()+"/older/_restore?wait_for_completion=true", `{"indices":"`+b.index("a")+`"}`)
+		b.reopen(b.index("a"))
+		if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) {
+			t.Errorf("%s: %v, want ErrConflict, since it was restored from an older snapshot\n%s", name, err, report)
+		}
+	}
+}

@@ -61,7 +61,7 @@ func (a *application) stopILM(ctx context.Context, mode string) error {
 // putBack leaves the limit as it was, and ILM too when it may run again; the journal then says that nothing is left to
 // put back. It works on a context of its own: the caller's may have ended.
 func (a *application) putBack(ctx context.Context, ilm bool) error {
-	if !a.journal.pending() {
+	if !a.journal.pending() && !a.withdrawn {
 		return nil
 	}
 	within := putBackWithin
