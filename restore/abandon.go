@@ -14,7 +14,7 @@ import (
 // Abandon ends what an Apply of this snapshot has begun and not finished, whoever began it: what is half restored is
 // deleted, and ILM and limits are put back. Indices that are proven stay. An index that was to be replaced is as it was.
 // The report says what is left. Errors: ErrNotFound when the journal knows no such restore, ErrRefused when replacements
-// are being put into their places (Attach finishes that).
+// are being put into their places (Attach finishes that), ErrBusy while the server starts what was restored, after a restart.
 func (r *Repo) Abandon(ctx context.Context, snapshot string) (*Report, error) {
 	a := &application{Repo: r, started: r.now()}
 	err := a.abandon(ctx, snapshot)
@@ -42,6 +42,9 @@ func (a *application) abandon(ctx context.Context, snapshot string) (err error) 
 	if j.Swapping && w.leftovers() { // what it replaced may be gone already
 		return &nuvlaops.Error{Err: nuvlaops.ErrRefused, Reason: "replacements are proven and are being put into their places", Hint: "attach to finish that; if it cannot be finished, look at the indices " + besidePrefix + "*, and delete them first"}
 	}
+	if err := w.started(); err != nil {
+		return err
+	}
 	for i, x := range w {
 		if x.standing == underway || x.standing == beside || (x.standing == foreign && x.leftover && !x.cloned) {
 			w[i].standing = broken
@@ -62,6 +65,17 @@ func (a *application) abandon(ctx context.Context, snapshot string) (err error) 
 	}
 	a.report = a.plan.report(a.started)
 	a.report.fill(w)
+	return nil
+}
+
+// started refuses while the server starts an index from its own disk: it may be whole, and may have been written to since.
+func (w world) started() error {
+	for _, x := range w {
+		if x.starting && !x.leftover {
+			return &nuvlaops.Error{Resource: x.planned.Target, Reason: "the server is starting the index from its own disk, as after a restart",
+				Hint: "abandon again when the index is started, or found to be lost", Err: nuvlaops.ErrBusy}
+		}
+	}
 	return nil
 }
 

@@ -33,6 +33,7 @@ type inspected struct {
 	started  int
 	proven   int
 	restart  bool // broken by a restart of the server: its half restored shards are lost
+	starting bool // underway, and what is not started comes from the server's own disk, as after a restart
 	disk     bool // proven by the journal, since the server found the primaries on its own disk
 	created  time.Time
 	orphan   bool // foreign, and the server has, or looks for, all primaries on its own disk: as after a restart
@@ -228,7 +229,7 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 		bySource[rec.Shard], fromDisk[rec.Shard] = rec.Source.From(repository, snapshot), rec.Source.Type == existingStore
 		emptied[rec.Shard] = rec.Source.Type == emptyStore
 	}
-	ours, lost, onDisk := byJournal, 0, 0
+	ours, lost, onDisk, copied := byJournal, 0, 0, false
 	for shard := range x.shards {
 		p, there := s.Primaries[shard]
 		state, inRestore := running[shardKey{s.UUID, shard}]
@@ -249,6 +250,8 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 			lost++
 			x.failures = append(x.failures, Failure{Index: x.planned.Target, Shard: shard, Reason: failureReason(p)})
 			x.restart = x.restart || (p.Source.Type == existingStore && state == "")
+		default:
+			copied = copied || inRestore || p.Source.Type != existingStore
 		}
 	}
 	switch {
@@ -258,7 +261,7 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 	case lost > 0:
 		x.standing = broken
 	case x.started < x.shards:
-		x.standing = underway
+		x.standing, x.starting = underway, !copied
 	case x.proven < x.shards:
 		x.standing = foreign
 	default:
