@@ -72,3 +72,56 @@ func TestAllThatACycleWaitsForIsBoundTogether(t *testing.T) {
 		}
 	})
 }
+
+// cleaned has a snapshot of somebody else before Ensure, and deletes nothing for a while. Others may take snapshots meanwhile.
+type cleaned struct {
+	*snapshottest.Fake
+	began, asked time.Time
+	busy, others time.Duration
+}
+
+func (c *cleaned) List(ctx context.Context, f snapshot.Filter) iter.Seq2[snapshot.Snapshot, error] {
+	if f.NewestFirst {
+		return relay{c.Fake, c.began}.List(ctx, f)
+	}
+	return c.Fake.List(ctx, f)
+}
+
+func (c *cleaned) Delete(ctx context.Context, names ...string) error {
+	if c.asked.IsZero() {
+		c.asked = time.Now()
+	}
+	if time.Since(c.asked) > c.busy {
+		return c.Fake.Delete(ctx, names...)
+	}
+	if n := time.Since(c.asked) / c.others; n > 0 {
+		c.Add(snapshot.Snapshot{Name: "other-" + n.String(), UUID: n.String(), State: snapshot.Success})
+		c.others += 20 * time.Minute
+	}
+	return &nuvlaops.Error{Reason: "a repository is cleaned up", Err: nuvlaops.ErrBusy}
+}
+
+func TestThePolicyOfACycleWaitsAsLongOnceMoreAndNoLonger(t *testing.T) {
+	for name, c := range map[string]struct {
+		busy, others, want time.Duration
+		err                error
+	}{
+		"after a wait for a snapshot":           {busy: busyFor, others: time.Hour, want: busyFor},
+		"while others take snapshots":           {busy: time.Hour, others: 20 * time.Minute, want: 30 * time.Minute, err: nuvlaops.ErrBusy},
+		"while nobody does, and all is in vain": {busy: time.Hour, others: 2 * time.Hour, want: 30 * time.Minute, err: nuvlaops.ErrBusy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &cleaned{Fake: &snapshottest.Fake{Documents: map[string]int64{"nuvla-job": 3}}, began: time.Now(), busy: c.busy, others: c.others}
+				for _, old := range []string{"a", "b"} {
+					r.Add(snapshot.Snapshot{Name: old, UUID: old, State: snapshot.Success, RunID: old})
+				}
+				_, err := snapshot.Cycle(t.Context(), r, snapshot.CycleOptions{Settings: &snapshot.Settings{FS: &snapshot.FS{Location: "/x"}},
+					Policy: &snapshot.Policy{Last: 1, MinComplete: 1}})
+				if took := time.Since(r.asked); !errors.Is(err, c.err) || took < c.want || took > c.want+time.Minute {
+					t.Errorf("after %v: %v, want %v after %v", took, err, c.err, c.want)
+				}
+			})
+		})
+	}
+}

@@ -75,7 +75,7 @@ func (r *CycleReport) Verified() bool {
 // first failure ends it, but for the record. Called again with the same Create.RunID it finishes what is left. The report
 // is returned beside an error.
 func Cycle(ctx context.Context, repo SnapshotRepo, opts CycleOptions) (*CycleReport, error) {
-	c := &cycle{repo: repo, opts: opts, report: &CycleReport{}}
+	c := &cycle{repo: repo, opts: opts, report: &CycleReport{}, patience: opts.Create.withDefaults().BusyTimeout}
 	c.report.Err = c.run(ctx)
 	err := c.report.Err
 	if opts.Record != nil {
@@ -88,9 +88,10 @@ func Cycle(ctx context.Context, repo SnapshotRepo, opts CycleOptions) (*CycleRep
 }
 
 type cycle struct {
-	repo   SnapshotRepo
-	opts   CycleOptions
-	report *CycleReport
+	repo     SnapshotRepo
+	opts     CycleOptions
+	report   *CycleReport
+	patience time.Duration // of the snapshot, and once more of the policy
 }
 
 func (c *cycle) run(ctx context.Context) error {
@@ -191,13 +192,14 @@ func (c *cycle) prune(ctx context.Context) error {
 	if c.opts.Marks != "" {
 		repo = WithMarks(repo, c.opts.Marks)
 	}
+	limit := time.Now().Add(c.patience)
 	for try := 1; ; try++ {
 		plan, err := PlanPrune(ctx, repo, *c.opts.Policy)
 		if err != nil {
 			return err
 		}
 		c.report.Plan = plan
-		c.report.Removed, err = c.remove(ctx, repo, plan)
+		c.report.Removed, err = c.remove(ctx, repo, plan, limit)
 		// A snapshot of somebody else that begins or ends in between makes the plan stale.
 		if try == 3 || !errors.Is(err, nuvlaops.ErrConflict) {
 			return err
@@ -205,11 +207,11 @@ func (c *cycle) prune(ctx context.Context) error {
 	}
 }
 
-// remove waits while Elasticsearch deletes nothing, since a repository of the cluster is cleaned up or a snapshot is restored:
-// the backup is a good one, and what is not removed today fills the disk.
-func (c *cycle) remove(ctx context.Context, repo SnapshotRepo, plan *Plan) (removed []string, err error) {
+// remove waits, until limit, while Elasticsearch deletes nothing, since a repository of the cluster is cleaned up or a snapshot
+// is restored: the backup is a good one, and what is not removed today fills the disk.
+func (c *cycle) remove(ctx context.Context, repo SnapshotRepo, plan *Plan, limit time.Time) (removed []string, err error) {
 	req := c.opts.Create.withDefaults()
-	limit, reporter := time.Now().Add(req.BusyTimeout), newReporter(req, c.resource(), time.Now)
+	reporter := newReporter(req, c.resource(), time.Now)
 	err = poll.Until(ctx, poll.Interval{First: time.Second, Max: 5 * time.Second}, func(ctx context.Context) (bool, string, error) {
 		var err error
 		removed, err = Prune(ctx, repo, plan)
