@@ -45,10 +45,10 @@ func (o *output) info(message string, args ...any) {
 	fmt.Fprintf(o.text, "%s%s\n", message, b.String())
 }
 
-// progress says once for what it waits, and the rest on the screen.
+// progress says once of each wait for what it is, and the rest on the screen.
 func (o *output) progress(p nuvlaops.Progress) {
-	if strings.HasPrefix(p.Phase, "waiting for another") && o.busy == "" {
-		o.busy = p.Message
+	if strings.HasPrefix(p.Phase, "waiting ") && o.busy != p.Phase {
+		o.busy = p.Phase
 		o.info(p.Phase, "busy", p.Message)
 	}
 	if o.screen != nil {
