@@ -81,7 +81,7 @@ func (a *application) carryOut(ctx context.Context) error {
 	a.report = a.plan.report(a.started)
 	a.report.AlreadyThere = w.count(complete)
 	if w.count(complete) == len(w) && !w.leftovers() && !a.journal.Swapping && (a.journal.Global || !a.plan.Request.GlobalState) {
-		return errors.Join(a.conclude(ctx, a.plan, w, a.report, verification{VerifyOptions: a.verify}), a.putBack(ctx, true))
+		return errors.Join(a.remember(ctx, w), a.conclude(ctx, a.plan, w, a.report, verification{VerifyOptions: a.verify}), a.putBack(ctx, true))
 	}
 	err = a.prepare(ctx, seen, w)
 	detached := false

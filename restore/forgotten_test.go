@@ -164,3 +164,19 @@ func TestWhatIsJustBeingStartedIsNotAbandoned(t *testing.T) {
 		t.Errorf("%v\n%s", err, report)
 	}
 }
+
+func TestWhatWasFoundDoneIsStillProvenAfterARestart(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 2, 10, 100)
+	b.snapshot("snap")
+	b.wipe()
+	plan := b.plan(b.request())
+	b.unseen(plan)
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil || report.AlreadyThere != 1 {
+		t.Fatalf("%v\n%s", err, report)
+	}
+	b.reopen(b.index("a"))
+	if report, err := b.repo.Verify(t.Context(), plan, restore.VerifyOptions{}); err != nil {
+		t.Errorf("%v\n%s", err, report)
+	}
+}
