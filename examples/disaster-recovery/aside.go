@@ -90,13 +90,20 @@ func (r *recovery) enter(ctx context.Context, throwAway *stack.Copy) error {
 		return err
 	}
 	r.forwards = append(r.forwards, way)
-	scheme, _, _ := strings.Cut(r.cfg.es, "://")
-	if err := r.talkTo(scheme + "://" + way.Addr()); err != nil {
+	if err := r.talkTo(r.cfg.spokenTo(way.Addr())); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, throwAwayWithin, fmt.Errorf("%w: it does not serve after %s", nuvlaops.ErrUnavailable, throwAwayWithin))
 	defer cancel()
 	return r.waitForES(ctx, way.Reach)
+}
+
+// spokenTo is an address as that of -es is spoken to, whose scheme may be left out.
+func (c *config) spokenTo(address string) string {
+	if scheme, _, found := strings.Cut(c.es, "://"); found {
+		return scheme + "://" + address
+	}
+	return address
 }
 
 // sweepCopy removes the throw-away one that a plan has left which was killed, unless somebody works with it now.

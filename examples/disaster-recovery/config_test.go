@@ -284,3 +284,16 @@ func TestADrillCopiesWhatRunsJobsOnlyWhenItIsNamed(t *testing.T) {
 		t.Errorf("one that is named (-want +got):\n%s", diff)
 	}
 }
+
+func TestACopyIsSpokenToAsTheElasticsearchThatItStandsFor(t *testing.T) {
+	for address, want := range map[string]string{"localhost:9200": "127.0.0.1:1", "http://es": "http://127.0.0.1:1", "https://es:9200": "https://127.0.0.1:1"} {
+		c, err := parse([]string{"-repository-file", file(t, goodRepository), "-es", address}, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := c.spokenTo("127.0.0.1:1")
+		if _, err := cli.Elasticsearch(got); err != nil || got != want {
+			t.Errorf("-es %s: %s (%v), want %s", address, got, err, want)
+		}
+	}
+}
