@@ -297,3 +297,11 @@ func TestACopyIsSpokenToAsTheElasticsearchThatItStandsFor(t *testing.T) {
 		}
 	}
 }
+
+func TestAPlanThatEndedBeforeTheStacksWereSeenSaysNothingOfWhatWouldBeDone(t *testing.T) {
+	var p page
+	_ = p.bad("engine", errors.New("the engine is not a manager of a swarm"))
+	if text := p.String(); strings.Contains(text, "no volume") || !strings.Contains(text, "not a manager") {
+		t.Errorf("the page says\n%s", text)
+	}
+}

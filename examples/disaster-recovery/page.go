@@ -125,6 +125,9 @@ func (p *page) measured(plan *restore.Plan) {
 // begin says what an earlier call has done.
 func (p *page) begin(r *recovery) {
 	p.At, p.Budget = r.now().UTC(), r.cfg.budget
+	if r.cfg.drill {
+		p.Drill = r.cfg.db
+	}
 	for _, rec := range r.journal.Records() {
 		if rec.State == runbook.Done {
 			p.Done = append(p.Done, rec.Step)
@@ -144,7 +147,6 @@ func (p *page) end(r *recovery) {
 	p.Snapshot, p.SeenThrough = r.chosen(), r.seenThrough()
 	meant := r.cfg.dbMeant()
 	if r.cfg.drill {
-		p.Drill = r.cfg.db
 		if r.found.core != nil {
 			p.Copied = r.copiedServices()
 		}
@@ -247,6 +249,9 @@ func (p *page) String() string {
 		fmt.Fprintf(w, "    %s\t%s\t%s\n", mark, c.Name, strings.ReplaceAll(c.Text, "\n", "; "))
 	}
 	_ = w.Flush()
+	if len(p.Steps) == 0 { // it ended before the stacks were seen, so nothing can be said of what would be done
+		return b.String()
+	}
 	p.deeds(&b)
 	fmt.Fprintf(&b, "\n  the steps (side by side where they can)\n")
 	for _, s := range p.Steps {
