@@ -188,6 +188,9 @@ func (c *config) files() error {
 			return cli.Usagef("-manifests %s is no folder", c.manifests)
 		}
 	}
+	if c.repositoryFile == "" && c.allowUnknown {
+		return cli.Usagef("-allow-unknown-settings goes with -repository-file")
+	}
 	if c.repositoryFile == "" {
 		return nil
 	}

@@ -154,6 +154,7 @@ func TestBadInputNamesWhatIsWrongAndNeverASecret(t *testing.T) {
 		"a timestamp in no folder":      {[]string{"-timestamp", "/no/such/timestamp"}, "-timestamp"},
 		"a folder that is not there":    {[]string{"-manifests", "/no/such"}, "-manifests"},
 		"no repository file":            {[]string{"-repository-file", "/no/such"}, "-repository-file"},
+		"unknown settings of no file":   {[]string{"-allow-unknown-settings"}, "-repository-file"},
 		"a repository of nothing":       {[]string{"-repository-file", file(t, "r.json", `{"type":"gcs"}`)}, "use s3 or fs"},
 		"a repository to read only":     {[]string{"-repository-file", file(t, "r.json", `{"type":"fs","settings":{"location":"/x","readonly":true}}`)}, "readonly"},
 		"keys in a repository":          {[]string{"-repository-file", file(t, "r.json", `{"type":"s3","settings":{"bucket":"bbb","secret_key":"hunter2"}}`)}, "keystore"},

@@ -32,6 +32,9 @@ func (c *config) checkSnapshot(r raw) error {
 	if c.snapshot == "latest" {
 		c.snapshot = ""
 	}
+	if strings.ContainsAny(c.snapshot, "*, /\\") {
+		return cli.Usagef("-snapshot %q: want one name, without wildcards", c.snapshot)
+	}
 	if r.before != "" {
 		at, err := time.Parse(time.RFC3339, r.before)
 		if err != nil {
@@ -55,6 +58,9 @@ func (c *config) checkSnapshot(r raw) error {
 	}
 	if len(c.indices) == 0 {
 		return cli.Usagef("-indices is empty: want patterns such as nuvla-*")
+	}
+	if err := c.request("chosen-later").Validate(); err != nil {
+		return cli.Usagef("-indices: %v", err)
 	}
 	return nil
 }
@@ -177,6 +183,9 @@ func (c *config) files() error {
 }
 
 func (c *config) readRepository() error {
+	if c.allowUnknown && c.repositoryFile == "" {
+		return cli.Usagef("-allow-unknown-settings goes with -repository-file")
+	}
 	if c.repositoryFile == "" && c.only == onlyZK {
 		return nil
 	}

@@ -70,6 +70,14 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	if err := cli.Parse(fs, args); err != nil {
 		return nil, err
 	}
+	if err := cli.NotEmpty(fs, "snapshot", "before", "only", "from", "keep-old"); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"snapshot", "before", "indices", "replicas"} {
+		if c.only == onlyZK && cli.Given(fs, name) {
+			return nil, cli.Usagef("-%s does not go with -only zookeeper: no snapshot is restored, the queue is rebuilt from the Elasticsearch that lives", name)
+		}
+	}
 	return c, c.finish(r)
 }
 

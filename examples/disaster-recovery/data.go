@@ -54,7 +54,7 @@ func (r *recovery) restorePlan(ctx context.Context) (*restore.Plan, error) {
 			return nil, err
 		}
 	}
-	plan, err := r.restorer.Plan(ctx, r.request(r.chosen().Name))
+	plan, err := r.restorer.Plan(ctx, r.cfg.request(r.chosen().Name))
 	if err != nil {
 		return nil, err
 	}
@@ -62,8 +62,8 @@ func (r *recovery) restorePlan(ctx context.Context) (*restore.Plan, error) {
 }
 
 // request is what is restored of a snapshot.
-func (r *recovery) request(snapshot string) restore.Request {
-	return restore.Request{Snapshot: snapshot, Indices: r.cfg.indices, Replicas: r.cfg.replicas}
+func (c *config) request(snapshot string) restore.Request {
+	return restore.Request{Snapshot: snapshot, Indices: c.indices, Replicas: c.replicas}
 }
 
 func (r *recovery) keepPlan(plan *restore.Plan) error {

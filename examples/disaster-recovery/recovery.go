@@ -78,7 +78,7 @@ func (r *recovery) talkTo(address string) error {
 	}
 	r.client, r.conn = client, &es.Conn{Client: client}
 	if r.repo, err = snapshot.New(client, r.cfg.repository, nil); err != nil {
-		return err
+		return cli.Usagef("-repository: %w", err)
 	}
 	r.restorer, err = restore.New(client, r.cfg.repository, nil)
 	return err

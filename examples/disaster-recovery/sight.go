@@ -98,7 +98,7 @@ func (r *recovery) see(ctx context.Context, from restore.Restorer) (*sighting, e
 		return nil, err
 	}
 	out := &sighting{snapshot: s}
-	out.plan, err = from.Plan(ctx, r.request(s.Name))
+	out.plan, err = from.Plan(ctx, r.cfg.request(s.Name))
 	return out, err
 }
 
