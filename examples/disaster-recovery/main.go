@@ -118,7 +118,7 @@ func (r *recovery) recoverAll(ctx context.Context) error {
 		return errors.Join(err, r.journal.Finish())
 	}
 	if err != nil {
-		r.screen.Text("To go on where this was, call the same command again.\n")
+		r.screen.Text("To go on where this was, call the same command again within a day; later it would begin anew, and remove the volumes again.\n")
 		return err
 	}
 	return r.journal.Finish()
