@@ -82,7 +82,7 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 }
 
 func (c *config) dataFlags(fs *flag.FlagSet, r *raw) {
-	fs.StringVar(&c.es, "es", "http://localhost:9200", "`address` of Elasticsearch, before and after; credentials by ES_API_KEY, or ES_USERNAME and ES_PASSWORD")
+	fs.StringVar(&c.es, "es", "http://localhost:9200", "`address` of Elasticsearch, before and after; a drill reaches its copy at port 9200 without TLS; credentials by ES_API_KEY, or ES_USERNAME and ES_PASSWORD")
 	fs.StringVar(&c.zk, "zk", "localhost:2181", "ZooKeeper as `host:port`, several with commas, the last perhaps with a /chroot; a drill reaches its copy at port 2181 without TLS")
 	r.zk.Flags(fs)
 	fs.StringVar(&c.api, "api", "", "`URL` that answers 200 when the api works, such as http://HOST/api/cloud-entry-point (default: not asked)")
@@ -91,8 +91,8 @@ func (c *config) dataFlags(fs *flag.FlagSet, r *raw) {
 	fs.BoolVar(&c.allowUnknown, "allow-unknown-settings", false, cli.RepositoryUsage)
 	fs.StringVar(&c.snapshot, "snapshot", "latest", "snapshot to restore: a `name`, or latest (the latest complete one)")
 	fs.StringVar(&r.before, "before", "", "with -snapshot latest: only snapshots that began at or before this `time` (2006-01-02T15:04:05Z)")
-	fs.StringVar(&r.indices, "indices", "nuvla-*", "`patterns` of the indices to restore, with commas")
-	fs.IntVar(&r.replicas, "replicas", -1, "number_of_replicas of the restored indices (default: as in the snapshot)")
+	fs.StringVar(&r.indices, "indices", "nuvla-*", "`patterns` of the indices to restore, with commas; one with a '-' before it takes away")
+	fs.IntVar(&r.replicas, "replicas", -1, "`number_of_replicas` of the restored indices; -1 is as in the snapshot")
 }
 
 func (c *config) stackFlags(fs *flag.FlagSet) {
@@ -122,7 +122,7 @@ func (c *config) runFlags(fs *flag.FlagSet, r *raw) {
 		return nil
 	})
 	fs.StringVar(&c.from, "from", "", "leave out the steps before this `step`, and run it and those after it again")
-	fs.BoolVar(&c.drill, "drill", false, "recover a copy of the database stack, named STACK-drill, and remove it; production is only read")
+	fs.BoolVar(&c.drill, "drill", false, "recover a copy of the database stack that is there, named STACK-drill, and remove it; production is only read, compose files are not")
 	fs.StringVar(&c.network, "drill-network", "", "`network` of the drill's own (default: STACK-drill-net, made and removed); name one that is there when the S3 server is reached by it")
 	fs.Func("drill-services", "`services` of the core that a drill copies and starts too, with commas, or all: all but job-executor and job-distributor, which would run the recovered jobs on real machines, and must be named (default: none, since what a copy does to the world outside is not known here)", func(text string) error {
 		for name := range strings.SplitSeq(text, ",") {
@@ -132,7 +132,7 @@ func (c *config) runFlags(fs *flag.FlagSet, r *raw) {
 	})
 	fs.StringVar(&c.copiedAPI, "drill-api", "", "`:PORT/PATH` that the copy of api answers with 200 when it works, such as :8200/api/cloud-entry-point; its image must have bash and cat (default: not asked)")
 	fs.StringVar(&c.yes, "yes", "", "`name` of the database stack, of a drill STACK-drill, instead of typing it")
-	fs.BoolVar(&c.planOnly, "plan", false, "show what would be done, and stop")
+	fs.BoolVar(&c.planOnly, "plan", false, "show what would be done, and stop; -report, -html and -metrics are not written")
 	fs.BoolVar(&c.json, "json", false, "with -plan: print the plan as JSON")
 	fs.StringVar(&c.journal, "journal", "", "`file` that a broken-off recovery is taken up from by a call with the same flags, for a day after its last step (default: nuvla-recovery-STACK.json in the temporary folder)")
 	fs.StringVar(&c.reportFile, "report", "", "`file` for the report as JSON (default: none)")
