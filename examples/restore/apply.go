@@ -99,7 +99,11 @@ func (p *program) finish(ctx context.Context, report *restore.Report, name strin
 		err = errors.Join(err, perr)
 	}
 	if ctx.Err() != nil || (p.opts.Detach && err == nil && !report.OK()) {
-		p.screen.Text(fmt.Sprintf("To go on where this was: restore attach -es %s -repository %s -snapshot %s\n", p.es, p.repository, name))
+		conf := ""
+		if p.conf != "" { // which may have the credentials
+			conf = " -conf " + p.conf
+		}
+		p.screen.Text(fmt.Sprintf("To go on where this was: restore attach -es %s -repository %s -snapshot %s%s\n", p.es, p.repository, name, conf))
 	}
 	return err
 }

@@ -24,6 +24,7 @@ var about string // its comment is the help
 // config is what the operator said, checked.
 type config struct {
 	command    string
+	conf       string // as -conf names it
 	es         string
 	repository string
 	timestamp  string
@@ -67,7 +68,11 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 		return nil, err
 	}
 	fs.BoolVar(&c.json, "json", false, "print JSON")
-	fs.DurationVar(&c.timeout, "timeout", 0, "give up after this `time`; what the server does goes on (default no limit)")
+	if c.command == "drill" {
+		fs.DurationVar(&c.timeout, "timeout", 0, "give a drill up after this `time`, and remove what it made (default no limit)")
+	} else {
+		fs.DurationVar(&c.timeout, "timeout", 0, "give up after this `time`; what the server does goes on (default no limit)")
+	}
 	if c.command == "" {
 		return nil, cli.NoCommand(fs, args, commands)
 	}
@@ -77,9 +82,13 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 	if err := cli.Parse(fs, args); err != nil {
 		return nil, err
 	}
+	if err := cli.NotEmpty(fs, "before", "plan", "rename", "queries", "manifest"); err != nil {
+		return nil, err
+	}
 	if err := c.planAlone(fs); err != nil {
 		return nil, err
 	}
+	c.conf = fs.Lookup("conf").Value.String()
 	return c, c.finish()
 }
 
@@ -158,14 +167,14 @@ func (c *config) selectFlags(fs *flag.FlagSet) {
 		return nil
 	})
 	fs.BoolVar(&c.request.Checksums, "checksums", false, "let each shard compare its files with their Lucene checksums when it is opened")
-	fs.Float64Var(&c.request.DocumentTolerance, "tolerance", 0, "`share` of documents by which an index may differ from the manifest (default 0.02; negative: none)")
+	fs.Float64Var(&c.request.DocumentTolerance, "tolerance", 0.02, "`share` of documents by which an index may differ from the manifest; 0 is none")
 	fs.BoolVar(&c.request.AllowPartial, "allow-partial", false, "take a snapshot in which shards are missing, when it is named; indices that miss one are left out")
 }
 
 // requestFlags say how to restore.
 func (c *config) requestFlags(fs *flag.FlagSet) {
 	c.selectFlags(fs)
-	fs.IntVar(&c.text.replicas, "replicas", -1, "number_of_replicas of the restored indices (default as in the snapshot)")
+	fs.IntVar(&c.text.replicas, "replicas", -1, "`number_of_replicas` of the restored indices; -1 is as in the snapshot")
 	fs.StringVar(&c.request.RenamePrefix, "rename", "", "restore beside what is there, under each name with this `prefix`")
 	fs.BoolVar(&c.request.Replace, "replace", false, "restore in the place of indices that are there, which are deleted when all is proven; data streams are not replaced")
 	fs.BoolVar(&c.request.OtherShards, "other-shards", false, "with -replace: an index may be replaced by one of another number of primary shards")
@@ -174,7 +183,7 @@ func (c *config) requestFlags(fs *flag.FlagSet) {
 }
 
 func (c *config) followFlags(fs *flag.FlagSet) {
-	fs.Int64Var(&c.text.limit, "limit", 0, "`bytes` a second that each node may recover meanwhile (default 1 GiB; negative leaves the cluster's own limits)")
+	fs.Int64Var(&c.text.limit, "limit", 0, "`bytes` a second that each node may recover meanwhile; 0 is 1 GiB, negative leaves the cluster's own limits")
 	fs.BoolVar(&c.opts.KeepGoing, "keep-going", false, "restore the other shards to their end after one has failed")
 }
 
@@ -197,6 +206,9 @@ func (c *config) finish() error {
 	if !(c.request.DocumentTolerance < 1) { // NaN too
 		return cli.Usagef("-tolerance %v: want a share such as 0.02; from 1 on an empty index would pass", c.request.DocumentTolerance)
 	}
+	if c.request.DocumentTolerance == 0 {
+		c.request.DocumentTolerance = -1 // 0 is the default of a request
+	}
 	if c.text.replicas < -1 {
 		return cli.Usagef("-replicas %d: want 0 or more", c.text.replicas)
 	}
@@ -205,6 +217,9 @@ func (c *config) finish() error {
 	}
 	c.opts.BytesPerSecond = c.text.limit
 	if err := c.finishSelection(); err != nil {
+		return err
+	}
+	if err := c.contradictions(); err != nil {
 		return err
 	}
 	if err := c.finishSchedule(); err != nil {
@@ -240,6 +255,28 @@ func (c *config) finishSelection() error {
 	}
 	if c.sel.AllowPartial && c.sel.Name == "" && c.command != "list" {
 		return cli.Usagef("-allow-partial goes with the name of a snapshot")
+	}
+	return nil
+}
+
+// contradictions are flags that do not go with each other: one of them would say nothing.
+func (c *config) contradictions() error {
+	q := c.request
+	_, replicas := q.Settings["index.number_of_replicas"]
+	_, checks := q.Settings["index.shard.check_on_startup"]
+	switch {
+	case q.OtherShards && !q.Replace:
+		return cli.Usagef("-other-shards goes with -replace")
+	case q.RenamePrefix != "" && q.Replace:
+		return cli.Usagef("-rename and -replace: want one or the other")
+	case q.RenamePrefix != "" && q.GlobalState:
+		return cli.Usagef("-rename and -global-state: want one or the other, since that would change what the originals use")
+	case replicas && q.Replicas != nil:
+		return cli.Usagef("-replicas and -setting index.number_of_replicas: want one or the other")
+	case checks && q.Checksums:
+		return cli.Usagef("-checksums and -setting index.shard.check_on_startup: want one or the other")
+	case c.abandon && (c.text.limit != 0 || c.opts.KeepGoing):
+		return cli.Usagef("-limit and -keep-going do not go with -abandon, which ends the restore")
 	}
 	return nil
 }

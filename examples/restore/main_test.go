@@ -134,7 +134,15 @@ func TestBadInputIsAUsageErrorThatNamesTheFlag(t *testing.T) {
 		"-snapshot \"a*\"":           {"plan", "-snapshot", "a*"},
 		"-replicas -2":               {"apply", "-replicas", "-2"},
 		"-indices, -setting":         {"apply", "-indices", "a,,b"},
-		"OtherShards without":        {"plan", "-other-shards"},
+		"-other-shards goes with":    {"plan", "-other-shards"},
+		"-rename and -replace":       {"apply", "-rename", "x-", "-replace"},
+		"-rename and -global-state":  {"apply", "-rename", "x-", "-global-state"},
+		"-replicas and -setting":     {"apply", "-replicas", "1", "-setting", "index.number_of_replicas=0"},
+		"-checksums and -setting":    {"plan", "-checksums", "-setting", "index.shard.check_on_startup=true"},
+		"do not go with -abandon":    {"attach", "-snapshot", "x", "-abandon", "-keep-going"},
+		"-before is empty":           {"plan", "-before", ""},
+		"-plan is empty":             {"apply", "-plan", ""},
+		"-rename is empty":           {"apply", "-rename", ""},
 		"NAME=VALUE":                 {"plan", "-setting", "index.hidden"},
 		"shards cannot change":       {"plan", "-setting", "index.number_of_shards=1"},
 		"-allow-partial goes with":   {"plan", "-allow-partial"},
@@ -259,5 +267,17 @@ func TestEachFailureHasItsExitCode(t *testing.T) {
 	cancel(cli.ErrInterrupted)
 	if got := r.run(ctx, "", "list"); got.code != cli.ExitInterrupted {
 		t.Errorf("interrupted: code %d", got.code)
+	}
+}
+
+func TestAToleranceOfNothingIsNone(t *testing.T) {
+	for args, want := range map[string]float64{"plan": 0.02, "plan -tolerance 0": -1, "plan -tolerance 0.1": 0.1, "drill -tolerance -1": -1} {
+		c, err := parse(strings.Fields(args), func(string) (string, bool) { return "", false }, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.request.DocumentTolerance; got != want {
+			t.Errorf("%s: %v, want %v", args, got, want)
+		}
 	}
 }
