@@ -92,6 +92,15 @@ func (c *config) check() error {
 		return cli.Usagef("-keep-image needs -keep or -keep-as")
 	case len(c.inside) > 0 && (c.network == "" || c.image == ""):
 		return cli.Usagef("-inside needs -network and -image, to run the probe's container with")
+	case len(c.inside) == 0 && (c.network != "" || c.image != ""):
+		return cli.Usagef("-network and -image go with -inside")
+	case c.job.Socket != "" && c.job.Image == "":
+		return cli.Usagef("-job-socket goes with -job-image")
+	}
+	for service := range c.inside {
+		if c.probes[service] != nil {
+			return cli.Usagef("-probe and -inside for %s: want one or the other", service)
+		}
 	}
 	return nil
 }
@@ -124,7 +133,7 @@ func (c *config) flags(fs *flag.FlagSet) error {
 		fs.Func("groups", "`services`, divided by commas, in groups divided by semicolons: quote it (default all, what needs others last)", c.setGroups)
 		fs.Func("probe", "`SERVICE=URL` that must answer: http://... or zk://HOST:PORT; may be repeated", pair(c.setProbe))
 		fs.Func("inside", "`SERVICE=COMMAND` that must exit with 0, in a short container of -image on -network; may be repeated",
-			pair(func(service, command string) error { c.inside[service] = strings.Fields(command); return nil }))
+			pair(c.setInside))
 		fs.StringVar(&c.network, "network", "", "attachable `network` for -inside")
 		fs.StringVar(&c.image, "image", "", "`image` for -inside, which is on the engine")
 		fs.DurationVar(&c.stable, "stable", time.Second, "how `long` the same tasks must have been running")
@@ -146,7 +155,19 @@ func (c *config) setGroups(text string) error {
 	return nil
 }
 
+// A service has one probe: the last of two would say nothing of the first.
+func (c *config) setInside(service, command string) error {
+	if c.inside[service] != nil {
+		return fmt.Errorf("%s has a command already", service)
+	}
+	c.inside[service] = strings.Fields(command)
+	return nil
+}
+
 func (c *config) setProbe(service, url string) error {
+	if c.probes[service] != nil {
+		return fmt.Errorf("%s has a probe already", service)
+	}
 	switch address, isZooKeeper := strings.CutPrefix(url, "zk://"); {
 	case isZooKeeper:
 		c.probes[service] = stack.ProbeZooKeeper(address)

@@ -142,12 +142,16 @@ func (p *program) wipe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.controller.Wipe(ctx, plan, func(ctx context.Context) error {
+	err = p.controller.Wipe(ctx, plan, func(ctx context.Context) error {
 		if err := p.confirm(ctx); err != nil || p.config.keep.Dir == "" && p.config.keep.Suffix == "" {
 			return err
 		}
 		return p.keep(ctx, plan)
 	})
+	if err == nil {
+		p.screen.Printf("gone: %d volumes", len(plan.Volumes))
+	}
+	return err
 }
 
 func (p *program) keep(ctx context.Context, plan *stack.WipePlan) error {
@@ -173,7 +177,7 @@ func (p *program) confirm(ctx context.Context) error {
 		answer = line
 	}
 	if answer != p.name {
-		return errors.New("the name of the stack was not given")
+		return fmt.Errorf("%q is not the name of the stack: give the name %s", answer, p.name)
 	}
 	return nil
 }
