@@ -128,5 +128,5 @@ func notManager(state string) error {
 		reason += " (its node is " + state + ")"
 	}
 	return &nuvlaops.Error{Resource: "engine", Reason: reason, Err: nuvlaops.ErrUnsupported,
-		Hint: "run on a manager, or point DOCKER_HOST at one; managers: docker node ls"}
+		Hint: "run on a manager, or point DOCKER_HOST at one; docker info on a worker shows the addresses of its managers"}
 }
