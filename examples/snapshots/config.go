@@ -138,6 +138,14 @@ func (c *config) finish() error {
 			return cli.Usagef("-state %q: want SUCCESS, PARTIAL, FAILED, IN_PROGRESS or INCOMPATIBLE", state)
 		}
 	}
+	switch f := c.filter; {
+	case !f.Since.IsZero() && !f.Until.IsZero() && f.Until.Before(f.Since):
+		return cli.Usagef("-until %s is before -since %s: nothing is between", f.Until.UTC().Format(time.RFC3339), f.Since.UTC().Format(time.RFC3339))
+	case f.Complete && len(f.States) > 0 && !slices.Contains(f.States, snapshot.Success):
+		return cli.Usagef("-complete goes with -state SUCCESS only: those of other states are not complete")
+	case c.command == "prune" && c.policy.Prefix == "":
+		return cli.Usagef("-prefix is empty: want what the names of the snapshots begin with that the rules are about")
+	}
 	if c.command == "prune" {
 		if err := c.policy.Validate(); err != nil {
 			return cli.Usagef("the -keep flags: %w", err)

@@ -266,7 +266,8 @@ func TestTheMarksAreLeftAloneWhenNoneOfThemGoes(t *testing.T) {
 func TestBadInputIsAUsageError(t *testing.T) {
 	r := newRig(t)
 	for _, args := range []string{"", "-json", "explode", "list x", "show", "show a b", "pin", "delete", "delete -yes s3_backup snapshot.*",
-		"delete -yes s3_backup UPPER", "prune", "prune -keep-last -1", "prune -keep-min 3", "list -state GOOD", "list -since yesterday", "list -nope", "verify -timeout -1s", "list -conf /no/such/file", "list -since -24h", "list -until -1h", "-", "show -", "delete -yes s3_backup -"} {
+		"delete -yes s3_backup UPPER", "prune", "prune -keep-last -1", "prune -keep-min 3", "list -state GOOD", "list -since yesterday", "list -nope", "verify -timeout -1s", "list -conf /no/such/file", "list -since -24h", "list -until -1h", "-", "show -", "delete -yes s3_backup -",
+		"list -since 1h -until 2h", "list -complete -state PARTIAL", "prune -keep-last 1 -prefix="} {
 		if _, code := r.run("", strings.Fields(args)...); code != cli.ExitUsage || len(r.names()) != 6 {
 			t.Errorf("%q: code %d, %v", args, code, r.names())
 		}
