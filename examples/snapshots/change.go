@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -25,11 +26,15 @@ func (p *program) prune(ctx context.Context) error {
 	}
 	out := pruned{Plan: plan, Removed: []string{}}
 	if !p.json {
-		if err := p.table(plan); err != nil {
+		if _, err := fmt.Fprint(p.stdout, table(plan)); err != nil {
 			return err
 		}
 	}
+	var marks error
 	if !p.dryRun && len(plan.Removed()) > 0 {
+		if p.json && p.yes == "" {
+			p.screen.Text(table(plan)) // what is confirmed
+		}
 		if err := p.confirm(ctx, fmt.Sprintf("%d snapshots will be removed.", len(plan.Removed()))); err != nil {
 			return err
 		}
@@ -42,19 +47,26 @@ func (p *program) prune(ctx context.Context) error {
 				uuids = append(uuids, d.UUID)
 			}
 		}
-		if err := cli.ForgetMarks(ctx, p.marks, uuids); err != nil {
-			return err
-		}
+		marks = p.forget(ctx, uuids)
 	}
 	if p.json {
-		return p.print(out)
+		return errors.Join(marks, p.print(out))
 	}
 	_, err = fmt.Fprintf(p.stdout, "%d kept, %d to remove, %d removed\n", len(plan.Decisions)-len(plan.Removed()), len(plan.Removed()), len(out.Removed))
-	return err
+	return errors.Join(marks, err)
 }
 
-func (p *program) table(plan *snapshot.Plan) error {
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+// forget removes the marks of what is gone. What is printed says that it is gone, whether that works or not.
+func (p *program) forget(ctx context.Context, uuids []string) error {
+	if err := cli.ForgetMarks(ctx, p.marks, uuids); err != nil {
+		return fmt.Errorf("the snapshots are gone, but their marks are not (-marks): %w", err)
+	}
+	return nil
+}
+
+func table(plan *snapshot.Plan) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tSTATE\tSTARTED\t\tWHY")
 	for _, d := range plan.Decisions {
 		what := "remove"
@@ -63,7 +75,8 @@ func (p *program) table(plan *snapshot.Plan) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", d.Name, d.State, d.Start.UTC().Format(time.RFC3339), what, strings.Join(d.Reasons, ", "))
 	}
-	return w.Flush()
+	_ = w.Flush()
+	return b.String()
 }
 
 func (p *program) pin(ctx context.Context) error {
@@ -138,14 +151,12 @@ func (p *program) delete(ctx context.Context) error {
 	if err := p.bare.Delete(ctx, p.names...); err != nil {
 		return err
 	}
-	if err := cli.ForgetMarks(ctx, p.marks, uuids); err != nil {
-		return err
-	}
+	marks := p.forget(ctx, uuids)
 	if p.json {
-		return p.print(map[string]any{"removed": p.names})
+		return errors.Join(marks, p.print(map[string]any{"removed": p.names}))
 	}
 	_, err := fmt.Fprintf(p.stdout, "gone: %s\n", strings.Join(p.names, ", "))
-	return err
+	return errors.Join(marks, err)
 }
 
 // confirm asks for the name of the repository, unless -yes gave it.

@@ -282,6 +282,28 @@ func TestBadInputIsAUsageError(t *testing.T) {
 	}
 }
 
+func TestWhatIsGoneIsSaidAlsoWhenItsMarkCannotGo(t *testing.T) {
+	for want, args := range map[string][]string{"1 removed": {"prune", "-keep-last", "2", "-keep-min", "1"}, "gone: snapshot.0": {"delete", "snapshot.0", "-pinned"},
+		`"snapshot.0"`: {"delete", "snapshot.0", "-pinned", "-json"}, `"snapshot.2"`: {"prune", "-keep-last", "2", "-keep-min", "1", "-json"}} {
+		r := newRig(t)
+		err := snapshot.UpdateMarks(t.Context(), r.marks, func(m snapshot.Marks) error {
+			m.Pin("s3_backup", "snapshot.0", "uuid-0", snapshot.Pin{})
+			m.Verify("s3_backup", "snapshot.2", "uuid-2", snapshot.Verified{})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = os.Remove(r.marks + ".lock")
+		if err := os.Mkdir(r.marks+".lock", 0o700); err != nil { // so nobody writes the marks
+			t.Fatal(err)
+		}
+		if got, code := r.run("s3_backup\n", args...); code != cli.ExitFailed || len(r.names()) != 5 || !strings.Contains(got, want) {
+			t.Errorf("%v: code %d, %d snapshots left, want 1, 5 and %q in\n%s", args, code, len(r.names()), want, got)
+		}
+	}
+}
+
 // The backup and this program must look at the same marks.
 func TestTheFileOfTheBackupSaysWhereTheMarksAre(t *testing.T) {
 	folder := t.TempDir()
