@@ -96,8 +96,8 @@ func (c config) check() error {
 		return cli.Usagef("-index is empty: want the name of an index, such as nuvla-job")
 	case !strings.HasPrefix(c.path, "/") || strings.HasSuffix(c.path, "/"):
 		return cli.Usagef("-path %q: want a path that begins with / and does not end with it", c.path)
-	case c.verifyOnly && (a.Prune || a.Move || a.DryRun):
-		return cli.Usagef("-verify-only writes nothing: leave -prune, -move and -dry-run away")
+	case c.verifyOnly && (a.Prune || a.Move || a.DryRun || a.Force || a.Rate != 0):
+		return cli.Usagef("-verify-only writes nothing: leave -prune, -move, -dry-run, -force and -rate away")
 	}
 	if _, _, err := zkjobs.ParseHosts(c.zkHosts...); err != nil {
 		return fmt.Errorf("%w: -zk-hosts: %w", cli.ErrUsage, err)

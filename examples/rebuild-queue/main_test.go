@@ -249,7 +249,7 @@ func TestBadInputIsAUsageErrorThatNamesItsFlag(t *testing.T) {
 		"-timeout":     {{"--timeout", "-1s"}},
 		"-index":       {{"--index", ""}},
 		"-path":        {{"--path", "job"}, {"--path", "/job/"}},
-		"-verify-only": {{"--verify-only", "--prune"}, {"--verify-only", "--dry-run"}, {"--verify-only", "--move"}},
+		"-verify-only": {{"--verify-only", "--prune"}, {"--verify-only", "--dry-run"}, {"--verify-only", "--move"}, {"--verify-only", "--force"}, {"--verify-only", "--rate", "5"}},
 		"-zk-hosts":    {{"--zk-hosts", " "}, {"--zk-hosts", "a/x", "b/y"}, {"--zk-hosts", "zk:x"}},
 		"-es-hosts":    {{"--es-hosts", ","}},
 		"-nope":        {{"--nope"}},
