@@ -130,8 +130,8 @@ func (c *config) finish() error {
 	}
 	c.policy.Prefix = c.create.Prefix
 	if c.retains() {
-		if err := c.policy.Validate(); err != nil {
-			return fmt.Errorf("%w: the -keep flags: %w", cli.ErrUsage, err)
+		if err := cli.CheckRetention(c.policy); err != nil {
+			return err
 		}
 	}
 	if c.lock == "" {

@@ -147,8 +147,8 @@ func (c *config) finish() error {
 		return cli.Usagef("-prefix is empty: want what the names of the snapshots begin with that the rules are about")
 	}
 	if c.command == "prune" {
-		if err := c.policy.Validate(); err != nil {
-			return cli.Usagef("the -keep flags: %w", err)
+		if err := cli.CheckRetention(c.policy); err != nil {
+			return err
 		}
 	}
 	if slices.Contains([]string{"pin", "unpin", "prune", "delete"}, c.command) { // pins that are not seen would be removed

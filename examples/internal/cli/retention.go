@@ -24,6 +24,28 @@ func RetentionFlags(fs *flag.FlagSet, p *snapshot.Policy, note func(flagName str
 	fs.BoolVar(&p.Others, "prune-others", false, "remove by these rules also what other tools took"+note("prune-others"))
 }
 
+// CheckRetention is a usage error that names the flag, where one is at fault alone.
+func CheckRetention(p snapshot.Policy) error {
+	for _, f := range []struct {
+		name string
+		n    int
+	}{{"last", p.Last}, {"hourly", p.Hourly}, {"daily", p.Daily}, {"weekly", p.Weekly}, {"monthly", p.Monthly}, {"yearly", p.Yearly}, {"min", p.MinComplete}} {
+		if f.n < 0 {
+			return Usagef("-keep-%s %d: want 0 or more", f.name, f.n)
+		}
+	}
+	switch {
+	case p.Within < 0:
+		return Usagef("-keep-within %s: want 0 or more", p.Within)
+	case p.MaxDelete < 0:
+		return Usagef("-max-delete %d: want 0 or more", p.MaxDelete)
+	}
+	if err := p.Validate(); err != nil {
+		return Usagef("the -keep flags: %w", err)
+	}
+	return nil
+}
+
 // List is for flag.Func: words divided by commas or spaces.
 func List(into *[]string) func(string) error {
 	return func(s string) error {
