@@ -155,6 +155,20 @@ func TestElasticsearchRefusesAddressesThatCannotBe(t *testing.T) {
 	}
 }
 
+func TestAUserOfElasticsearchWantsAPassword(t *testing.T) {
+	for _, tt := range []struct {
+		key, user, password string
+		code                int
+	}{{"", "elastic", "", cli.ExitUsage}, {"", "", "hunter2", cli.ExitUsage}, {"", "elastic", "hunter2", cli.ExitOK}, {"key", "elastic", "", cli.ExitOK}, {"", "", "", cli.ExitOK}} {
+		t.Setenv("ES_API_KEY", tt.key)
+		t.Setenv("ES_USERNAME", tt.user)
+		t.Setenv("ES_PASSWORD", tt.password)
+		if _, err := cli.Elasticsearch("es"); cli.ExitCode(err) != tt.code || strings.Contains(fmt.Sprint(err), "hunter2") {
+			t.Errorf("%+v: %v, want exit code %d", tt, err, tt.code)
+		}
+	}
+}
+
 func TestAProgressLineSaysWhatIsKnown(t *testing.T) {
 	tests := []struct {
 		p    nuvlaops.Progress

@@ -23,12 +23,11 @@ func Elasticsearch(addresses ...string) (*es.Transport, error) {
 	if len(full) == 0 {
 		return nil, Usagef("no address of Elasticsearch")
 	}
-	return es.Dial(es.Access{
-		Addresses: full,
-		APIKey:    os.Getenv("ES_API_KEY"),
-		Username:  os.Getenv("ES_USERNAME"),
-		Password:  os.Getenv("ES_PASSWORD"),
-	})
+	access := es.Access{Addresses: full, APIKey: os.Getenv("ES_API_KEY"), Username: os.Getenv("ES_USERNAME"), Password: os.Getenv("ES_PASSWORD")}
+	if access.APIKey == "" && (access.Username == "") != (access.Password == "") {
+		return nil, Usagef("want both ES_USERNAME and ES_PASSWORD, or neither")
+	}
+	return es.Dial(access)
 }
 
 // checkAddress completes an address, or says what is wrong with it.
