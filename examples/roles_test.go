@@ -23,17 +23,23 @@ func TestTheTwoRolesSuffice(t *testing.T) {
 		t.Fatalf("restore, ensure: %v", err)
 	}
 
-	report, err := snapshot.Cycle(t.Context(), repository(t, keeper), snapshot.CycleOptions{Create: snapshot.CreateRequest{Indices: []string{"nuvla-roles"}}})
+	report, err := snapshot.Cycle(t.Context(), repository(t, keeper), snapshot.CycleOptions{Create: snapshot.CreateRequest{Indices: []string{"nuvla-roles*"}}})
 	if err != nil {
 		t.Fatalf("backup, cycle: %v", err)
 	}
 	if m := report.Snapshot.Manifest; m == nil || m.Documents != 1 {
 		t.Errorf("manifest %+v, want one document", m)
 	}
+	if names, err := repository(t, keeper).Unreadable(t.Context(), report.Snapshot.Name); err != nil || len(names) > 0 {
+		t.Errorf("backup, list: %v, %v", names, err)
+	}
 
 	r, err := restore.New(restorer, "roles", nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := r.Drill(t.Context(), restore.DrillOptions{}); err != nil {
+		t.Errorf("restore, drill: %v", err)
 	}
 	c.send(t, "DELETE", "/nuvla-roles", nil)
 	plan, err := r.Plan(t.Context(), restore.Request{Snapshot: report.Snapshot.Name})
@@ -52,6 +58,12 @@ func TestTheTwoRolesSuffice(t *testing.T) {
 	if _, err := r.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
 		t.Errorf("restore, apply in the place of what is there: %v", err)
 	}
+	if plan, err = r.Plan(t.Context(), restore.Request{Snapshot: report.Snapshot.Name, RenamePrefix: "restored-"}); err != nil {
+		t.Fatalf("restore, plan beside what is there: %v", err)
+	}
+	if _, err := r.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		t.Errorf("restore, apply beside what is there: %v", err)
+	}
 	if err := repository(t, restorer).Delete(t.Context(), report.Snapshot.Name); err != nil {
 		t.Errorf("restore, delete: %v", err)
 	}
@@ -68,6 +80,10 @@ func TestARoleThatIsTooSmallSaysWhatIsMissing(t *testing.T) {
 		"the backup role does not register": {
 			func() error { _, err := repository(t, keeper).Ensure(t.Context(), settings); return err },
 			[]string{"cluster:admin/repository/put", "nuvla-backup", "manage"},
+		},
+		"the backup role does not verify": {
+			func() error { _, err := repository(t, keeper).Verify(t.Context()); return err },
+			[]string{"cluster:admin/repository/verify", "nuvla-backup", "manage"},
 		},
 		"the backup role does not delete": {
 			func() error { return repository(t, keeper).Delete(t.Context(), "snapshot.2026-01-02t1504z") },
