@@ -55,11 +55,11 @@ func All() []Metric {
 
 		{DrillLastSuccess, gauge, nil, "When the last restore drill ended whose result was verified."},
 		{DrillLastAttempt, gauge, nil, "When the last restore drill began that has come to an end of its own."},
-		{DrillDuration, gauge, nil, "How long the last restore drill took."},
+		{DrillDuration, gauge, nil, "How long the last restore drill whose result was verified took to restore and to verify."},
 		{DrillBudget, gauge, nil, "How long a restore drill may take."},
-		{DrillOverBudget, gauge, nil, "1 when the last restore drill took longer than it may, else 0."},
+		{DrillOverBudget, gauge, nil, "1 when the last restore drill whose result was verified took longer than it may, else 0."},
 		{DrillFailures, counter, nil, "Restore drills that failed."},
-		{DrillDocuments, gauge, nil, "Documents that the last restore drill brought back."},
+		{DrillDocuments, gauge, nil, "Documents that the last restore drill brought back whose result was verified."},
 
 		{RecoveryLastSuccess, gauge, mode, "When the last recovery ended whose result was verified."},
 		{RecoveryLastAttempt, gauge, mode, "When the last recovery began."},
