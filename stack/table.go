@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/nuvla/nuvlaops/internal/units"
 )
@@ -40,7 +41,7 @@ func (s *Stack) writeTasks(w *tabwriter.Writer) {
 			}
 			fmt.Fprint(w, title)
 			title = ""
-			fmt.Fprintf(w, "%s.%s\t%s\t%s\t%s\t%s\n", v.Name, t.place(), t.Node, t.State, t.Since.UTC().Format("2006-01-02 15:04:05"), t.Error)
+			fmt.Fprintf(w, "%s.%s\t%s\t%s\t%s\t%s\n", v.Name, t.place(), t.Node, t.State, t.Since.UTC().Format(time.RFC3339), t.Error)
 		}
 	}
 }

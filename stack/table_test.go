@@ -32,10 +32,10 @@ es       0/1       nuvla/es:8   failing: task: non-zero exit (137)
 agent    1/1       agent:1      healthy
 zk       0/0       zookeeper:3  stopped, remembers 3 replicas
 
-TASK                NODE  STATE    SINCE                ERROR
-es.1                one   failed   2026-01-02 15:04:05  task: non-zero exit (137)
-es.1                two   ready    2026-01-02 15:04:06
-agent.abcdefghijkl  one   running  2026-01-02 15:04:05
+TASK                NODE  STATE    SINCE                 ERROR
+es.1                one   failed   2026-01-02T15:04:05Z  task: non-zero exit (137)
+es.1                two   ready    2026-01-02T15:04:06Z
+agent.abcdefghijkl  one   running  2026-01-02T15:04:05Z
 
 VOLUME     NODE  SIZE      USED BY
 db_esdata  one   66.9 MiB  es

@@ -116,7 +116,7 @@ func (r *recovery) goOn() {
 	}
 	var started time.Time
 	if started, r.resumed = r.journal.Resumed(); r.resumed && r.journal.State(&r.state) && !r.cfg.planOnly {
-		r.screen.Printf("going on with the recovery that began %s (%s)", started.Format(time.DateTime), r.cfg.journal)
+		r.screen.Printf("going on with the recovery that began %s (%s)", started.UTC().Format(time.RFC3339), r.cfg.journal)
 	}
 	if r.cfg.from != "" && r.cfg.from != r.state.From { // a call without -from goes on where the one with it was
 		r.journal.Forget(r.cfg.fromOn()...)
