@@ -178,7 +178,7 @@ func (w *writer) makes(do Decision) bool {
 
 func errBusy(signs []string) error {
 	return &nuvlaops.Error{Reason: "the queue is in use: " + strings.Join(signs, "; "),
-		Hint: "stop the api-server and the executors (a dead one's locks last as long as its session), or use force", Err: nuvlaops.ErrBusy}
+		Hint: "stop the api-server and the executors (a dead one's locks last as long as its session)", Err: nuvlaops.ErrBusy}
 }
 
 // checkOrphans refuses to write entries that a lock without an entry would hide.

@@ -16,11 +16,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
@@ -99,6 +101,9 @@ func (p *program) rebuild(ctx context.Context, r zkjobs.JobQueueRebuilder) (err 
 		return err
 	}
 	p.out.Result, err = r.Apply(ctx, p.out.Plan, p.apply)
+	if errors.Is(err, nuvlaops.ErrBusy) {
+		err = fmt.Errorf("%w, or go on beside them with -force", err)
+	}
 	if p.out.Result != nil {
 		p.out.Report = p.out.Result.Report
 	}
