@@ -271,8 +271,8 @@ func (d *demo) sayWhatIsKept() {
 	host := func(addr string) string { _, port, _ := net.SplitHostPort(addr); return "127.0.0.1:" + port }
 	d.screen.Text(fmt.Sprintf(`
 The stacks %s and %s are left up. Look at them:
-  curl http://%s/_cat/indices/nuvla-*?v
-  curl http://%s/_cat/snapshots/%s?v
+  curl 'http://%s/_cat/indices/nuvla-*?v'
+  curl 'http://%s/_cat/snapshots/%s?v'
   curl http://%s/demo
   docker service ls
   files: %s
