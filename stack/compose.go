@@ -255,11 +255,11 @@ func (s *Swarm) docker(ctx context.Context, opts DeployOptions, stdin []byte, ve
 		return nil, context.Cause(ctx)
 	case cmd.ProcessState == nil:
 		return nil, &nuvlaops.Error{Resource: s.opts.Docker, Reason: err.Error(), Err: nuvlaops.ErrNotFound,
-			Hint: "install the docker program with its compose and stack commands, and have it on the PATH"}
+			Hint: "install the docker program, 23.0 or later, and have it on the PATH"}
 	}
 	reason := "docker stack " + verb + ": " + lastLine(problems.String())
 	if verb == "config" { // which reads, and sends nothing
-		return nil, &nuvlaops.Error{Reason: reason, Err: nuvlaops.ErrInvalid, Hint: "check the compose file"}
+		return nil, &nuvlaops.Error{Reason: reason, Err: nuvlaops.ErrInvalid, Hint: "check the compose file; a docker program before 23.0 has no stack config"}
 	}
 	return nil, &nuvlaops.Error{Reason: reason, Err: err, Hint: "mend what it says and deploy again: services that were made stay as they are"}
 }

@@ -7,7 +7,7 @@
 // was. Of two at once the second is refused, on whatever manager it runs. It ends with a report: what was restored, from
 // which snapshot, how old it is, how long each step took, what was verified and what was not.
 //
-// Run it on a manager of the Swarm:
+// Run it on a manager of the Swarm; compose files are read by the docker program there, 23.0 or later:
 //
 //	disaster-recovery -repository-file repo.json -db-compose db.yml -core-compose nuvla.yml -plan
 //	disaster-recovery -repository-file repo.json -db-compose db.yml -core-compose nuvla.yml -html report.html

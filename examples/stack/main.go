@@ -17,8 +17,9 @@
 // org.nuvla.ops.needs ("es, zk"). A probe runs here (-probe), or in a short container on a network where the services' names
 // resolve (-inside).
 //
-// Run it where the docker program reaches a manager. The volumes of another node are seen and removed through its engine
-// (-engine NODE=ADDRESS), or by a job service of ours with the node's socket (-job-image), from the image of "make image".
+// Run it where the docker program reaches a manager; deploy reads its files by that program, 23.0 or later. The volumes of
+// another node are seen and removed through its engine (-engine NODE=ADDRESS), or by a job service of ours with the node's
+// socket (-job-image), from the image of "make image".
 //
 // Credentials come from the environment as for the docker program: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the context that
 // DOCKER_CONTEXT or its configuration names.
