@@ -3,9 +3,10 @@
 // proves that too, and starts the core.
 //
 // Nothing irreversible happens before its ground is proven: no volume is removed until the chosen snapshot has been seen
-// complete in this run. It can be ended at any point and called again with the same arguments; it then goes on where it
-// was. Of two at once the second is refused, on whatever manager it runs. It ends with a report: what was restored, from
-// which snapshot, how old it is, how long each step took, what was verified and what was not.
+// complete, by this call or, within the last half hour, by the one that it goes on from. It can be ended at any point and
+// called again with the same arguments; it then goes on where it was. Of two at once the second is refused, on whatever
+// manager it runs. It ends with a report: what was restored, from which snapshot, how old it is, how long each step took, what
+// was verified and what was not.
 //
 // Run it on a manager of the Swarm; compose files are read by the docker program there, 23.0 or later:
 //
