@@ -40,7 +40,7 @@ func hintOf(status int, s *ServerError) string {
 	case status == http.StatusUnauthorized:
 		return "give the user name and password, or the API key, of a user of this cluster"
 	}
-	return "give this user a role with the privilege: one to back up needs create_snapshot and monitor, one to restore manage"
+	return "give this user a role with the privilege: one to back up needs create_snapshot and monitor, and of the indices maintenance and monitor; one to restore manage, and of the indices all"
 }
 
 type rule struct {
