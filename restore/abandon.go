@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,7 +15,8 @@ import (
 // Abandon ends what an Apply of this snapshot has begun and not finished, whoever began it: what is half restored is
 // deleted, and ILM and limits are put back. Indices that are proven stay. An index that was to be replaced is as it was.
 // The report says what is left. Errors: ErrNotFound when the journal knows no such restore, ErrRefused when replacements
-// are being put into their places (Attach finishes that), ErrBusy while the server starts what was restored, after a restart.
+// are being put into their places (Attach finishes that), ErrBusy while the server starts what was restored, after a restart, ErrConflict when
+// an index has lost a primary since its restore was proven.
 func (r *Repo) Abandon(ctx context.Context, snapshot string) (*Report, error) {
 	a := &application{Repo: r, started: r.now()}
 	err := a.abandon(ctx, snapshot)
@@ -42,7 +44,7 @@ func (a *application) abandon(ctx context.Context, snapshot string) (err error) 
 	if j.Swapping && w.leftovers() { // what it replaced may be gone already
 		return &nuvlaops.Error{Err: nuvlaops.ErrRefused, Reason: "replacements are proven and are being put into their places", Hint: "attach to finish that; if it cannot be finished, look at the indices " + besidePrefix + "*, and delete them first"}
 	}
-	if err := w.started(); err != nil {
+	if err := errors.Join(w.started(), w.lostSince()); err != nil {
 		return err
 	}
 	for i, x := range w {
@@ -57,7 +59,7 @@ func (a *application) abandon(ctx context.Context, snapshot string) (err error) 
 	if err := a.writeJournal(ctx, j, nil); err != nil {
 		return err
 	}
-	if err := a.putBack(ctx, true); err != nil {
+	if err := a.putBack(ctx, true, false); err != nil {
 		return err
 	}
 	if w, err = a.inspect(ctx, a.plan, &known); err != nil {

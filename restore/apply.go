@@ -81,7 +81,8 @@ func (a *application) carryOut(ctx context.Context) error {
 	a.report = a.plan.report(a.started)
 	a.report.AlreadyThere = w.count(complete)
 	if w.count(complete) == len(w) && !w.leftovers() && !a.journal.Swapping && (a.journal.Global || !a.plan.Request.GlobalState) {
-		return errors.Join(a.remember(ctx, w), a.conclude(ctx, a.plan, w, a.report, verification{VerifyOptions: a.verify}), a.putBack(ctx, true))
+		err := errors.Join(a.remember(ctx, w), a.conclude(ctx, a.plan, w, a.report, verification{VerifyOptions: a.verify}))
+		return errors.Join(err, a.putBack(ctx, true, err == nil))
 	}
 	err = a.prepare(ctx, seen, w)
 	detached := false
@@ -100,7 +101,7 @@ func (a *application) end(ctx context.Context, detached bool, err error) error {
 	if err != nil {
 		a.withdraw()
 	}
-	back := a.putBack(ctx, !detached)
+	back := a.putBack(ctx, !detached, err == nil && !detached)
 	switch {
 	case back == nil:
 		return err
@@ -115,7 +116,7 @@ const strangerHint = "look at what has made it; delete it when nothing in it is 
 // unclaimed refuses when an index or a data stream is there that this restore has not made: the server would put the
 // snapshot's data stream over the other one, whose indices then belong to none.
 func (a *application) unclaimed(w world, streams []string) error {
-	if err := a.untouched(w); err != nil {
+	if err := errors.Join(a.untouched(w), w.lostSince()); err != nil {
 		return err
 	}
 	if i := slices.IndexFunc(w, func(x inspected) bool { return x.standing == foreign }); i >= 0 {
@@ -134,9 +135,20 @@ func (a *application) unclaimed(w world, streams []string) error {
 	return nil
 }
 
+// lostSince refuses to take for half restored what was whole once.
+func (w world) lostSince() error {
+	for _, x := range w {
+		if x.since {
+			return conflictOf(x.planned.Target, "it was restored and proven, and has lost a primary since then; it may have been written to", "bring back the node or the disk of the primary; if that cannot be, and nothing written since is needed, delete the index and apply the same plan again")
+		}
+	}
+	return nil
+}
+
 // prepare writes the journal, raises the limit and stops ILM.
 func (a *application) prepare(ctx context.Context, seen *before, w world) error {
 	a.expect(w.wholeStreams())
+	a.journal.Ended = false
 	var raised *string
 	if want := a.limit(); want > 0 && lower(seen.settings, want) {
 		text := fmt.Sprintf("%db", want)

@@ -99,6 +99,7 @@ func (a *application) takeUp(ctx context.Context, seen *before) (world, error) {
 		a.journal.Limit, a.journal.ILM = old.Limit, old.ILM // what a killed call has left to put back is now ours to put back
 		if old.Plan == a.plan.ID {
 			a.journal.Indices, a.journal.Started, a.journal.Global, a.journal.Swapping = old.Indices, old.Started, old.Global, old.Swapping
+			a.journal.Ended = old.Ended
 			a.journal.Replaced = cmp.Or(old.Replaced, a.journal.Replaced) // Attach has made the plan again
 		}
 	}

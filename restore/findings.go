@@ -223,7 +223,7 @@ func (r *Repo) findIndices(ctx context.Context, p *Plan) error {
 			p.add(SeverityError, CodeReadOnly, i.Target, readOnlyHint, "the index that is there is read-only, and could not be deleted")
 		}
 		switch there := x.standing != absent; {
-		case there && mine && (x.standing != foreign || x.forgotten):
+		case there && mine && !x.since && (x.standing != foreign || x.forgotten):
 			p.add(SeverityInfo, CodeInterrupted, i.Target, "", "an earlier call of this plan has begun to restore it; it is taken up")
 		case p.beside(i):
 		case there && x.open:

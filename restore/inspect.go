@@ -37,8 +37,9 @@ type inspected struct {
 	disk     bool // proven by the journal, since the server found the primaries on its own disk
 	created  time.Time
 	orphan   bool // foreign, and the server has, or looks for, all primaries on its own disk: as after a restart
+	since    bool // broken since the restore ended
 	// forgotten is an orphan that a request of this restore has made. It was missing when that was sent, and it is older than
-	// the snapshot, as only a restored one can be: what somebody has made meanwhile is younger.
+	// the end of the snapshot, as only a restored one can be: what somebody has made meanwhile is younger.
 	forgotten bool
 	failures  []Failure
 	policy    string // of ILM
@@ -187,7 +188,8 @@ func (r *Repo) judgeAll(p *Plan, o observation, j *journal) world {
 			w[i].judge(state, o.recoveries[planned.Target], running, known, r.name, p.Snapshot.Name)
 		}
 		x := &w[i]
-		x.forgotten = x.orphan && j != nil && j.expects(i) && !x.created.IsZero() && x.created.Before(p.Snapshot.Start)
+		x.since = x.standing == broken && j != nil && j.Ended
+		x.forgotten = x.orphan && j != nil && j.expects(i) && !x.created.IsZero() && x.created.Before(p.Snapshot.End.Add(clockLag))
 	}
 	return w
 }
@@ -268,6 +270,10 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 		x.standing = complete
 	}
 }
+
+// clockLag is how far the clock may be behind by which Elasticsearch dates its snapshots, and not its indices:
+// thread_pool.estimated_time_interval.
+const clockLag = 200 * time.Millisecond
 
 // existingStore is the source of a primary that the server looks for on its own disk.
 const existingStore = "EXISTING_STORE"

@@ -39,6 +39,8 @@ type journal struct {
 	Swapping bool `json:"swapping,omitempty"`
 	// Abandoned says that what was half restored is deleted: nobody is to take it up but by applying the plan again.
 	Abandoned bool `json:"abandoned,omitempty"`
+	// Ended says that all was proven. What is lost since then is not half restored: it may have been written to.
+	Ended bool `json:"ended,omitempty"`
 	// Indices holds the beginnings of the UUIDs that the restore gave the plan's indices, in the plan's order, or expected.
 	Indices string `json:"indices,omitempty"`
 	// Replaced holds those of the indices that the plan replaces, in its order; empty when it replaces none.

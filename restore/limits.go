@@ -59,9 +59,10 @@ func (a *application) stopILM(ctx context.Context, mode string) error {
 }
 
 // putBack leaves the limit as it was, and ILM too when it may run again; the journal then says that nothing is left to
-// put back. It works on a context of its own: the caller's may have ended.
-func (a *application) putBack(ctx context.Context, ilm bool) error {
-	if !a.journal.pending() && !a.withdrawn {
+// put back, and whether the restore has ended well. It works on a context of its own: the caller's may have ended.
+func (a *application) putBack(ctx context.Context, ilm, ended bool) error {
+	ended = ended || a.journal.Ended
+	if !a.journal.pending() && !a.withdrawn && ended == a.journal.Ended {
 		return nil
 	}
 	within := putBackWithin
@@ -72,7 +73,7 @@ func (a *application) putBack(ctx context.Context, ilm bool) error {
 	defer cancel()
 	done := *a.journal
 	limit := done.Limit
-	done.Limit = nil
+	done.Limit, done.Ended = nil, ended
 	var failed error // what ILM is left in does not keep the limit from being put back
 	if done.ILM && ilm {
 		failed = a.startILM(ctx)

@@ -1,0 +1,53 @@
+package restore_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/restore"
+)
+
+// What a restore has proven may be written to: when it loses a primary afterwards, nobody takes it for half restored.
+func TestWhatIsLostAfterTheEndOfARestoreIsNotDeleted(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 2, 10, 100)
+	b.snapshot("snap")
+	b.wipe()
+	plan := b.plan(b.request())
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		t.Fatalf("%v\n%s", err, report)
+	}
+	b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":7}`)
+	b.losePrimary(b.index("a"))
+
+	for name, call := range map[string]func() (*restore.Report, error){
+		"apply":   func() (*restore.Report, error) { return b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}) },
+		"attach":  func() (*restore.Report, error) { return b.repo.Attach(t.Context(), "snap", restore.ApplyOptions{}) },
+		"abandon": func() (*restore.Report, error) { return b.repo.Abandon(t.Context(), "snap") },
+	} {
+		if report, err := call(); !errors.Is(err, nuvlaops.ErrConflict) || len(b.state()) != 1 {
+			t.Errorf("%s: %v, want ErrConflict and the index as it is\n%s", name, err, report)
+		}
+	}
+	if again := b.plan(b.request()); !slices.Contains(codes(again, restore.SeverityError), restore.CodeOpenIndex) {
+		t.Errorf("a plan that is made again would take the index up:\n%s", again)
+	}
+	b.wipe() // as the hint says
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil || !report.OK() {
+		t.Errorf("%v\n%s", err, report)
+	}
+}
+
+// losePrimary takes the files of a shard away while its index is closed.
+func (b *bench) losePrimary(index string) {
+	b.t.Helper()
+	uuid := b.do("GET", "/"+index+"/_settings?flat_settings=true", "")[index].(map[string]any)["settings"].(map[string]any)["index.uuid"].(string)
+	b.do("POST", "/"+index+"/_close", "")
+	if out, err := b.server.Exec(b.t.Context(), "rm", "-r", "/usr/share/elasticsearch/data/indices/"+uuid+"/0"); err != nil {
+		b.t.Fatalf("%v: %s", err, out)
+	}
+	b.do("POST", "/"+index+"/_open?wait_for_active_shards=0", "")
+	b.do("GET", "/_cluster/health/"+index+"?wait_for_no_initializing_shards=true&timeout=30s", "")
+}
