@@ -71,6 +71,23 @@ func (r *CycleReport) Verified() bool {
 	return slices.ContainsFunc(r.Steps, func(s CycleStep) bool { return s.Name == "check" && s.Err == nil })
 }
 
+// validate finds what a step would refuse before the first one changes anything.
+func (o CycleOptions) validate() error {
+	checks := []func() error{o.Create.Validate}
+	if o.Settings != nil {
+		checks = append(checks, o.Settings.Validate)
+	}
+	if o.Policy != nil {
+		checks = append(checks, o.Policy.Validate)
+	}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Cycle is one backup: ensure the repository, take a snapshot, check that it is listed and complete, prune, record. The
 // first failure ends it, but for the record. Called again with the same Create.RunID it finishes what is left. The report
 // is returned beside an error.
@@ -95,6 +112,9 @@ type cycle struct {
 }
 
 func (c *cycle) run(ctx context.Context) error {
+	if err := c.opts.validate(); err != nil {
+		return err
+	}
 	steps := []struct {
 		name string
 		skip bool

@@ -113,6 +113,28 @@ func TestASnapshotThatBeginsWhileACyclePrunesDoesNotFailIt(t *testing.T) {
 	}
 }
 
+func TestACycleThatIsAskedWronglyChangesNothing(t *testing.T) {
+	fs := &snapshot.Settings{FS: &snapshot.FS{Location: "/x"}}
+	for name, opts := range map[string]snapshot.CycleOptions{
+		"a policy without a rule": {Settings: fs, Policy: &snapshot.Policy{}},
+		"a name of many":          {Settings: fs, Create: snapshot.CreateRequest{Name: "a*"}},
+		"a negative time-out":     {Settings: fs, Create: snapshot.CreateRequest{BusyTimeout: -1}},
+		"settings of no kind":     {Settings: &snapshot.Settings{}},
+	} {
+		fake := &snapshottest.Fake{Documents: map[string]int64{"nuvla-job": 1}}
+		recorded := false
+		opts.Record = func(context.Context, *snapshot.CycleReport) error { recorded = true; return nil }
+		report, err := snapshot.Cycle(t.Context(), fake, opts)
+		var e *nuvlaops.Error
+		if !errors.Is(err, nuvlaops.ErrInvalid) || !errors.As(err, &e) || e.Op != "snapshot.Cycle" || !recorded {
+			t.Errorf("%s: got %v, recorded %v", name, err, recorded)
+		}
+		if fake.Registered() != nil || report.Snapshot != nil {
+			t.Errorf("%s: registered %+v, taken %+v", name, fake.Registered(), report.Snapshot)
+		}
+	}
+}
+
 func TestARecordThatFailsFailsAGoodCycle(t *testing.T) {
 	fake := &snapshottest.Fake{Documents: map[string]int64{"nuvla-job": 1}}
 	full := errors.New("disk full")
