@@ -180,7 +180,10 @@ func (f *Fake) finish(s *snapshot.Snapshot) {
 		s.Shards.Failed++
 		s.Failures = append(s.Failures, snapshot.Failure{Index: index, Reason: reason})
 	}
-	s.Manifest.End = s.End
+	if s.Manifest != nil { // one that was added may have none
+		m := *s.Manifest // what was handed out stays as it was
+		m.End, s.Manifest = s.End, &m
+	}
 }
 
 // drop deletes a snapshot that has not ended, and reports whether it did.

@@ -50,3 +50,42 @@ func TestTheFakeIsBusyWhileASnapshotRuns(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+// open returns a fake that is registered and holds one index.
+func open(t *testing.T) *snapshottest.Fake {
+	t.Helper()
+	fake := &snapshottest.Fake{Documents: map[string]int64{"nuvla-job": 1}}
+	if _, err := fake.Ensure(t.Context(), snapshot.Settings{FS: &snapshot.FS{Location: "/backup"}}); err != nil {
+		t.Fatal(err)
+	}
+	return fake
+}
+
+func TestTheFakeEndsASnapshotThatAKilledCallBegan(t *testing.T) {
+	fake := open(t)
+	fake.Add(snapshot.Snapshot{Name: "begun", State: snapshot.InProgress, RunID: "run-1"})
+	if s, err := fake.Create(t.Context(), snapshot.CreateRequest{RunID: "run-1"}); err != nil || s.Name != "begun" || !s.Complete() {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestWhatWasReadOfTheFakeStaysAsItWas(t *testing.T) {
+	fake := open(t)
+	end, began := make(chan struct{}), make(chan struct{})
+	fake.Block = end
+	go func() {
+		defer close(began)
+		if _, err := fake.Create(t.Context(), snapshot.CreateRequest{Name: "s"}); err != nil {
+			t.Error(err)
+		}
+	}()
+	var running *snapshot.Snapshot
+	for running == nil {
+		running, _ = fake.Get(t.Context(), "s")
+	}
+	close(end)
+	<-began
+	if !running.Running() || !running.Manifest.End.IsZero() {
+		t.Errorf("%+v", running.Manifest)
+	}
+}
