@@ -134,8 +134,28 @@ func whole(m snapshot.Manifest, counted map[string]int64) *snapshot.Manifest {
 	return &m
 }
 
-// end ends the snapshot, which may have been ended already.
+// end ends the snapshot, and tells the caller, who may read the fake meanwhile.
 func (f *Fake) end(name string, req snapshot.CreateRequest, counted map[string]int64) (*snapshot.Snapshot, error) {
+	out, err := f.ended(name)
+	if err != nil {
+		return out, err
+	}
+	if counted != nil {
+		out.Manifest = whole(*out.Manifest, counted)
+	}
+	if req.Manifest != nil && out.Manifest != nil {
+		if err := json.NewEncoder(req.Manifest).Encode(out.Manifest); err != nil {
+			return out, err
+		}
+	}
+	if req.Progress != nil {
+		req.Progress(nuvlaops.Progress{Op: "snapshot.Create", Phase: "done", Done: int64(out.Shards.Successful), Total: int64(out.Shards.Total), Unit: "shards"})
+	}
+	return out, nil
+}
+
+// ended is the snapshot at its end, which may have come already.
+func (f *Fake) ended(name string) (*snapshot.Snapshot, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i := f.index(name)
@@ -149,17 +169,6 @@ func (f *Fake) end(name string, req snapshot.CreateRequest, counted map[string]i
 	out := *s
 	if !out.Complete() {
 		return &out, &nuvlaops.Error{Reason: "the snapshot ended " + out.State, Err: nuvlaops.ErrPartial}
-	}
-	if counted != nil {
-		out.Manifest = whole(*out.Manifest, counted)
-	}
-	if req.Manifest != nil && out.Manifest != nil {
-		if err := json.NewEncoder(req.Manifest).Encode(out.Manifest); err != nil {
-			return &out, err
-		}
-	}
-	if req.Progress != nil {
-		req.Progress(nuvlaops.Progress{Op: "snapshot.Create", Phase: "done", Done: int64(out.Shards.Successful), Total: int64(out.Shards.Total), Unit: "shards"})
 	}
 	return &out, nil
 }

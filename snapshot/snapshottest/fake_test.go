@@ -89,3 +89,32 @@ func TestWhatWasReadOfTheFakeStaysAsItWas(t *testing.T) {
 		t.Errorf("%+v", running.Manifest)
 	}
 }
+
+func TestWhatTheFakeCallsMayReadIt(t *testing.T) {
+	fake := open(t)
+	read := func() {
+		if _, err := fake.Get(t.Context(), "s"); err != nil {
+			t.Error(err)
+		}
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := fake.Create(t.Context(), snapshot.CreateRequest{Name: "s", Manifest: writer(read), Progress: func(nuvlaops.Progress) { read() }})
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Create waits for what waits for it")
+	}
+}
+
+type writer func()
+
+func (w writer) Write(p []byte) (int, error) {
+	w()
+	return len(p), nil
+}
