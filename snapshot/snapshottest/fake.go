@@ -99,8 +99,23 @@ func (f *Fake) ensure(ctx context.Context, want snapshot.Settings) (snapshot.Cha
 			return snapshot.Change{}, fmt.Errorf("%w: %w", nuvlaops.ErrRepository, err)
 		}
 	}
-	f.registered = &want
+	f.registered = clone(want)
 	return change, nil
+}
+
+// clone has nothing in common with the settings of the caller, who may change his.
+func clone(s snapshot.Settings) *snapshot.Settings {
+	if s.S3 != nil {
+		s.S3 = new(*s.S3)
+	}
+	if s.FS != nil {
+		s.FS = new(*s.FS)
+	}
+	if s.Compress != nil {
+		s.Compress = new(*s.Compress)
+	}
+	s.Other = maps.Clone(s.Other)
+	return &s
 }
 
 // fixed reports whether a setting cannot be changed while a snapshot runs.

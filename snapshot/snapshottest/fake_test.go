@@ -118,3 +118,15 @@ func (w writer) Write(p []byte) (int, error) {
 	w()
 	return len(p), nil
 }
+
+func TestTheFakeKeepsSettingsOfItsOwn(t *testing.T) {
+	fake := open(t)
+	fs := &snapshot.FS{Location: "/backup"}
+	if _, err := fake.Ensure(t.Context(), snapshot.Settings{FS: fs}); err != nil {
+		t.Fatal(err)
+	}
+	fs.Location = "/elsewhere"
+	if change, err := fake.Ensure(t.Context(), snapshot.Settings{FS: fs}); err != nil || !change.Changed() {
+		t.Errorf("%+v, %v", change, err)
+	}
+}
