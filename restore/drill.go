@@ -167,7 +167,7 @@ func (d *drill) run(ctx context.Context) (err error) {
 		return err
 	}
 	d.report.Cluster = plan.Cluster.Name
-	if err := d.opts.Verify.validate(plan); err != nil {
+	if err := d.opts.Verify.Validate(plan); err != nil {
 		return err
 	}
 	return d.try(ctx, plan)

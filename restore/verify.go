@@ -28,7 +28,7 @@ func (r *Repo) Verify(ctx context.Context, p *Plan, opts VerifyOptions) (*Report
 	if err := p.validate(r.name); err != nil {
 		return nil, nuvlaops.Wrap("restore.Verify", r.name, err)
 	}
-	if err := opts.validate(p); err != nil {
+	if err := opts.Validate(p); err != nil {
 		return nil, nuvlaops.Wrap("restore.Verify", r.resource(p.Snapshot.Name), err)
 	}
 	report := p.report(r.now())
@@ -37,7 +37,8 @@ func (r *Repo) Verify(ctx context.Context, p *Plan, opts VerifyOptions) (*Report
 	return report, nuvlaops.Wrap("restore.Verify", r.resource(p.Snapshot.Name), err)
 }
 
-func (o VerifyOptions) validate(p *Plan) error {
+// Validate is what each Restorer checks first: ranges and queries that make sense, on indices of the plan.
+func (o VerifyOptions) Validate(p *Plan) error {
 	for name, d := range o.Documents {
 		if d.Min < 0 || d.Max < d.Min {
 			return invalid(fmt.Sprintf("documents of %s between %d and %d", name, d.Min, d.Max), "0 or more, and the smaller number first")

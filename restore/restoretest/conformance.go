@@ -50,6 +50,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Target) {
 		{"refuses what is there already, and leaves it alone", refuses},
 		{"refuses an index that appeared after the plan", conflicts},
 		{"replaces what is there when it is asked to", replaces},
+		{"refuses what makes no sense, and what is no plan of its own", refusesNonsense},
 		{"ends with its context", ends},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
@@ -221,14 +222,38 @@ func refuses(t *testing.T, x Target) {
 	if _, err := x.Restorer.Verify(t.Context(), empty, restore.VerifyOptions{}); !errors.Is(err, nuvlaops.ErrVerification) || !strings.Contains(err.Error(), "no index") {
 		t.Errorf("Verify a plan that selects nothing: %v, want ErrVerification that says so", err)
 	}
-	changed := *plan
-	changed.Request.Indices, changed.Findings = []string{x.names()[1]}, nil
-	if _, err := x.Restorer.Apply(t.Context(), &changed, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrInvalid) {
-		t.Errorf("Apply a plan that was changed: %v, want ErrInvalid", err)
+}
+
+func refusesNonsense(t *testing.T, x Target) {
+	plan := mustPlan(t, x, x.request())
+	selects, adds, renames := *plan, *plan, *plan
+	selects.Request.Indices = []string{x.names()[1]}
+	adds.Request.Settings = map[string]string{"index.refresh_interval": "5s"}
+	renames.Indices = slices.Clone(plan.Indices)
+	renames.Indices[0].Target = "another"
+	for name, p := range map[string]*restore.Plan{"no plan": nil, "a plan of nothing": {}, "other indices": &selects, "other settings": &adds, "another target": &renames} {
+		if _, err := x.Restorer.Apply(t.Context(), p, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("Apply %s: %v, want ErrInvalid", name, err)
+		}
+		if _, err := x.Restorer.Verify(t.Context(), p, restore.VerifyOptions{}); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("Verify %s: %v, want ErrInvalid", name, err)
+		}
 	}
 	for _, req := range []restore.Request{{}, {Snapshot: "a,b"}, {Snapshot: x.Latest, Settings: map[string]string{"index.number_of_shards": "1"}}} {
 		if _, err := x.Restorer.Plan(t.Context(), req); !errors.Is(err, nuvlaops.ErrInvalid) {
 			t.Errorf("Plan %+v: %v, want ErrInvalid", req, err)
+		}
+	}
+	index, less := x.names()[0], int64(1)
+	for name, opts := range map[string]restore.VerifyOptions{
+		"a range backwards":       {Documents: map[string]restore.DocumentRange{index: {Min: 2, Max: 1}}},
+		"a query without a name":  {Queries: []restore.Query{{Index: index}}},
+		"a query backwards":       {Queries: []restore.Query{{Name: "q", Index: index, Min: 2, Max: &less}}},
+		"a query on what is none": {Queries: []restore.Query{{Name: "q", Index: "no-such-index"}}},
+		"a query in no JSON":      {Queries: []restore.Query{{Name: "q", Index: index, Query: json.RawMessage("{")}}},
+	} {
+		if _, err := x.Restorer.Verify(t.Context(), plan, opts); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("Verify with %s: %v, want ErrInvalid", name, err)
 		}
 	}
 }

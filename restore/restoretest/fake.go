@@ -2,6 +2,8 @@ package restoretest
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -22,7 +24,6 @@ type Fake struct {
 	mu        sync.Mutex
 	snapshots []restore.Snapshot
 	indices   map[string]index
-	plans     map[string]restore.Plan
 	failing   map[string]string
 	hits      map[string]int64
 	made      int
@@ -168,19 +169,25 @@ func (f *Fake) Plan(ctx context.Context, req restore.Request) (*restore.Plan, er
 	}
 	p.ID = identity(p)
 	f.find(p)
-	if f.plans == nil {
-		f.plans = map[string]restore.Plan{}
-	}
-	f.plans[p.ID] = *p
 	return p, nil
 }
 
 func identity(p *restore.Plan) string {
-	replaces := ""
-	for _, i := range p.Indices {
-		replaces += i.Replaces + " "
+	raw, _ := json.Marshal([]any{p.Repository, p.Snapshot.UUID, p.Request, p.Indices}) // plain data
+	return fmt.Sprintf("%x", sha256.Sum256(raw))
+}
+
+// check tells a plan that was read from JSON from one that never was one.
+func (f *Fake) check(ctx context.Context, p *restore.Plan) error {
+	switch {
+	case p == nil:
+		return &nuvlaops.Error{Reason: "no plan", Err: nuvlaops.ErrInvalid}
+	case p.Repository != f.Repository, p.ID != identity(p):
+		return &nuvlaops.Error{Reason: "the plan was changed after it was made", Err: nuvlaops.ErrInvalid}
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
-	return fmt.Sprint(p.Repository, p.Snapshot.UUID, p.Request.Snapshot, p.Request.Indices, p.Request.RenamePrefix, p.Request.Replace, len(p.Indices), replaces)
+	return nil
 }
 
 func (f *Fake) find(p *restore.Plan) {
@@ -202,39 +209,42 @@ func (f *Fake) find(p *restore.Plan) {
 
 // Apply restores at once.
 func (f *Fake) Apply(ctx context.Context, p *restore.Plan, opts restore.ApplyOptions) (*restore.Report, error) {
+	if err := f.check(ctx, p); err != nil {
+		return nil, f.wrap("Apply", "", err)
+	}
+	r, err := f.apply(p)
+	if r != nil && opts.Progress != nil {
+		for n := range p.Indices {
+			opts.Progress(nuvlaops.Progress{Op: "restore.Apply", Phase: "restoring", Resource: p.Snapshot.Name, Done: int64(n + 1), Total: int64(p.Shards), Unit: "shards"})
+		}
+	}
+	return r, f.wrap("Apply", p.Snapshot.Name, err)
+}
+
+func (f *Fake) apply(p *restore.Plan) (*restore.Report, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.allowed(ctx, p); err != nil {
-		return nil, f.wrap("Apply", p.Snapshot.Name, err)
+	if err := f.allowed(p); err != nil {
+		return nil, err
 	}
 	if f.indices == nil {
 		f.indices = map[string]index{}
 	}
 	done := 0
 	spared := p.Request.Replace && slices.ContainsFunc(p.Indices, func(i restore.PlannedIndex) bool { return f.failing[i.Target] != "" })
-	for n, i := range p.Indices {
+	for _, i := range p.Indices {
 		if f.indices[i.Target].plan == p.ID {
 			done++
 		} else if f.failing[i.Target] == "" && !spared { // one that fails leaves every original as it was
 			f.indices[i.Target] = index{documents: p.Snapshot.Documents[i.Name], plan: p.ID, uuid: f.uuid()}
 		}
-		if opts.Progress != nil {
-			opts.Progress(nuvlaops.Progress{Op: "restore.Apply", Phase: "restoring", Resource: p.Snapshot.Name, Done: int64(n + 1), Total: int64(p.Shards), Unit: "shards"})
-		}
 	}
 	r, err := f.report(p)
 	r.AlreadyThere = done
-	return r, f.wrap("Apply", p.Snapshot.Name, err)
+	return r, err
 }
 
-func (f *Fake) allowed(ctx context.Context, p *restore.Plan) error {
-	known, planned := f.plans[p.ID]
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if !planned || identity(p) != p.ID || known.Repository != p.Repository {
-		return &nuvlaops.Error{Reason: "the plan was changed after it was made", Err: nuvlaops.ErrInvalid}
-	}
+func (f *Fake) allowed(p *restore.Plan) error {
 	for _, x := range p.Findings {
 		if x.Severity == restore.SeverityError {
 			return &nuvlaops.Error{Reason: x.Text, Err: nuvlaops.ErrRefused}
@@ -250,11 +260,14 @@ func (f *Fake) allowed(ctx context.Context, p *restore.Plan) error {
 
 // Verify looks at what is there. A query finds all documents of its indices, or what SetHits says.
 func (f *Fake) Verify(ctx context.Context, p *restore.Plan, opts restore.VerifyOptions) (*restore.Report, error) {
+	if err := f.check(ctx, p); err != nil {
+		return nil, f.wrap("Verify", "", err)
+	}
+	if err := opts.Validate(p); err != nil {
+		return nil, f.wrap("Verify", p.Snapshot.Name, err)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if ctx.Err() != nil {
-		return nil, f.wrap("Verify", p.Snapshot.Name, context.Cause(ctx))
-	}
 	r, err := f.report(p)
 	f.compare(r, opts)
 	if err == nil && !r.OK() {

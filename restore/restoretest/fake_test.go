@@ -66,3 +66,25 @@ func TestFakeTakesOnlyAPartialSnapshotForAPartialOne(t *testing.T) {
 		}
 	}
 }
+
+func TestProgressMayReadTheFake(t *testing.T) {
+	f := &restoretest.Fake{Repository: "fake"}
+	f.AddSnapshot(restore.Snapshot{Name: "one", UUID: "1", State: "SUCCESS", Documents: map[string]int64{"nuvla-a": 1}})
+	plan, err := f.Plan(t.Context(), restore.Request{Snapshot: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := f.Apply(t.Context(), plan, restore.ApplyOptions{Progress: func(nuvlaops.Progress) { f.Documents() }})
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Apply waits for what waits for it")
+	}
+}
