@@ -24,6 +24,14 @@ type Selector struct {
 	AllowPartial bool
 }
 
+// Validate returns an error that matches ErrInvalid for a name that is not one name.
+func (s Selector) Validate() error {
+	if s.Name != "" && !isName(s.Name) {
+		return invalid(fmt.Sprintf("snapshot name %q is not one name", s.Name), "leave it empty for the latest")
+	}
+	return nil
+}
+
 // Snapshot describes a snapshot that can be restored.
 type Snapshot struct {
 	Name        string    `json:"name"`
@@ -62,6 +70,9 @@ func (r *Repo) Choose(ctx context.Context, sel Selector) (*Snapshot, error) {
 }
 
 func (r *Repo) choose(ctx context.Context, sel Selector) (*Snapshot, error) {
+	if err := sel.Validate(); err != nil {
+		return nil, err
+	}
 	if sel.Name != "" {
 		return r.named(ctx, sel)
 	}

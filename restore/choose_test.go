@@ -2,6 +2,7 @@ package restore_test
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -27,4 +28,28 @@ func TestARefusalNamesTheNewestSnapshots(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Elasticsearch takes a pattern for a name, and answers with what it matches.
+func TestANameThatIsAPatternChoosesNothing(t *testing.T) {
+	one := answersAll{http.StatusOK, `{"snapshots":[{"snapshot":"one","uuid":"u","state":"SUCCESS","shards":{"total":0,"failed":0,"successful":0}}]}`}
+	repo, err := restore.New(one, "r", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := repo.Choose(t.Context(), restore.Selector{Name: "one"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"o*", "one,two", "_all", "-two", "one?verbose=false"} {
+		sel := restore.Selector{Name: name}
+		if s, err := repo.Choose(t.Context(), sel); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("Choose %s: %+v, %v, want ErrInvalid", name, s, err)
+		}
+		if _, err := repo.Drill(t.Context(), restore.DrillOptions{Select: sel}); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("Drill of %s: %v, want ErrInvalid", name, err)
+		}
+		if _, err := repo.Plan(t.Context(), restore.Request{Snapshot: name}); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("Plan of %s: %v, want ErrInvalid", name, err)
+		}
+	}
 }

@@ -117,6 +117,9 @@ func (r *Repo) drillOnce(ctx context.Context, opts DrillOptions) (*DrillReport, 
 	if opts.Budget < 0 {
 		return nil, invalid(fmt.Sprintf("a budget of %s", opts.Budget), "0 for no limit, or more")
 	}
+	if err := opts.Select.Validate(); err != nil {
+		return nil, err
+	}
 	scratch := *r
 	scratch.journalKey, scratch.scratch = drillJournalSetting, true
 	d := &drill{Repo: &scratch, opts: opts, report: &DrillReport{Started: r.now().UTC(), Budget: opts.Budget}}

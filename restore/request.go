@@ -80,10 +80,15 @@ func (q Request) withDefaults() Request {
 
 var prefixForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
 
+// isName tells the name of one snapshot from a pattern, a list and a word of Elasticsearch's, such as _all.
+func isName(s string) bool {
+	return s != "" && !strings.ContainsAny(s, `\/*?"<>|,# `) && !strings.ContainsAny(s[:1], "_-+")
+}
+
 // Validate returns an error that matches ErrInvalid for a request that makes no sense.
 func (q Request) Validate() error {
 	switch {
-	case q.Snapshot == "" || strings.ContainsAny(q.Snapshot, "*,/ "):
+	case !isName(q.Snapshot):
 		return invalid(fmt.Sprintf("snapshot name %q is not one name", q.Snapshot), "choose the snapshot first")
 	case q.RenamePrefix != "" && !prefixForm.MatchString(q.RenamePrefix):
 		return invalid(fmt.Sprintf("rename prefix %q", q.RenamePrefix), "lower-case letters, digits, dots, hyphens and underscores, beginning with a letter or digit")

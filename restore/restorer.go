@@ -22,8 +22,9 @@ type Client interface {
 // Choose, Plan and Verify read only. Apply does what a plan says and no more. Every call may be made again.
 type Restorer interface {
 	// Choose finds the snapshot to restore: complete ones only, unless a partial one is asked for by name. Errors:
-	// ErrNotFound, saying what was there; ErrPartial; ErrRepository when an object of it is missing in the repository, or
-	// one of any snapshot when the latest is asked for, since that might be it.
+	// ErrInvalid (a name, also a pattern); ErrNotFound, saying what was there; ErrPartial; ErrBusy (the one that is named
+	// still runs); ErrRepository when an object of it is missing in the repository, or one of any snapshot when the latest
+	// is asked for, since that might be it.
 	Choose(ctx context.Context, sel Selector) (*Snapshot, error)
 	// Plan reads the snapshot and the cluster and says what would be restored and what stands in the way. The error is
 	// about reading; what stands in the way is in Plan.Findings.

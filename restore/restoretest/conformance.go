@@ -244,6 +244,11 @@ func refusesNonsense(t *testing.T, x Target) {
 			t.Errorf("Plan %+v: %v, want ErrInvalid", req, err)
 		}
 	}
+	for _, name := range []string{"*", x.Latest + "*", x.Older + "," + x.Latest, "_all"} {
+		if s, err := x.Restorer.Choose(t.Context(), restore.Selector{Name: name}); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("Choose %s: %+v, %v, want ErrInvalid", name, s, err)
+		}
+	}
 	index, less := x.names()[0], int64(1)
 	for name, opts := range map[string]restore.VerifyOptions{
 		"a range backwards":       {Documents: map[string]restore.DocumentRange{index: {Min: 2, Max: 1}}},

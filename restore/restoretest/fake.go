@@ -104,6 +104,9 @@ func (f *Fake) Documents() map[string]int64 {
 
 // Choose finds a snapshot.
 func (f *Fake) Choose(ctx context.Context, sel restore.Selector) (*restore.Snapshot, error) {
+	if err := sel.Validate(); err != nil {
+		return nil, f.wrap("Choose", sel.Name, err)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if ctx.Err() != nil {
