@@ -49,8 +49,8 @@ type Request struct {
 	// data streams, whole, unless their indices are restored as indices of their own (PlainStreams).
 	AllowPartial bool `json:"allow_partial,omitempty"`
 	// DocumentTolerance is the share of documents by which an index may differ from the manifest, since it may have been
-	// written to while the snapshot was taken. Default 0.02; negative means not one. An index whose documents are all gone
-	// is never tolerated.
+	// written to while the snapshot was taken: less than 1. Default 0.02; negative means not one. An index whose documents
+	// are all gone is never tolerated.
 	DocumentTolerance float64 `json:"document_tolerance,omitempty"`
 }
 
@@ -92,6 +92,8 @@ func (q Request) Validate() error {
 		return invalid(fmt.Sprintf("snapshot name %q is not one name", q.Snapshot), "choose the snapshot first")
 	case q.RenamePrefix != "" && !prefixForm.MatchString(q.RenamePrefix):
 		return invalid(fmt.Sprintf("rename prefix %q", q.RenamePrefix), "lower-case letters, digits, dots, hyphens and underscores, beginning with a letter or digit")
+	case !(q.DocumentTolerance < 1): // NaN too, which has no form in JSON
+		return invalid(fmt.Sprintf("a document tolerance of %v", q.DocumentTolerance), "a share less than 1, such as 0.02")
 	case q.Checksums && q.Settings[checkSetting] != "":
 		return invalid("Checksums beside the setting "+checkSetting, "say one of the two")
 	case q.Replicas != nil && *q.Replicas < 0:
