@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -76,6 +77,7 @@ func TestRetryPolicyNamesTheFieldThatIsOutOfRange(t *testing.T) {
 		{nuvlaops.RetryPolicy{Initial: -1}, "RetryPolicy.Initial"},
 		{nuvlaops.RetryPolicy{Max: time.Millisecond}, "RetryPolicy.Max"},
 		{nuvlaops.RetryPolicy{Multiplier: 0.5}, "RetryPolicy.Multiplier"},
+		{nuvlaops.RetryPolicy{Multiplier: math.NaN()}, "RetryPolicy.Multiplier"},
 		{nuvlaops.RetryPolicy{MaxAttempts: -1}, "RetryPolicy.MaxAttempts"},
 	}
 	for _, tt := range tests {

@@ -10,7 +10,7 @@ import (
 type RetryPolicy struct {
 	// Initial is the first wait. Default 200 ms.
 	Initial time.Duration
-	// Max is the longest wait. Default 5 s.
+	// Max is the longest wait. Default 5 s, or Initial where that is longer.
 	Max time.Duration
 	// Multiplier is the growth of the wait, 1 or more. Default 2.
 	Multiplier float64
@@ -46,7 +46,7 @@ func (p RetryPolicy) Validate() error {
 		return invalid("RetryPolicy.Initial", p.Initial, "a positive duration")
 	case q.Max < q.Initial:
 		return invalid("RetryPolicy.Max", p.Max, "at least Initial")
-	case q.Multiplier < 1:
+	case !(q.Multiplier >= 1): // NaN too
 		return invalid("RetryPolicy.Multiplier", p.Multiplier, "1 or more")
 	case q.MaxAttempts < 0:
 		return invalid("RetryPolicy.MaxAttempts", p.MaxAttempts, "0 (no limit) or more")
