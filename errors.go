@@ -74,7 +74,16 @@ func (e *Error) Error() string {
 	if e.Hint != "" {
 		write(e.Hint)
 	}
-	return b.String()
+	return oneLine(b.String())
+}
+
+// oneLine joins the lines of a server's reason and of several causes.
+func oneLine(s string) string {
+	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(lines, "; ")
 }
 
 func (e *Error) origin() string {

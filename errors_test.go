@@ -24,6 +24,8 @@ func TestErrorTextNamesCallReasonOriginAndHint(t *testing.T) {
 			"snapshot.Ensure s3_backup: bucket b does not exist (repository_verification_exception, HTTP 500): create it first"},
 		{"a cause alone", &nuvlaops.Error{Err: nuvlaops.ErrNotFound}, "not found"},
 		{"call and cause", &nuvlaops.Error{Op: "stack.Stop", Resource: "db", Err: context.DeadlineExceeded}, "stack.Stop db: context deadline exceeded"},
+		{"several lines", &nuvlaops.Error{Op: "restore.Apply", Reason: "cannot read a\n\tof node 1", Hint: "free it\r\n\r\nand come back\n"}, "restore.Apply: cannot read a; of node 1: free it; and come back"},
+		{"several causes", &nuvlaops.Error{Op: "stack.Stop", Err: errors.Join(nuvlaops.ErrInvalid, nuvlaops.ErrDenied)}, "stack.Stop: invalid; denied"},
 		{"nothing", &nuvlaops.Error{}, ""},
 	}
 	for _, tt := range tests {
