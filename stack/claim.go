@@ -80,6 +80,9 @@ func (s *Swarm) Claim(ctx context.Context, stack string, opts ClaimOptions) (*Cl
 
 // ClaimedBy is the holder of the mark on a stack, "" when there is none. Whether he still lives is not asked.
 func (s *Swarm) ClaimedBy(ctx context.Context, stack string) (string, error) {
+	if err := validName("stack", stack); err != nil {
+		return "", nuvlaops.Wrap("stack.ClaimedBy", stack, err)
+	}
 	c := &Claim{s: s, name: claimName(stack)}
 	mark, err := c.look(ctx)
 	if err != nil || mark == nil {

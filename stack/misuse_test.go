@@ -25,3 +25,18 @@ func TestCloseMayBeCalledAgain(t *testing.T) {
 		must(t, s.Close())
 	}
 }
+
+func TestNamesAndPortsThatAreNoneAreInvalid(t *testing.T) {
+	s, err := stack.NewSwarm(nil)
+	must(t, err)
+	defer s.Close()
+	for _, port := range []int{-1, 0, 65536} {
+		f, err := s.Forward("a", "b", port)
+		if err == nil {
+			must(t, f.Close())
+		}
+		mustBe(t, err, nuvlaops.ErrInvalid)
+	}
+	_, err = s.ClaimedBy(t.Context(), "")
+	mustBe(t, err, nuvlaops.ErrInvalid)
+}

@@ -27,6 +27,13 @@ func validName(kind, name string) error {
 		Hint: "letters, digits, dots, dashes and underscores"}
 }
 
+func validPort(port int) error {
+	if port >= 1 && port <= 65535 {
+		return nil
+	}
+	return &nuvlaops.Error{Resource: "port", Reason: fmt.Sprintf("%d is no port", port), Err: nuvlaops.ErrInvalid, Hint: "1 to 65535"}
+}
+
 // notBelowZero checks a number of options: 0 is its default, or no limit.
 func notBelowZero[N ~int | ~int64](field string, n N) error {
 	if n >= 0 {
