@@ -64,12 +64,12 @@ type StopOptions struct {
 // services that are gone.
 type WipeOptions struct {
 	// Services whose volumes are meant. Empty with Volumes set means none but those.
-	Services []string
+	Services []string `json:"services,omitempty"`
 	// Volumes are full names of volumes that are meant, besides those of Services: of services that are gone, for instance.
-	Volumes []string
+	Volumes []string `json:"volumes,omitempty"`
 	// Files are compose files, as DeployOptions.Files. Services of theirs that are gone count as there, and stopped: they
 	// mount what the files say, and have run where the files let them run.
-	Files []string
+	Files []string `json:"files,omitempty"`
 }
 
 // DeployOptions says what to deploy.
