@@ -287,11 +287,17 @@ func (c *conformance) cancels(t *testing.T) {
 	c.endsWait(t)
 }
 
-// endsWait: a probe that never succeeds is waited for until the context ends, and then named.
+// endsWait: a probe that never succeeds is waited for until the context ends, and then named; no group is started after that.
 func (c *conformance) endsWait(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
+	err := c.Controller.Start(ctx, c.Stack, stack.StartOptions{Groups: [][]string{{"db"}, {"app"}}, Healthy: func([]string) { cancel() }})
+	mustBe(t, err, context.Canceled)
+	if v := c.look(t, c.Stack).Service("app"); v.Replicas != 0 {
+		t.Errorf("app was started after the end of the context: %+v", v)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
 	defer cancel()
-	err := c.Controller.Start(ctx, c.Stack, stack.StartOptions{Probes: map[string]func(context.Context) error{
+	err = c.Controller.Start(ctx, c.Stack, stack.StartOptions{Probes: map[string]func(context.Context) error{
 		"db": func(context.Context) error { cancel(); return errors.New("never") }}})
 	mustBe(t, err, context.Canceled)
 	deaf := func(ctx context.Context) error { <-ctx.Done(); return errors.New("never") }

@@ -36,6 +36,9 @@ func (f *Fake) start(ctx context.Context, name string, opts stack.StartOptions) 
 		return err
 	}
 	for _, group := range groups {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := f.startGroup(ctx, name, group, opts); err != nil {
 			return err
 		}
