@@ -184,17 +184,15 @@ func (f *Fake) plan(ctx context.Context, name string, opts stack.WipeOptions) (*
 	if err := check(ctx, name); err != nil {
 		return nil, err
 	}
-	gone := map[string]bool{} // that is in a file, and has left no volume: this orchestrator removes no service
-	for _, path := range opts.Files {
-		if f.files[path] == nil {
-			return nil, noFile()
-		}
-		for _, s := range f.files[path] {
-			gone[s.Name] = true
+	gone := map[string]Service{} // that is in a file, and has left no volume: this orchestrator removes no service
+	if len(opts.Files) > 0 {
+		var err error
+		if gone, err = f.merged(opts.Files); err != nil {
+			return nil, err
 		}
 	}
 	for _, key := range opts.Services {
-		if f.stacks[name][key] == nil && !gone[key] {
+		if _, known := gone[key]; f.stacks[name][key] == nil && !known {
 			return nil, notThere(key)
 		}
 	}
@@ -260,31 +258,49 @@ func (f *Fake) wipe(ctx context.Context, plan *stack.WipePlan, guard func(contex
 	return nil
 }
 
-// Deploy makes the services of the first file that AddFile knows.
+// Deploy makes the services of compose files that AddFile knows; one that is in several is what the last of them says.
 func (f *Fake) Deploy(ctx context.Context, name string, opts stack.DeployOptions) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := check(ctx, name); err != nil {
 		return nuvlaops.Wrap("stack.Deploy", name, err)
 	}
-	if len(opts.Files) == 0 || f.files[opts.Files[0]] == nil {
-		return nuvlaops.Wrap("stack.Deploy", name, noFile())
+	wanted, err := f.merged(opts.Files)
+	if err != nil {
+		return nuvlaops.Wrap("stack.Deploy", name, err)
 	}
 	if f.stacks[name] == nil {
 		f.stacks[name] = map[string]*service{}
 	}
-	for _, s := range f.files[opts.Files[0]] {
-		if f.stacks[name][s.Name] == nil {
-			v := &service{Service: s}
-			f.stacks[name][s.Name] = v
+	for _, key := range slices.Sorted(maps.Keys(wanted)) {
+		if f.stacks[name][key] == nil {
+			v := &service{Service: wanted[key]}
+			f.stacks[name][key] = v
 			if opts.Stopped {
-				v.remembered = s.Replicas
+				v.remembered = v.Replicas
 				continue
 			}
-			f.run(name, v, s.Replicas)
+			f.run(name, v, v.Replicas)
 		}
 	}
 	return nil
+}
+
+// merged are the services of compose files by name.
+func (f *Fake) merged(files []string) (map[string]Service, error) {
+	if len(files) == 0 {
+		return nil, noFile()
+	}
+	services := map[string]Service{}
+	for _, path := range files {
+		if f.files[path] == nil {
+			return nil, noFile()
+		}
+		for _, s := range f.files[path] {
+			services[s.Name] = s
+		}
+	}
+	return services, nil
 }
 
 // run starts n tasks, on new volumes where there are none.

@@ -63,3 +63,30 @@ func TestBrokenServiceEndsTheStart(t *testing.T) {
 		t.Errorf("a healed service looks like %+v", es)
 	}
 }
+
+func running(t *testing.T, f *stacktest.Fake, service string) int {
+	t.Helper()
+	s, err := f.Look(t.Context(), "db")
+	if err != nil || s.Service(service) == nil {
+		t.Fatalf("no %s: %v", service, err)
+	}
+	return s.Service(service).Running
+}
+
+func TestComposeFilesAreMerged(t *testing.T) {
+	f := stacktest.NewFake()
+	f.AddFile("db.yml", stacktest.Service{Name: "es", Replicas: 1}, stacktest.Service{Name: "zk", Replicas: 1})
+	f.AddFile("more.yml", stacktest.Service{Name: "es", Replicas: 3}, stacktest.Service{Name: "exporter", Replicas: 1})
+	if err := f.Deploy(t.Context(), "db", stack.DeployOptions{Files: []string{"db.yml", "more.yml"}}); err != nil {
+		t.Fatal(err)
+	}
+	for service, want := range map[string]int{"es": 3, "zk": 1, "exporter": 1} {
+		if n := running(t, f, service); n != want {
+			t.Errorf("%d %s run, want %d", n, service, want)
+		}
+	}
+	err := f.Deploy(t.Context(), "db", stack.DeployOptions{Files: []string{"db.yml", "nowhere.yml"}})
+	if !errors.Is(err, nuvlaops.ErrInvalid) {
+		t.Errorf("a file that is not there: %v, want ErrInvalid", err)
+	}
+}
