@@ -318,4 +318,13 @@ func (f *Fake) run(name string, v *service, n int) {
 		}
 		f.volumes[full].starts += n
 	}
+	f.fails(name, v)
+}
+
+// fails ends the tasks of a service that is broken.
+func (f *Fake) fails(name string, v *service) bool {
+	if v.broken = f.failing[name+"_"+v.Name]; v.broken != "" {
+		v.tasks = nil
+	}
+	return v.broken != ""
 }

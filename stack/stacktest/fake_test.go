@@ -90,3 +90,15 @@ func TestComposeFilesAreMerged(t *testing.T) {
 		t.Errorf("a file that is not there: %v, want ErrInvalid", err)
 	}
 }
+
+func TestABrokenServiceFailsFromItsDeployment(t *testing.T) {
+	f := stacktest.NewFake()
+	f.Break("db", "es", "out of memory")
+	f.AddFile("db.yml", stacktest.Service{Name: "es", Replicas: 1})
+	if err := f.Deploy(t.Context(), "db", stack.DeployOptions{Files: []string{"db.yml"}}); err != nil {
+		t.Fatal(err)
+	}
+	if n := running(t, f, "es"); n != 0 {
+		t.Errorf("%d es run", n)
+	}
+}

@@ -98,9 +98,7 @@ func (f *Fake) bringBack(name, key string) error {
 	if v.remembered > 0 {
 		f.run(name, v, v.remembered)
 	}
-	v.broken = f.failing[name+"_"+key]
-	if v.broken != "" {
-		v.tasks = nil
+	if f.fails(name, v) {
 		return &nuvlaops.Error{Resource: name + "_" + key, Reason: "3 tasks failed, the last with: " + v.broken, Err: nuvlaops.ErrVerification}
 	}
 	for len(v.tasks) < v.now { // it is healed
