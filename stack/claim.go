@@ -58,7 +58,7 @@ type Claim struct {
 // Claim marks the stack as being worked on, until Release: the end of ctx does not end it. Error: ErrBusy, naming the holder,
 // when somebody else does; whether he still lives takes up to three beats to see.
 func (s *Swarm) Claim(ctx context.Context, stack string, opts ClaimOptions) (*Claim, error) {
-	if err := errors.Join(validName("stack", stack), notBelowZero("ClaimOptions.Beat", opts.Beat)); err != nil {
+	if err := errors.Join(ValidateName(stack), notBelowZero("ClaimOptions.Beat", opts.Beat)); err != nil {
 		return nil, nuvlaops.Wrap("stack.Claim", stack, err)
 	}
 	if opts.Beat == 0 {
@@ -80,7 +80,7 @@ func (s *Swarm) Claim(ctx context.Context, stack string, opts ClaimOptions) (*Cl
 
 // ClaimedBy is the holder of the mark on a stack, "" when there is none. Whether he still lives is not asked.
 func (s *Swarm) ClaimedBy(ctx context.Context, stack string) (string, error) {
-	if err := validName("stack", stack); err != nil {
+	if err := ValidateName(stack); err != nil {
 		return "", nuvlaops.Wrap("stack.ClaimedBy", stack, err)
 	}
 	c := &Claim{s: s, name: claimName(stack)}

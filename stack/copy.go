@@ -164,7 +164,7 @@ func (s *Swarm) CopyIsLeft(ctx context.Context, stack, service string) (bool, er
 }
 
 func (s *Swarm) copyOf(stack, service string) (*Copy, error) {
-	if err := errors.Join(validName("stack", stack), validName("service", service)); err != nil {
+	if err := errors.Join(ValidateName(stack), validName("service", service)); err != nil {
 		return nil, err
 	}
 	return &Copy{s: s, stack: stack, service: service, name: copyName(stack + "_" + service)}, nil

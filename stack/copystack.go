@@ -41,7 +41,7 @@ func (s *Swarm) CopyStack(ctx context.Context, from, to string, opts CopyStackOp
 }
 
 func (s *Swarm) copyStack(ctx context.Context, from, to string, opts CopyStackOptions) error {
-	if err := errors.Join(validName("stack", from), validName("stack", to), validName("network", opts.Network)); err != nil {
+	if err := errors.Join(ValidateName(from), ValidateName(to), validName("network", opts.Network)); err != nil {
 		return err
 	}
 	first, second, err := s.pair(ctx, from, to)

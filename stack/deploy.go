@@ -21,7 +21,7 @@ func (s *Swarm) Deploy(ctx context.Context, stack string, opts DeployOptions) er
 }
 
 func (s *Swarm) deploy(ctx context.Context, stack string, opts DeployOptions) error {
-	if err := validName("stack", stack); err != nil {
+	if err := ValidateName(stack); err != nil {
 		return err
 	}
 	if len(opts.Files) == 0 {

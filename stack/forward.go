@@ -40,7 +40,7 @@ kill $from $to`
 
 // Forward opens the port. The service need not run yet: a connection is closed at once while it does not. Close it.
 func (s *Swarm) Forward(stack, service string, port int) (*Forward, error) {
-	if err := errors.Join(validName("stack", stack), validName("service", service), validPort(port)); err != nil {
+	if err := errors.Join(ValidateName(stack), validName("service", service), validPort(port)); err != nil {
 		return nil, nuvlaops.Wrap("stack.Forward", stack+"/"+service, err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -21,7 +21,7 @@ func (s *Swarm) Look(ctx context.Context, stack string) (*Stack, error) {
 }
 
 func (s *Swarm) look(ctx context.Context, stack string) (*Stack, error) {
-	if err := validName("stack", stack); err != nil {
+	if err := ValidateName(stack); err != nil {
 		return nil, err
 	}
 	f, err := s.fleet(ctx)

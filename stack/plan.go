@@ -65,7 +65,7 @@ func (s *Swarm) PlanWipe(ctx context.Context, stack string, opts WipeOptions) (*
 }
 
 func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*WipePlan, *fleet, error) {
-	if err := validName("stack", stack); err != nil {
+	if err := ValidateName(stack); err != nil {
 		return nil, nil, err
 	}
 	for _, name := range opts.Volumes {

@@ -27,7 +27,7 @@ func (s *Swarm) PlanDeploy(ctx context.Context, stack string, opts DeployOptions
 }
 
 func (s *Swarm) planDeploy(ctx context.Context, stack string, opts DeployOptions) (*DeployPlan, error) {
-	if err := validName("stack", stack); err != nil {
+	if err := ValidateName(stack); err != nil {
 		return nil, err
 	}
 	if len(opts.Files) == 0 {

@@ -26,7 +26,7 @@ func (s *Swarm) RemoveStackCopy(ctx context.Context, from, to string) error {
 }
 
 func (s *Swarm) removeStackCopy(ctx context.Context, from, to string) error {
-	if err := errors.Join(validName("stack", from), validName("stack", to)); err != nil {
+	if err := errors.Join(ValidateName(from), ValidateName(to)); err != nil {
 		return err
 	}
 	_, w, err := s.pair(ctx, from, to)

@@ -33,7 +33,7 @@ func (s *Swarm) Start(ctx context.Context, stack string, opts StartOptions) erro
 }
 
 func (s *Swarm) start(ctx context.Context, stack string, opts StartOptions) error {
-	if err := validName("stack", stack); err != nil {
+	if err := ValidateName(stack); err != nil {
 		return err
 	}
 	if err := opts.Validate(); err != nil {

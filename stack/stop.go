@@ -19,7 +19,7 @@ func (s *Swarm) Stop(ctx context.Context, stack string, opts StopOptions) error 
 }
 
 func (s *Swarm) stop(ctx context.Context, stack string, opts StopOptions) error {
-	if err := validName("stack", stack); err != nil {
+	if err := ValidateName(stack); err != nil {
 		return err
 	}
 	if err := opts.Validate(); err != nil {

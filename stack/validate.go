@@ -19,6 +19,9 @@ func (o StartOptions) Validate() error {
 		notBelowZero("StartOptions.Failures", o.Failures), notBelowZero("StartOptions.Limit", o.Limit))
 }
 
+// ValidateName returns an error that matches ErrInvalid for what is no name of a stack: each StackController checks it first.
+func ValidateName(stack string) error { return validName("stack", stack) }
+
 func validName(kind, name string) error {
 	if ok, _ := regexp.MatchString(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`, name); ok {
 		return nil

@@ -2,14 +2,14 @@ package stacktest
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/stack"
 )
 
 func check(ctx context.Context, name string) error {
-	if name == "" || name[0] == '-' {
-		return &nuvlaops.Error{Resource: "stack", Reason: fmt.Sprintf("%q is no name of a stack", name), Err: nuvlaops.ErrInvalid}
+	if err := stack.ValidateName(name); err != nil {
+		return err
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -247,7 +247,14 @@ func (c *conformance) refusesOldPlan(t *testing.T) {
 
 func (c *conformance) refusesNonsense(t *testing.T) {
 	ctx := t.Context()
-	mustBe(t, c.Controller.Stop(ctx, "", stack.StopOptions{}), nuvlaops.ErrInvalid)
+	for _, name := range []string{"", "-x", "no name", "a/b"} {
+		_, lookErr := c.Controller.Look(ctx, name)
+		_, planErr := c.Controller.PlanWipe(ctx, name, stack.WipeOptions{})
+		for _, err := range []error{lookErr, planErr, c.Controller.Stop(ctx, name, stack.StopOptions{}), c.Controller.Start(ctx, name, stack.StartOptions{}),
+			c.Controller.Deploy(ctx, name, c.Deploy), c.Controller.Wipe(ctx, &stack.WipePlan{Stack: name}, stack.Unguarded)} {
+			mustBe(t, err, nuvlaops.ErrInvalid)
+		}
+	}
 	mustBe(t, c.Controller.Start(ctx, c.Stack, stack.StartOptions{Groups: [][]string{{"db"}, {"nope"}}}), nuvlaops.ErrNotFound)
 	mustBe(t, c.Controller.Start(ctx, c.Stack, stack.StartOptions{Groups: [][]string{{"db"}, {"db"}}}), nuvlaops.ErrInvalid)
 	for _, opts := range []stack.StartOptions{{ProbeTimeout: -1}, {Stable: -1}, {Failures: -1}, {Limit: -1}} {
