@@ -95,6 +95,20 @@ func mustBe(t *testing.T, err, want error) {
 	}
 }
 
+// lastReport keeps the last Progress that it is called with.
+func lastReport() (last *nuvlaops.Progress, to func(nuvlaops.Progress)) {
+	last = new(nuvlaops.Progress)
+	return last, func(p nuvlaops.Progress) { *last = p }
+}
+
+// mustTell checks that the last report of a call is of its two services.
+func mustTell(t *testing.T, last *nuvlaops.Progress, op string) {
+	t.Helper()
+	if last.Op != op || last.Done != 2 || last.Total != 2 || last.Unit != "services" {
+		t.Errorf("the last report is %+v, want one of %s with 2 of 2 services", *last, op)
+	}
+}
+
 func (c *conformance) absent(t *testing.T) {
 	if s := c.look(t, c.Stack); len(s.Services) > 0 || len(s.Volumes) > 0 {
 		t.Fatalf("there is something already:\n%s", s)
@@ -112,8 +126,14 @@ func (c *conformance) absent(t *testing.T) {
 
 func (c *conformance) deploys(t *testing.T) {
 	for _, name := range []string{c.Stack + "2", c.Stack} {
-		must(t, c.Controller.Deploy(t.Context(), name, c.Deploy))
-		must(t, c.Controller.Start(t.Context(), name, stack.StartOptions{}))
+		opts := c.Deploy
+		made, tellMade := lastReport()
+		opts.Progress = tellMade
+		must(t, c.Controller.Deploy(t.Context(), name, opts))
+		mustTell(t, made, "stack.Deploy")
+		started, tellStarted := lastReport()
+		must(t, c.Controller.Start(t.Context(), name, stack.StartOptions{Progress: tellStarted}))
+		mustTell(t, started, "stack.Start")
 	}
 	c.neighbour = tasks(c.look(t, c.Stack+"2"))
 	before := c.look(t, c.Stack)
@@ -146,12 +166,14 @@ func (c *conformance) refusesInUse(t *testing.T) {
 
 func (c *conformance) stops(t *testing.T) {
 	var order []string
-	must(t, c.Controller.Stop(t.Context(), c.Stack, stack.StopOptions{Groups: [][]string{{"app"}, {"db"}}, Gone: func(group []string) {
+	last, tell := lastReport()
+	must(t, c.Controller.Stop(t.Context(), c.Stack, stack.StopOptions{Groups: [][]string{{"app"}, {"db"}}, Progress: tell, Gone: func(group []string) {
 		order = append(order, group...)
 		if s := c.look(t, c.Stack); group[0] == "app" && (s.Service("app").Running != 0 || s.Service("db").Running != 1) {
 			t.Errorf("when app is gone, db must still run:\n%s", s)
 		}
 	}}))
+	mustTell(t, last, "stack.Stop")
 	if !slices.Equal(order, []string{"app", "db"}) {
 		t.Errorf("services gone in the order %v", order)
 	}

@@ -148,6 +148,7 @@ func (f *Fake) Stop(ctx context.Context, name string, opts stack.StopOptions) er
 		}
 		slices.Reverse(groups)
 	}
+	report := newReporter("stack.Stop", name, "stopping", groups, opts.Progress)
 	for _, group := range groups {
 		if ctx.Err() != nil {
 			return nuvlaops.Wrap("stack.Stop", name, context.Cause(ctx))
@@ -159,6 +160,7 @@ func (f *Fake) Stop(ctx context.Context, name string, opts stack.StopOptions) er
 			}
 		}
 		f.mu.Unlock()
+		report.done(group)
 		if opts.Gone != nil {
 			opts.Gone(slices.Clone(group))
 		}
@@ -260,30 +262,37 @@ func (f *Fake) wipe(ctx context.Context, plan *stack.WipePlan, guard func(contex
 
 // Deploy makes the services of compose files that AddFile knows; one that is in several is what the last of them says.
 func (f *Fake) Deploy(ctx context.Context, name string, opts stack.DeployOptions) error {
+	made, err := f.deploy(ctx, name, opts)
+	newReporter("stack.Deploy", name, "deploying", [][]string{made}, opts.Progress).done(made)
+	return nuvlaops.Wrap("stack.Deploy", name, err)
+}
+
+func (f *Fake) deploy(ctx context.Context, name string, opts stack.DeployOptions) (made []string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := check(ctx, name); err != nil {
-		return nuvlaops.Wrap("stack.Deploy", name, err)
+		return nil, err
 	}
 	wanted, err := f.merged(opts.Files)
 	if err != nil {
-		return nuvlaops.Wrap("stack.Deploy", name, err)
+		return nil, err
 	}
 	if f.stacks[name] == nil {
 		f.stacks[name] = map[string]*service{}
 	}
 	for _, key := range slices.Sorted(maps.Keys(wanted)) {
-		if f.stacks[name][key] == nil {
-			v := &service{Service: wanted[key]}
-			f.stacks[name][key] = v
-			if opts.Stopped {
-				v.remembered = v.Replicas
-				continue
-			}
+		if f.stacks[name][key] != nil {
+			continue
+		}
+		v := &service{Service: wanted[key]}
+		f.stacks[name][key], made = v, append(made, key)
+		if opts.Stopped {
+			v.remembered = v.Replicas
+		} else {
 			f.run(name, v, v.Replicas)
 		}
 	}
-	return nil
+	return made, nil
 }
 
 // merged are the services of compose files by name.

@@ -35,6 +35,7 @@ func (f *Fake) start(ctx context.Context, name string, opts stack.StartOptions) 
 	if err := f.probesCanSucceed(name, groups, opts); err != nil {
 		return err
 	}
+	report := newReporter("stack.Start", name, "starting", groups, opts.Progress)
 	for _, group := range groups {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -42,6 +43,7 @@ func (f *Fake) start(ctx context.Context, name string, opts stack.StartOptions) 
 		if err := f.startGroup(ctx, name, group, opts); err != nil {
 			return err
 		}
+		report.done(group)
 		if opts.Healthy != nil {
 			opts.Healthy(slices.Clone(group))
 		}
