@@ -122,7 +122,7 @@ func (r *Rebuilder) apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*
 	if err := opts.Validate(); err != nil {
 		return result, err
 	}
-	if err := r.checkPlan(plan); err != nil {
+	if err := plan.Validate(r.opts.Path); err != nil {
 		return result, err
 	}
 	w := newWriter(r, plan, opts, result)
@@ -144,20 +144,21 @@ func (r *Rebuilder) apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*
 	return result, w.verify(ctx)
 }
 
-// checkPlan refuses a plan that is not of this queue, or that was edited into something that must not be written.
-func (r *Rebuilder) checkPlan(plan *Plan) error {
-	if plan == nil {
+// Validate is what each JobQueueRebuilder checks first: ErrInvalid for no plan, for one that is not of the queue at this path,
+// and for one that was edited into something that must not be written.
+func (p *Plan) Validate(path string) error {
+	if p == nil {
 		return &nuvlaops.Error{Reason: "no plan", Err: nuvlaops.ErrInvalid}
 	}
-	if plan.Path != r.opts.Path {
-		return &nuvlaops.Error{Reason: "the plan is of the queue " + plan.Path, Err: nuvlaops.ErrInvalid}
+	if p.Path != path {
+		return &nuvlaops.Error{Reason: "the plan is of the queue " + p.Path, Err: nuvlaops.ErrInvalid}
 	}
-	for i := range plan.Jobs {
-		job := plan.Jobs[i].Job
+	for i := range p.Jobs {
+		job := p.Jobs[i].Job
 		if checkJob(&job) {
 			return &nuvlaops.Error{Reason: fmt.Sprintf("the plan has a job %q that must not be queued: %s", job.ID, job.Invalid), Err: nuvlaops.ErrInvalid}
 		}
-		if i > 0 && compareJobs(&plan.Jobs[i-1].Job, &job) > 0 {
+		if i > 0 && compareJobs(&p.Jobs[i-1].Job, &job) > 0 {
 			return &nuvlaops.Error{Reason: "the plan's jobs are not in order", Err: nuvlaops.ErrInvalid}
 		}
 	}

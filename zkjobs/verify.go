@@ -59,7 +59,7 @@ func (r *Rebuilder) Verify(ctx context.Context, plan *Plan) (*Report, error) {
 }
 
 func (r *Rebuilder) verify(ctx context.Context, plan *Plan) (*Report, error) {
-	if err := r.checkPlan(plan); err != nil {
+	if err := plan.Validate(r.opts.Path); err != nil {
 		return nil, err
 	}
 	l, err := r.list(ctx, nil)

@@ -275,11 +275,31 @@ func (s *suite) refusesNonsense() {
 		_, err := s.Rebuilder.Apply(s.Context(), plan, opts)
 		s.want(fmt.Sprintf("%+v is invalid", opts), true, errors.Is(err, nuvlaops.ErrInvalid))
 	}
-	_, err := s.Rebuilder.Apply(s.Context(), nil, zkjobs.ApplyOptions{})
-	s.want("no plan is invalid", true, errors.Is(err, nuvlaops.ErrInvalid))
-	_, err = s.Rebuilder.Plan(s.Context(), zkjobs.PlanOptions{MaxAge: -1})
+	s.refusesPlans()
+	_, err := s.Rebuilder.Plan(s.Context(), zkjobs.PlanOptions{MaxAge: -1})
 	s.want("a negative age is invalid", true, errors.Is(err, nuvlaops.ErrInvalid))
 	s.want("queue", []string(nil), s.queue())
+}
+
+// refusesPlans hands in what is no plan of this queue, or was edited into something that must not be written.
+func (s *suite) refusesPlans() {
+	s.SetJobs(job("a", 50, 1), job("b", 60, 1))
+	edited := func(change func(*zkjobs.Plan)) *zkjobs.Plan {
+		p := s.plan(zkjobs.PlanOptions{})
+		change(p)
+		return p
+	}
+	for name, p := range map[string]*zkjobs.Plan{"no plan": nil,
+		"a plan of another queue":    edited(func(p *zkjobs.Plan) { p.Path += "/other" }),
+		"a job without an id":        edited(func(p *zkjobs.Plan) { p.Jobs[0].ID = "" }),
+		"a job with half of an id":   edited(func(p *zkjobs.Plan) { p.Jobs[0].ID = "job/" }),
+		"a priority that is none":    edited(func(p *zkjobs.Plan) { p.Jobs[1].Priority = 1000 }),
+		"jobs that are not in order": edited(func(p *zkjobs.Plan) { slices.Reverse(p.Jobs) })} {
+		_, err := s.Rebuilder.Apply(s.Context(), p, zkjobs.ApplyOptions{})
+		s.want("apply: "+name+" is invalid", true, errors.Is(err, nuvlaops.ErrInvalid))
+		_, err = s.Rebuilder.Verify(s.Context(), p)
+		s.want("verify: "+name+" is invalid", true, errors.Is(err, nuvlaops.ErrInvalid))
+	}
 }
 
 func (s *suite) stops() {

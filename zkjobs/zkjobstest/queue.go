@@ -88,10 +88,10 @@ func (q *Queue) Plan(ctx context.Context, opts zkjobs.PlanOptions) (*zkjobs.Plan
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if ctx.Err() != nil {
-		return nil, nuvlaops.Wrap("zkjobstest.Plan", path, context.Cause(ctx))
+		return nil, nuvlaops.Wrap("zkjobs.Plan", path, context.Cause(ctx))
 	}
 	if err := opts.Validate(); err != nil {
-		return nil, nuvlaops.Wrap("zkjobstest.Plan", path, err)
+		return nil, nuvlaops.Wrap("zkjobs.Plan", path, err)
 	}
 	plan := zkjobs.NewPlan(path, time.Now(), q.jobs, q.entries, opts)
 	if q.plans == nil {
@@ -107,7 +107,7 @@ func (q *Queue) Apply(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyO
 	defer q.mu.Unlock()
 	res := &zkjobs.Result{}
 	if err := q.check(ctx, plan, opts); err != nil {
-		return res, nuvlaops.Wrap("zkjobstest.Apply", path, err)
+		return res, nuvlaops.Wrap("zkjobs.Apply", path, err)
 	}
 	if opts.Prune {
 		q.prune(plan, opts.DryRun, res)
@@ -183,13 +183,11 @@ func (q *Queue) prune(plan *zkjobs.Plan, dryRun bool, res *zkjobs.Result) {
 }
 
 func (q *Queue) check(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyOptions) error {
-	switch err := opts.Validate(); {
+	switch err := cmp.Or(opts.Validate(), plan.Validate(path)); {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
 		return err
-	case plan == nil:
-		return &nuvlaops.Error{Reason: "no plan", Err: nuvlaops.ErrInvalid}
 	case opts.Force:
 		return nil
 	}
@@ -217,7 +215,10 @@ func (q *Queue) Verify(ctx context.Context, plan *zkjobs.Plan) (*zkjobs.Report, 
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if ctx.Err() != nil {
-		return nil, nuvlaops.Wrap("zkjobstest.Verify", path, context.Cause(ctx))
+		return nil, nuvlaops.Wrap("zkjobs.Verify", path, context.Cause(ctx))
+	}
+	if err := plan.Validate(path); err != nil {
+		return nil, nuvlaops.Wrap("zkjobs.Verify", path, err)
 	}
 	return plan.Compare(q.entries)
 }
