@@ -98,10 +98,18 @@ func (s *suite) queue() []string {
 func (s *suite) fills() {
 	s.SetJobs(job("e", 999, 1), job("d", 50, 3), job("c", 50, 2), job("b", 50, 2), job("a", 7, 9))
 	want := []string{"007 job/a", "050 job/b", "050 job/c", "050 job/d", "999 job/e"}
-	plan := s.plan(zkjobs.PlanOptions{})
+	var last nuvlaops.Progress
+	tell := func(p nuvlaops.Progress) { last = p }
+	told := func(op string) {
+		s.Helper()
+		s.want("progress of "+op, nuvlaops.Progress{Op: op, Done: 5, Total: 5, Unit: "jobs"}, nuvlaops.Progress{Op: last.Op, Done: last.Done, Total: last.Total, Unit: last.Unit})
+	}
+	plan := s.plan(zkjobs.PlanOptions{Progress: tell})
+	told("zkjobs.Plan")
 	s.want("to add", 5, plan.ToAdd())
 	s.want("before apply", []string(nil), s.queue())
-	res := s.apply(plan, zkjobs.ApplyOptions{Batch: 3})
+	res := s.apply(plan, zkjobs.ApplyOptions{Batch: 3, Progress: tell})
+	told("zkjobs.Apply")
 	s.want("queue", want, s.queue())
 	s.want("written", 5, res.Written)
 	s.want("report", true, res.Report != nil && res.Report.OK() && res.Report.Found == 5)

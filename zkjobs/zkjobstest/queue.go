@@ -83,15 +83,31 @@ func (q *Queue) Entries() []zkjobs.Entry {
 	return slices.Clone(q.entries)
 }
 
+// tell reports the end of a call.
+func tell(to func(nuvlaops.Progress), op, phase string, done, total int) {
+	if to != nil {
+		to(nuvlaops.Progress{Op: op, Phase: phase, Resource: path, Done: int64(done), Total: int64(total), Unit: "jobs"})
+	}
+}
+
 // Plan compares the jobs with the queue.
 func (q *Queue) Plan(ctx context.Context, opts zkjobs.PlanOptions) (*zkjobs.Plan, error) {
+	plan, err := q.plan(ctx, opts)
+	if err != nil {
+		return nil, nuvlaops.Wrap("zkjobs.Plan", path, err)
+	}
+	tell(opts.Progress, "zkjobs.Plan", "reading jobs", len(plan.Jobs), len(plan.Jobs))
+	return plan, nil
+}
+
+func (q *Queue) plan(ctx context.Context, opts zkjobs.PlanOptions) (*zkjobs.Plan, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if ctx.Err() != nil {
-		return nil, nuvlaops.Wrap("zkjobs.Plan", path, context.Cause(ctx))
+		return nil, context.Cause(ctx)
 	}
 	if err := opts.Validate(); err != nil {
-		return nil, nuvlaops.Wrap("zkjobs.Plan", path, err)
+		return nil, err
 	}
 	plan := zkjobs.NewPlan(path, time.Now(), q.jobs, q.entries, opts)
 	if q.plans == nil {
@@ -103,11 +119,19 @@ func (q *Queue) Plan(ctx context.Context, opts zkjobs.PlanOptions) (*zkjobs.Plan
 
 // Apply puts the missing jobs on the queue.
 func (q *Queue) Apply(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyOptions) (*zkjobs.Result, error) {
+	res, err := q.apply(ctx, plan, opts)
+	if res.Report != nil {
+		tell(opts.Progress, "zkjobs.Apply", "verified", res.Report.Found, res.Report.Wanted)
+	}
+	return res, nuvlaops.Wrap("zkjobs.Apply", path, err)
+}
+
+func (q *Queue) apply(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyOptions) (*zkjobs.Result, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	res := &zkjobs.Result{}
 	if err := q.check(ctx, plan, opts); err != nil {
-		return res, nuvlaops.Wrap("zkjobs.Apply", path, err)
+		return res, err
 	}
 	if opts.Prune {
 		q.prune(plan, opts.DryRun, res)
