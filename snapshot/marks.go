@@ -47,14 +47,19 @@ type Verified struct {
 	Documents int64 `json:"documents,omitempty"`
 }
 
-// ReadMarks reads the file of UpdateMarks. One that is not there holds no marks.
+// ReadMarks reads the file of UpdateMarks. One that is not there holds no marks. Error: ErrInvalid (no path).
 func ReadMarks(path string) (Marks, error) {
 	m, err := readMarks(path)
 	return m, nuvlaops.Wrap("snapshot.ReadMarks", path, err)
 }
 
+var errNoMarks = invalid("no file of marks", "name it: a path that is not set would hide what is pinned")
+
 func readMarks(path string) (Marks, error) {
 	marks := Marks{}
+	if path == "" {
+		return nil, errNoMarks
+	}
 	raw, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -80,6 +85,9 @@ func UpdateMarks(ctx context.Context, path string, change func(Marks) error) err
 }
 
 func updateMarks(ctx context.Context, path string, change func(Marks) error) error {
+	if path == "" {
+		return errNoMarks
+	}
 	lock, err := filelock.Wait(ctx, path+".lock")
 	if err != nil {
 		return err

@@ -152,3 +152,19 @@ func TestNothingIsPrunedWhenTheMarksCannotBeRead(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A path that was not set is no file that is not there: its pins would be forgotten without a word.
+func TestMarksWithoutAFileAreInvalid(t *testing.T) {
+	t.Chdir(t.TempDir())
+	_, readErr := snapshot.ReadMarks("")
+	updateErr := snapshot.UpdateMarks(t.Context(), "", func(snapshot.Marks) error { return nil })
+	_, planErr := snapshot.PlanPrune(t.Context(), snapshot.WithMarks(&snapshottest.Fake{}, ""), snapshot.Policy{Last: 1})
+	for name, err := range map[string]error{"read": readErr, "update": updateErr, "plan": planErr} {
+		if !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("%s: got %v, want ErrInvalid", name, err)
+		}
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v were made", left, err)
+	}
+}
