@@ -275,6 +275,11 @@ func TestAManifestIsWrittenWholeOrNotAtAll(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, none := range []*snapshot.Manifest{nil, {}} { // a snapshot of another tool has none
+		if err := none.WriteFile(dir + "/manifest.json"); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("%v was written: %v", none, err)
+		}
+	}
 	got, err := snapshot.ReadManifest(dir + "/manifest.json")
 	if diff := cmp.Diff(m, got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)

@@ -9,10 +9,17 @@ import (
 	"github.com/nuvla/nuvlaops/internal/atomicfile"
 )
 
-// WriteFile writes the manifest as JSON. The file is whole or, after a failure, what it was.
+// WriteFile writes the manifest as JSON. The file is whole or, after a failure, what it was. Error: ErrInvalid (there is no
+// manifest to write).
 func (m *Manifest) WriteFile(path string) error {
+	if m.none() {
+		return nuvlaops.Wrap("snapshot.WriteFile", path, invalid("no manifest", "a snapshot that another tool has taken has none"))
+	}
 	return nuvlaops.Wrap("snapshot.WriteFile", path, atomicfile.Write(path, m.write))
 }
+
+// none reports whether there is nothing that a restore could be checked by.
+func (m *Manifest) none() bool { return m == nil || m.Snapshot == "" || m.Indices == nil }
 
 // ReadManifest reads what WriteFile, or Create to CreateRequest.Manifest, has written.
 func ReadManifest(path string) (*Manifest, error) {
@@ -29,7 +36,7 @@ func readManifest(path string) (*Manifest, error) {
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return nil, fmt.Errorf("%w: %w", nuvlaops.ErrInvalid, err)
 	}
-	if m.Snapshot == "" || m.Indices == nil {
+	if m.none() {
 		return nil, invalid("the file is no manifest of a snapshot", "")
 	}
 	return &m, nil
