@@ -39,7 +39,7 @@ type ClaimOptions struct {
 	// Beat is how often the claim is renewed. Default 5 s. A claim that stands still for three beats, its own or those of
 	// who looks if they are longer, is taken over.
 	Beat time.Duration
-	// Lost is called, once at most, when another has the claim: with an error that matches ErrConflict.
+	// Lost is called, once at most, when another has the claim: with an error that matches ErrConflict. It may call Release.
 	Lost func(error)
 }
 
@@ -74,7 +74,14 @@ func (s *Swarm) Claim(ctx context.Context, stack string, opts ClaimOptions) (*Cl
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	c.end = end
-	c.done.Go(func() { c.renew(life, token) })
+	c.done.Add(1)
+	go func() {
+		err := c.renew(life, token)
+		c.done.Done() // Lost may call Release, which waits for the renewals
+		if err != nil && opts.Lost != nil {
+			opts.Lost(nuvlaops.Wrap("stack.Claim", c.name, err))
+		}
+	}()
 	return c, nil
 }
 
@@ -196,20 +203,17 @@ func (c *Claim) write(ctx context.Context, seen *swarm.Config, token string) err
 }
 
 // renew keeps the mark moving until the end. An engine that is away for a while is no loss; a mark of somebody else is.
-func (c *Claim) renew(ctx context.Context, token string) {
+func (c *Claim) renew(ctx context.Context, token string) error {
 	tick := time.NewTicker(c.opts.Beat)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-tick.C:
 		}
 		if err := c.renewOnce(ctx, token); err != nil && ctx.Err() == nil {
-			if c.opts.Lost != nil {
-				c.opts.Lost(nuvlaops.Wrap("stack.Claim", c.name, err))
-			}
-			return
+			return err
 		}
 	}
 }

@@ -108,6 +108,25 @@ func TestAClaimFromTheSamePlaceIsTakenOverAtOnceAndItsHolderIsTold(t *testing.T)
 	must(t, second.Release(t.Context()))
 }
 
+// Who is told that he has lost it cleans up, and releases.
+func TestAClaimThatIsLostMayBeReleasedThere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	claimed, released := make(chan *stack.Claim, 1), make(chan error, 1)
+	first, err := b.claim(stack.ClaimOptions{Holder: "first", Place: "here", Lost: func(error) { released <- (<-claimed).Release(context.Background()) }})
+	must(t, err)
+	claimed <- first
+	second, err := b.claim(stack.ClaimOptions{Holder: "second", Place: "here"})
+	must(t, err)
+	select {
+	case err := <-released:
+		must(t, err)
+	case <-time.After(30 * time.Second):
+		t.Error("Release waits for what waits for it")
+	}
+	must(t, second.Release(t.Context()))
+}
+
 func TestAClaimWhoseMarkIsRemovedMakesItAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
