@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/stack"
@@ -100,5 +101,29 @@ func TestABrokenServiceFailsFromItsDeployment(t *testing.T) {
 	}
 	if n := running(t, f, "es"); n != 0 {
 		t.Errorf("%d es run", n)
+	}
+}
+
+// As of a Swarm: a race between probes shows with the fake too.
+func TestProbesOfAGroupAreCalledAtTheSameTime(t *testing.T) {
+	f := stacktest.NewFake()
+	f.AddFile("db.yml", stacktest.Service{Name: "es", Replicas: 1}, stacktest.Service{Name: "zk", Replicas: 1})
+	if err := f.Deploy(t.Context(), "db", stack.DeployOptions{Files: []string{"db.yml"}}); err != nil {
+		t.Fatal(err)
+	}
+	met := make(chan bool)
+	probe := func(ctx context.Context) error {
+		select {
+		case met <- true:
+		case <-met:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return nil
+	}
+	err := f.Start(t.Context(), "db", stack.StartOptions{Groups: [][]string{{"es", "zk"}}, Limit: 5 * time.Second,
+		Probes: map[string]func(context.Context) error{"es": probe, "zk": probe}})
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -62,12 +63,13 @@ func (f *Fake) startGroup(ctx context.Context, name string, group []string, opts
 			return err
 		}
 	}
-	for _, key := range group {
-		if err := await(ctx, opts.Probes[key], cmp.Or(opts.ProbeTimeout, 5*time.Second)); err != nil {
-			return err
-		}
+	var all sync.WaitGroup
+	errs := make([]error, len(group))
+	for i, key := range group {
+		all.Go(func() { errs[i] = await(ctx, opts.Probes[key], cmp.Or(opts.ProbeTimeout, 5*time.Second)) })
 	}
-	return nil
+	all.Wait()
+	return cmp.Or(errs...)
 }
 
 // probesCanSucceed refuses a probe of a service that has no replicas to come back to.
