@@ -24,8 +24,8 @@ type CycleOptions struct {
 	Policy *Policy
 	// Marks, when not empty, is the file of marks that the policy respects; see WithMarks.
 	Marks string
-	// Record, when not nil, is called last, also after a failure: for metrics and time-stamps. Its error is returned
-	// when nothing else failed.
+	// Record, when not nil, is called last, also after a failure: for metrics and time-stamps. Its context does not end with
+	// the cycle's, and its error is returned when nothing else failed.
 	Record func(ctx context.Context, report *CycleReport) error
 	// Observe, when not nil, is called at the beginning and at the end of each step, serially.
 	Observe func(CycleStep)
@@ -62,7 +62,7 @@ type CycleReport struct {
 	Plan     *Plan       `json:"plan"`
 	Removed  []string    `json:"removed"`
 	Steps    []CycleStep `json:"steps"`
-	// Err is what the cycle failed with.
+	// Err is what the cycle failed with, Record left out; Cycle returns it too.
 	Err error `json:"-"`
 }
 

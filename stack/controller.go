@@ -10,9 +10,10 @@ import (
 // StackController looks at, stops, wipes, deploys and starts the services of one stack. Nothing in it assumes one
 // orchestrator: a service is what runs replicas of a container, a volume is what keeps their data.
 //
-// Every call may be made again, at any time and after a crash at any point, and then finishes the work. Stop, Deploy,
-// Wipe and Start return when the orchestrator shows the state that they promise, not when it has accepted the request.
-// Services are named without the stack's prefix, volumes with it.
+// Calls may overlap, but two that change one stack undo each other's work (see Swarm.Claim). Every call may be made again, at
+// any time and after a crash at any point, and then finishes the work. Stop, Deploy, Wipe and Start return when the
+// orchestrator shows the state that they promise, not when it has accepted the request. Services are named without the stack's
+// prefix, volumes with it.
 //
 // Each call may fail with ErrInvalid (a name or an option), ErrDenied, ErrUnavailable and ErrUnsupported (no manager of a
 // swarm). The end of the context, or of a limit, names what was still waited for. Further errors are said of each call.

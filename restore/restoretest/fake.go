@@ -16,7 +16,7 @@ import (
 )
 
 // Fake is a Restorer in memory. Its zero value has no snapshots and no indices. It knows neither shards nor settings:
-// each index has one primary.
+// each index has one primary. Its methods may be called at the same time.
 type Fake struct {
 	// Repository is the name in plans and reports.
 	Repository string

@@ -25,7 +25,8 @@ type Service struct {
 	Needs []string
 }
 
-// Fake is a StackController in memory: containers start and end at once. Make it with NewFake.
+// Fake is a StackController in memory: containers start and end at once. Make it with NewFake. Its methods may be called at the
+// same time.
 type Fake struct {
 	mu      sync.Mutex
 	files   map[string][]Service

@@ -13,6 +13,7 @@ import (
 )
 
 // Queue is a job queue in memory, and the zkjobs.JobQueueRebuilder of it. The zero value is an empty queue without jobs.
+// Its methods may be called at the same time.
 type Queue struct {
 	mu      sync.Mutex
 	jobs    []zkjobs.Job
