@@ -3,10 +3,13 @@ package zkjobs
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nuvla/nuvlaops"
 )
 
 // LowestPriority is the priority of a job that has none: the last one of the queue.
@@ -62,6 +65,19 @@ const (
 	modePull     = "pull"
 	modePush     = "push"
 )
+
+// Validate returns an error that matches ErrInvalid and names the field when an option is out of range.
+func (opts PlanOptions) Validate() error {
+	if opts.MaxAge < 0 {
+		return &nuvlaops.Error{Resource: "PlanOptions.MaxAge", Reason: fmt.Sprintf("%v is negative, want 0 (no limit) or more", opts.MaxAge), Err: nuvlaops.ErrInvalid}
+	}
+	for _, state := range opts.States {
+		if state != stateQueued && state != stateRunning { // no job would be wanted, and a rebuild of none succeeds
+			return &nuvlaops.Error{Resource: "PlanOptions.States", Reason: fmt.Sprintf("%q is not the state of an open job, want QUEUED or RUNNING", state), Err: nuvlaops.ErrInvalid}
+		}
+	}
+	return nil
+}
 
 // reason says why job is left out under opts, "" when it belongs on the queue.
 func (opts PlanOptions) reason(job Job, notBefore time.Time) Reason {

@@ -14,7 +14,7 @@ import (
 
 // PlanOptions chooses what belongs on the queue. The zero value takes every open job that executors would run.
 type PlanOptions struct {
-	// States, Modes and Actions let only these through; empty lets all through (Modes: all but pull).
+	// States (QUEUED, RUNNING), Modes and Actions let only these through; empty lets all through (Modes: all but pull).
 	States  []string `json:"states,omitempty"`
 	Modes   []string `json:"modes,omitempty"`
 	Actions []string `json:"actions,omitempty"`
@@ -47,14 +47,6 @@ func (opts PlanOptions) MarshalJSON() ([]byte, error) { return json.Marshal(opts
 
 // UnmarshalJSON decodes what MarshalJSON has encoded.
 func (opts *PlanOptions) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, opts.inJSON()) }
-
-// Validate returns an error that matches ErrInvalid and names the field when an option is out of range.
-func (opts PlanOptions) Validate() error {
-	if opts.MaxAge < 0 {
-		return &nuvlaops.Error{Resource: "PlanOptions.MaxAge", Reason: fmt.Sprintf("%v is negative, want 0 (no limit) or more", opts.MaxAge), Err: nuvlaops.ErrInvalid}
-	}
-	return nil
-}
 
 func (opts PlanOptions) settle() time.Duration {
 	if opts.Settle == 0 {

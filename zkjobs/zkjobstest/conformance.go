@@ -284,8 +284,10 @@ func (s *suite) refusesNonsense() {
 		s.want(fmt.Sprintf("%+v is invalid", opts), true, errors.Is(err, nuvlaops.ErrInvalid))
 	}
 	s.refusesPlans()
-	_, err := s.Rebuilder.Plan(s.Context(), zkjobs.PlanOptions{MaxAge: -1})
-	s.want("a negative age is invalid", true, errors.Is(err, nuvlaops.ErrInvalid))
+	for _, opts := range []zkjobs.PlanOptions{{MaxAge: -1}, {States: []string{"queued"}}, {States: []string{"QUEUED", "SUCCESS"}}} {
+		_, err := s.Rebuilder.Plan(s.Context(), opts)
+		s.want(fmt.Sprintf("%+v is invalid", opts), true, errors.Is(err, nuvlaops.ErrInvalid))
+	}
 	s.want("queue", []string(nil), s.queue())
 }
 
