@@ -125,7 +125,7 @@ func (r *Repo) drillOnce(ctx context.Context, opts DrillOptions) (*DrillReport, 
 	d := &drill{Repo: &scratch, opts: opts, report: &DrillReport{Started: r.now().UTC(), Budget: opts.Budget}}
 	d.report.ID = newScratchID(d.report.Started)
 	ours := d.settings()
-	ours["index.number_of_replicas"] = "0"
+	ours[replicasSetting] = "0"
 	for _, name := range slices.Sorted(maps.Keys(ours)) {
 		if value, given := opts.Settings[name]; given && value != ours[name] {
 			return nil, invalid(fmt.Sprintf("setting %s of scratch indices is %q, not %q", name, ours[name], value), "leave it out")

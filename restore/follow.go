@@ -216,7 +216,7 @@ func (a *application) body(names []string) (string, error) {
 		}
 	}
 	if q.Replicas != nil {
-		settings["index.number_of_replicas"] = *q.Replicas
+		settings[replicasSetting] = *q.Replicas
 	}
 	if q.Checksums {
 		settings[checkSetting] = "checksum"

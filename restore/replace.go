@@ -272,7 +272,7 @@ func (a *application) swap(ctx context.Context, x inspected, blocked bool) error
 			return err
 		}
 	}
-	body, err := json.Marshal(map[string]any{"settings": map[string]any{writeBlock: blocked, "index.number_of_replicas": x.replicas},
+	body, err := json.Marshal(map[string]any{"settings": map[string]any{writeBlock: blocked, replicasSetting: x.replicas},
 		"aliases": map[string]any{a.plan.mark(x.planned): map[string]any{"is_hidden": true}}})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -57,6 +58,15 @@ type Request struct {
 // checkSetting is what lets a shard check its files when it is opened.
 const checkSetting = "index.shard.check_on_startup"
 
+// replicasSetting is what Replicas replaces.
+const replicasSetting = "index.number_of_replicas"
+
+// otherReplicas reports whether the settings say another number than Replicas.
+func (q Request) otherReplicas() bool {
+	value, given := q.Settings[replicasSetting]
+	return q.Replicas != nil && given && value != strconv.Itoa(*q.Replicas)
+}
+
 // checks reports whether the restored shards check their files.
 func (q Request) checks() bool {
 	return q.Checksums || q.Settings[checkSetting] == "checksum" || q.Settings[checkSetting] == "true"
@@ -98,6 +108,8 @@ func (q Request) Validate() error {
 		return invalid("Checksums beside the setting "+checkSetting, "say one of the two")
 	case q.Replicas != nil && *q.Replicas < 0:
 		return invalid(fmt.Sprintf("%d replicas", *q.Replicas), "0 or more")
+	case q.otherReplicas():
+		return invalid("Replicas beside another "+replicasSetting, "say one of the two")
 	case q.RenamePrefix != "" && q.Replace:
 		return invalid("Replace together with a rename prefix", "say one of the two")
 	case q.Replace && q.blocksChanges():

@@ -240,7 +240,9 @@ func refusesNonsense(t *testing.T, x Target) {
 			t.Errorf("Verify %s: %v, want ErrInvalid", name, err)
 		}
 	}
-	for _, req := range []restore.Request{{}, {Snapshot: "a,b"}, {Snapshot: x.Latest, Settings: map[string]string{"index.number_of_shards": "1"}},
+	two := 2
+	for _, req := range []restore.Request{{}, {Snapshot: "a,b"},
+		{Snapshot: x.Latest, Replicas: &two, Settings: map[string]string{"index.number_of_replicas": "1"}}, {Snapshot: x.Latest, Settings: map[string]string{"index.number_of_shards": "1"}},
 		{Snapshot: x.Latest, DocumentTolerance: 2}, {Snapshot: x.Latest, DocumentTolerance: math.NaN()}} {
 		if _, err := x.Restorer.Plan(t.Context(), req); !errors.Is(err, nuvlaops.ErrInvalid) {
 			t.Errorf("Plan %+v: %v, want ErrInvalid", req, err)
