@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -234,6 +235,30 @@ func TestAPlanReadsAgainWhatAnotherRebuildWroteAndConsumersRan(t *testing.T) {
 		wantBusy := []string{"the queue grew by 2 entries while it was read", "2 entries were consumed while it was read"}
 		if diff := cmp.Diff(wantBusy, plan.Busy); diff != "" {
 			t.Errorf("busy (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestAProducerThatNeverRestsHoldsNoRebuildUp: the queue has grown each time that the rebuild looks.
+func TestAProducerThatNeverRestsHoldsNoRebuildUp(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		jobs, want := manyJobs(30)
+		p := proxyTo(t, q.addr)
+		r := q.rebuilder(zkjobstest.Jobs(jobs), p.Addr())
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		p.Inject(testenv.Fault{Nth: 1 << 30, Match: func(r testenv.Request) bool {
+			if r.Method == "getData" && r.Path == q.path+"/entries" {
+				q.put(999, "job/new")
+			}
+			return false
+		}})
+		res, err := r.Apply(within(t, 20*time.Second), plan, zkjobs.ApplyOptions{Force: true, Batch: 11})
+		if err != nil || res.Written != 30 || res.Transactions != 3 {
+			t.Errorf("got %+v, %v", res, err)
+		}
+		ours := slices.DeleteFunc(q.ids(), func(id string) bool { return id == "999 job/new" })
+		if diff := cmp.Diff(want, ours); diff != "" {
+			t.Errorf("queue (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -228,7 +228,10 @@ func (w *writer) step(ctx context.Context) error {
 		return fmt.Errorf("read entries: %w", err)
 	}
 	if m := markOf(parent.stat, parent.data); m.czxid != w.mark.czxid || m.created != w.mark.created || m.version != w.mark.version {
-		return w.relist(ctx)
+		if err := w.relist(ctx); err != nil || len(w.todo) == 0 {
+			return err
+		}
+		// What was listed right now is not compared again: producers that never rest would hold up every transaction.
 	}
 	ops := w.batch()
 	answers, err := w.r.conn.multi(ctx, ops)
