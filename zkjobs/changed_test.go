@@ -69,6 +69,31 @@ func TestAQueueThatIsDeletedOnTheWayIsAConflict(t *testing.T) {
 	})
 }
 
+// TestAQueueThatIsDeletedBeforeItsVerificationIsAConflict: its entries were not consumed.
+func TestAQueueThatIsDeletedBeforeItsVerificationIsAConflict(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	root := q.path
+	for name, anew := range map[string]bool{"gone": false, "made anew": true} {
+		q.path = root + strings.ReplaceAll(name, " ", "-")
+		q.make()
+		q.consume(q.put(50, "job/old")) // deletions are counted
+		jobs, _ := manyJobs(30)
+		r := q.rebuilder(zkjobstest.Jobs(jobs))
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		res, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Progress: func(p nuvlaops.Progress) {
+			if p.Phase == "writing jobs" {
+				q.remove()
+				if anew {
+					q.make()
+				}
+			}
+		}})
+		if !errors.Is(err, nuvlaops.ErrConflict) || res.Written != 30 {
+			t.Errorf("%s: got %+v, %v, want a conflict", name, res, err)
+		}
+	}
+}
+
 // TestAQueueDeletedSinceThePlanWantsAnotherPlan: what was there is not any more, and the plan cannot know.
 func TestAQueueDeletedSinceThePlanWantsAnotherPlan(t *testing.T) {
 	q := newQueueOf(t, testenv.ZooKeeper34)

@@ -95,6 +95,9 @@ func (w *writer) verify(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
+	if l.mark.czxid != w.mark.czxid {
+		return errDeleted()
+	}
 	w.present(l)
 	w.noteGone(known, l)
 	report := w.plan.verify(l, func(i int) bool { return w.gone[int32(i)] || w.plan.Jobs[i].Do == DecisionConsumed },
