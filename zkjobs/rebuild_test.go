@@ -3,10 +3,12 @@ package zkjobs_test
 import (
 	"context"
 	"iter"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/zkjobs"
 	"github.com/nuvla/nuvlaops/zkjobs/zkjobstest"
 )
@@ -41,4 +43,24 @@ func TestThreeTransactionsKeepTheOrderOnAQueueThatIsNotThere(t *testing.T) {
 			t.Errorf("result: %+v, report %v", res, res.Report)
 		}
 	})
+}
+
+// TestAQueueIsNotCalledInOrderForWhatWasThereBefore: Apply leaves it, and says so.
+func TestAQueueIsNotCalledInOrderForWhatWasThereBefore(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	root := q.path
+	for there, want := range map[string]int{"abc": 0, "bac": 1, "c": 2, "a": 0, "cb": 2} {
+		q.path = root + there
+		q.make()
+		for _, id := range there {
+			q.put(50, "job/"+string(id))
+		}
+		r := q.rebuilder(zkjobstest.Jobs{job("a", 50, 1), job("b", 50, 2), job("c", 50, 3)})
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{}))
+		report, _ := r.Verify(t.Context(), plan)
+		if res.Report.Earlier != want || report.WrongOrder.Count != want || strings.Contains(res.Report.String(), "all but") != (want > 0) {
+			t.Errorf("%s: want %d in the wrong order, got %d\n%v", there, want, report.WrongOrder.Count, res.Report)
+		}
+	}
 }

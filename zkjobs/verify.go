@@ -40,7 +40,7 @@ type Report struct {
 	// Both are findings, not failures.
 	Consumed Finding `json:"consumed"`
 	Extra    Finding `json:"extra"`
-	// Earlier counts entries at the wrong priority or in the wrong order that were there before Apply, in the report of Apply.
+	// Earlier counts entries at the wrong priority or in the wrong order for what was there before Apply, in the report of Apply.
 	// Verify and Compare do not know what was there before: there they are WrongPriority and WrongOrder.
 	Earlier int `json:"earlier,omitempty"`
 	// ByPriority counts the wanted jobs found on the queue.
@@ -113,7 +113,7 @@ func (p *Plan) verify(l *listing, gone func(int) bool, answerable func(*entry) b
 	r := &Report{Wanted: len(p.Jobs), Entries: len(l.entries), ByPriority: map[int]int{}, ByState: map[string]int{}, ByAction: map[string]int{},
 		RunAgain: p.Summary.RunAgain, OldestRunning: p.Summary.OldestRunning}
 	seen := make([]bool, len(p.Jobs))
-	furthest := -1
+	furthest, reached := -1, -1 // of those to answer for, of all
 	for n := range l.entries {
 		e := &l.entries[n]
 		if e.job == 0 {
@@ -128,18 +128,20 @@ func (p *Plan) verify(l *listing, gone func(int) bool, answerable func(*entry) b
 		seen[i] = true
 		job := &p.Jobs[i]
 		r.count(e, job)
-		mine := answerable(e)
+		mine, right := answerable(e), e.priority() == job.Priority
 		switch {
-		case e.priority() != job.Priority && mine:
+		case !right && mine:
 			r.WrongPriority.add(e.public())
-		case e.priority() != job.Priority:
-			r.Earlier++
-		case i < furthest && mine:
+		case i < furthest && right && mine:
 			r.WrongOrder.add(e.public())
-		case i < furthest:
+		case !right, i < reached:
 			r.Earlier++
-		case mine:
-			furthest = i
+		}
+		if right {
+			reached = max(reached, i)
+		}
+		if right && mine {
+			furthest = max(furthest, i)
 		}
 	}
 	for i, found := range seen {
@@ -223,7 +225,7 @@ func (r *Report) String() string {
 		n    int
 		text string
 	}{{r.Taken, "in executors' hands"}, {r.Consumed.Count, "consumed meanwhile"}, {r.Extra.Count, "entries that no wanted job stands behind"},
-		{r.Earlier, "entries at another place than theirs, since before: left there unless they are to be moved"}} {
+		{r.Earlier, "entries at another place than theirs, for what was there before: a wrong priority is left unless it is to be moved"}} {
 		if f.n > 0 {
 			fmt.Fprintf(&b, "  finding: %d %s\n", f.n, f.text)
 		}
