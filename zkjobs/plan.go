@@ -103,7 +103,8 @@ type Plan struct {
 	LeftOut []LeftOut      `json:"left_out,omitempty"`
 	// Extra are entries that were there before the jobs were read and that no job stands behind that belongs on the queue: it
 	// is missing, final, of mode pull, or a bulk job that is being followed. Doubled are those of a job that has another
-	// entry before. Spared are entries of jobs that are open and left out by an option, or whose document cannot be used.
+	// entry, which is kept: the one that a consumer has, else the one at its priority, else the first. Spared are entries of
+	// jobs that are open and left out by an option, or whose document cannot be used.
 	Extra   []Entry `json:"extra,omitempty"`
 	Doubled []Entry `json:"doubled,omitempty"`
 	Spared  []Entry `json:"spared,omitempty"`
@@ -317,11 +318,16 @@ func (p *Plan) place(index *jobIndex, l *listing) {
 		case !wanted:
 			p.Extra = append(p.Extra, e.public())
 			continue
-		case p.Jobs[i].Entry != "":
-			p.Doubled = append(p.Doubled, e.public())
-			continue
 		}
 		job := &p.Jobs[i]
+		if job.Entry != "" {
+			kept, found := l.find(job.Entry)
+			if !found || !e.goesBefore(&l.entries[kept], job.Priority) {
+				p.Doubled = append(p.Doubled, e.public())
+				continue
+			}
+			p.Doubled = append(p.Doubled, l.entries[kept].public())
+		}
 		e.job, e.id = int32(i)+1, job.ID // one copy of the id
 		job.Entry = e.name
 		switch {
@@ -333,6 +339,15 @@ func (p *Plan) place(index *jobIndex, l *listing) {
 			job.Do = DecisionThere
 		}
 	}
+}
+
+// goesBefore says which of two entries of a job is kept: the one that a consumer has, else the one at the job's priority, else
+// the first.
+func (e *entry) goesBefore(kept *entry, priority int) bool {
+	if e.taken != kept.taken {
+		return e.taken
+	}
+	return e.priority() == priority && kept.priority() != priority
 }
 
 // placeGone marks jobs whose entry was there before the jobs were read, and is not any more.

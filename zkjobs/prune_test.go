@@ -39,3 +39,24 @@ func TestPruneRemovesWhatNoJobStandsBehindAndNothingLocked(t *testing.T) {
 		}
 	})
 }
+
+// TestPruneKeepsTheEntryThatAConsumerHasOrThatIsAtItsPriority: the script that this package replaces put jobs that were there
+// on the queue once more, at 100.
+func TestPruneKeepsTheEntryThatAConsumerHasOrThatIsAtItsPriority(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		q.make()
+		for _, id := range []string{"job/running", "job/a", "job/b"} {
+			q.put(100, id)
+			name := q.put(999, id)
+			if id == "job/running" {
+				q.lock(name)
+			}
+		}
+		r := q.rebuilder(zkjobstest.Jobs{job("running", 100, 1), job("a", 999, 2), job("b", 500, 3)})
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Prune: true, Force: true}))
+		if diff := cmp.Diff([]string{"100 job/b", "999 job/running", "999 job/a"}, q.ids()); diff != "" || res.Pruned != 3 {
+			t.Errorf("result %+v, queue (-want +got):\n%s", res, diff)
+		}
+	})
+}
