@@ -52,9 +52,22 @@ func (w *writer) prune(ctx context.Context) error {
 
 // pruneBatch is how many entries one transaction may remove within the limits.
 func (w *writer) pruneBatch() int {
-	const operations = 3
+	const operations = 4 // with the one that looks for another entry
 	each := operations*w.opSize() + len(w.run)
 	return max(1, min(w.opts.Batch/operations, w.opts.BatchBytes/each))
+}
+
+// pruning removes one entry. One of a job that has another stays when that one is gone: another rebuild may have kept this one.
+func (w *writer) pruning(name string) []any {
+	ops := w.removal(name)
+	i, found := w.base.find(name)
+	if !found || w.base.entries[i].job == 0 {
+		return ops
+	}
+	if kept := w.plan.Jobs[w.base.entries[i].job-1].Entry; kept != "" && kept != name {
+		ops = append(ops, &zk.CheckVersionRequest{Path: w.r.conn.chroot + w.r.entriesPath() + "/" + kept, Version: -1})
+	}
+	return ops
 }
 
 // remove takes entries from the queue in one transaction. One whose reply is lost may be sent again: what is removed
@@ -62,7 +75,7 @@ func (w *writer) pruneBatch() int {
 func (w *writer) remove(ctx context.Context, names []string) error {
 	var ops []any
 	for _, name := range names {
-		ops = append(ops, w.removal(name)...)
+		ops = append(ops, w.pruning(name)...)
 	}
 	_, err := read(ctx, w.r.conn, func() ([]zk.MultiResponse, error) { return w.r.conn.zk.Multi(ops...) })
 	if err == nil {

@@ -60,3 +60,23 @@ func TestPruneKeepsTheEntryThatAConsumerHasOrThatIsAtItsPriority(t *testing.T) {
 		}
 	})
 }
+
+// TestPruneLeavesADoubledEntryWhoseOtherOneIsGone: another rebuild may have kept this one, and removed that.
+func TestPruneLeavesADoubledEntryWhoseOtherOneIsGone(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		q.make()
+		var first []string
+		for _, id := range []string{"job/a", "job/b"} {
+			first = append(first, q.put(50, id))
+			q.put(50, id)
+		}
+		p := proxyTo(t, q.addr)
+		r := q.rebuilder(zkjobstest.Jobs{job("a", 50, 1), job("b", 50, 2)}, p.Addr())
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		beforeMulti(p, 1, func() { q.consume(first[0]) })
+		res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Prune: true, Force: true}))
+		if diff := cmp.Diff([]string{"050 job/a", "050 job/b"}, q.ids()); diff != "" || res.Pruned != 1 {
+			t.Errorf("result %+v, queue (-want +got):\n%s", res, diff)
+		}
+	})
+}
