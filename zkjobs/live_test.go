@@ -2,6 +2,7 @@ package zkjobs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -259,6 +260,22 @@ func TestAProducerThatNeverRestsHoldsNoRebuildUp(t *testing.T) {
 		ours := slices.DeleteFunc(q.ids(), func(id string) bool { return id == "999 job/new" })
 		if diff := cmp.Diff(want, ours); diff != "" {
 			t.Errorf("queue (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestWhatConsumersFinishBetweenAPlanAndItsVerificationIsNotMissing: it was on the queue.
+func TestWhatConsumersFinishBetweenAPlanAndItsVerificationIsNotMissing(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		q.make()
+		first := q.put(50, "job/a")
+		q.put(50, "job/b")
+		r := q.rebuilder(zkjobstest.Jobs{job("a", 50, 1), job("b", 50, 2), job("never", 50, 3)})
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		q.consume(first)
+		report, err := r.Verify(t.Context(), plan)
+		if !errors.Is(err, nuvlaops.ErrVerification) || report.Consumed.Count != 1 || report.Missing.Count != 1 {
+			t.Errorf("got %v, %v", report, err)
 		}
 	})
 }

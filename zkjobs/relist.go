@@ -189,17 +189,15 @@ func (w *writer) noteGone(known, l *listing) (unseen int64) {
 	return unseen
 }
 
-// notePlanGone does the same for entries that were there when the plan was made.
-func (w *writer) notePlanGone(l *listing) {
-	known := w.plan.known
-	if l.mark.deleted == 0 || (known != nil && (known.mark.deleted == l.mark.deleted || !sameQueue(known, l))) {
-		return
-	}
-	for i := range w.plan.Jobs {
-		if name := w.plan.Jobs[i].Entry; name != "" {
-			if _, still := l.find(name); !still {
-				w.gone[int32(i)] = true
-			}
+// consumedSince says whose entries were there when the plan was made and are not on a later listing.
+func (p *Plan) consumedSince(l *listing) func(int) bool {
+	deleted := p.known != nil && p.known.mark.deleted != l.mark.deleted && sameQueue(p.known, l)
+	return func(i int) bool {
+		name := p.Jobs[i].Entry
+		if !deleted || name == "" {
+			return false
 		}
+		_, still := l.find(name)
+		return !still
 	}
 }

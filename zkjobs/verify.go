@@ -84,7 +84,8 @@ func (p *Plan) compareAll(l *listing) *Report {
 			l.entries[n].job = int32(i) + 1
 		}
 	}
-	return p.verify(l, func(i int) bool { return p.Jobs[i].Do == DecisionConsumed }, func(*entry) bool { return true })
+	consumed := p.consumedSince(l)
+	return p.verify(l, func(i int) bool { return p.Jobs[i].Do == DecisionConsumed || consumed(i) }, func(*entry) bool { return true })
 }
 
 // verify is the verification at the end of an Apply: the names that the transactions returned against the children. The

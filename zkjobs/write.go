@@ -65,7 +65,12 @@ func (w *writer) open(ctx context.Context) error {
 		return errBusy(signs)
 	}
 	w.base, w.mark = l, l.mark
-	w.notePlanGone(l)
+	consumed := w.plan.consumedSince(l)
+	for i := range w.plan.Jobs {
+		if consumed(i) {
+			w.gone[int32(i)] = true
+		}
+	}
 	w.choose()
 	if changed && len(w.todo)+len(w.young) > 0 { // the jobs may have changed as well
 		return w.lookAgain(ctx)
