@@ -2,6 +2,7 @@ package zkjobs_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
 	"slices"
@@ -109,6 +110,34 @@ func TestAQueueDeletedSinceThePlanWantsAnotherPlan(t *testing.T) {
 	}
 	if _, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Force: true}); !errors.Is(err, nuvlaops.ErrVerification) {
 		t.Errorf("force: got %v, want ErrVerification", err)
+	}
+}
+
+// TestAPlanFromAFileIsNotBelievedWhatWasOnTheQueue: what is gone since was consumed, or lost with the queue.
+func TestAPlanFromAFileIsNotBelievedWhatWasOnTheQueue(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	q.make()
+	for _, id := range []string{"job/a", "job/b", "job/c", "job/ended"} {
+		q.put(50, id)
+	}
+	s := &settable{jobs: zkjobstest.Jobs{job("a", 50, 1), job("b", 50, 2), job("c", 50, 3), job("ended", 50, 4)}}
+	r := q.rebuilder(s)
+	raw := must[[]byte](t)(json.Marshal(must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))))
+	var plan zkjobs.Plan
+	if err := json.Unmarshal(raw, &plan); err != nil {
+		t.Fatal(err)
+	}
+	q.remove()
+	q.make()
+	q.consume(q.put(50, "job/old"))
+	q.put(50, "job/b")
+	s.jobs = s.jobs[:3]
+	res, err := r.Apply(t.Context(), &plan, zkjobs.ApplyOptions{})
+	if err != nil || res.Written != 2 || res.Present != 1 || res.Dropped != 1 {
+		t.Errorf("got %+v, %v", res, err)
+	}
+	if diff := cmp.Diff([]string{"050 job/b", "050 job/a", "050 job/c"}, q.ids()); diff != "" {
+		t.Errorf("queue (-want +got):\n%s", diff)
 	}
 }
 

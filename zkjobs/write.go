@@ -102,6 +102,8 @@ func (w *writer) choose() {
 				w.todo = append(w.todo, int32(i))
 			case w.gone[int32(i)] && !present[int32(i)]:
 				w.result.Consumed++
+			case w.plan.known == nil && !present[int32(i)]: // the plan came from a file: look again whether it ended
+				w.todo = append(w.todo, int32(i))
 			default:
 				w.result.Present++
 			}
