@@ -114,8 +114,11 @@ func TestNonsenseIsInvalidBeforeAnythingIsConnected(t *testing.T) {
 	_, badID := r.Verify(t.Context(), edited)
 	edited.Jobs[0].ID, edited.Jobs[0].Priority = "job/a", 51
 	_, badOrder := r.Apply(t.Context(), edited, zkjobs.ApplyOptions{})
+	edited = zkjobs.NewPlan("/job", clock(), []zkjobs.Job{job("a", 50, 1), job("b", 50, 2)}, nil, zkjobs.PlanOptions{})
+	edited.Jobs = append(edited.Jobs, zkjobs.Planned{Job: job("a", 60, 1), Do: zkjobs.DecisionAdd})
+	_, twice := r.Apply(t.Context(), edited, zkjobs.ApplyOptions{DryRun: true})
 	for name, err := range map[string]error{"no source": noSource, "no connection": noConn, "path": noSlash, "no path of ZooKeeper": notOne, "no connection to a queue": noQueue,
-		"no client": noClient, "page": page, "a plan of another queue": otherPath, "an edited id": badID, "an edited order": badOrder} {
+		"no client": noClient, "page": page, "a plan of another queue": otherPath, "an edited id": badID, "an edited order": badOrder, "a job twice": twice} {
 		if !errors.Is(err, nuvlaops.ErrInvalid) {
 			t.Errorf("%s: got %v", name, err)
 		}
