@@ -254,11 +254,20 @@ func (q *Queue) take(ctx context.Context, name string) (_ Entry, took bool, err 
 func (q *Queue) giveBack(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if mine, err := q.holds(ctx, name); err == nil && mine {
-		_ = q.unlock(ctx, q.opts.Path+takenNode+"/"+name)
+	lock := q.conn.chroot + q.opts.Path + takenNode + "/" + name
+	for {
+		if mine, err := q.holds(ctx, name); err != nil || !mine {
+			return
+		}
+		// Not by read: a repetition that waits for a connection may come after the session's end, when the lock is another consumer's.
+		_, err := call(ctx, q.conn, func() (struct{}, error) { return struct{}{}, q.conn.zk.Delete(lock, -1) })
+		if !unavailable(err) {
+			return
+		}
 	}
 }
 
+// unlock removes our lock of an entry that is gone.
 func (q *Queue) unlock(ctx context.Context, lock string) error {
 	_, err := read(ctx, q.conn, func() (struct{}, error) { return struct{}{}, q.conn.zk.Delete(q.conn.chroot+lock, -1) })
 	if errors.Is(err, nuvlaops.ErrNotFound) {

@@ -315,3 +315,47 @@ func TestConsumeEndsWhereEachTransactionCutsTheConnection(t *testing.T) {
 		t.Errorf("then: %t, %v", done, err)
 	}
 }
+
+// TestALockThatCouldNotBeGivenBackIsNotTakenFromTheNextConsumer: its session ended, and the next one has the entry.
+func TestALockThatCouldNotBeGivenBackIsNotTakenFromTheNextConsumer(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	p := proxyTo(t, q.addr)
+	conn := must[*zkjobs.Conn](t)(zkjobs.Connect(t.Context(), []string{p.Addr()}, &zkjobs.ConnectOptions{SessionTimeout: time.Second}))
+	defer conn.Close()
+	o := must[*zkjobs.Queue](t)(zkjobs.NewQueue(conn, &zkjobs.Options{Path: q.path}))
+	if err := o.Put(t.Context(), 5, "job/a"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	p.Inject(testenv.Fault{Nth: 1 << 30, Match: func(r testenv.Request) bool {
+		if r.Method == "create" && strings.Contains(r.Path, "/taken/entry-") {
+			leave()
+			time.Sleep(20 * time.Millisecond) // the caller is gone when the lock is made
+		}
+		return false
+	}}, testenv.Fault{Match: func(r testenv.Request) bool { return r.Method == "delete" }, Do: testenv.CutBefore},
+		testenv.Fault{Match: func(r testenv.Request) bool { return r.Method == "connect" }, Times: -1, Do: testenv.CutBefore})
+	if _, err := o.Get(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the end of the context", err)
+	}
+	name := q.names()[0]
+	locks := func() []string {
+		names, _, err := q.raw.Children(q.path + "/taken")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	for ends := within(t, time.Minute); len(locks()) > 0; time.Sleep(20 * time.Millisecond) {
+		if ends.Err() != nil {
+			t.Fatal("the session does not end")
+		}
+	}
+	q.lock(name)
+	p.Reset()
+	must[map[int]int](t)(o.Count(t.Context())) // after what waited for the connection
+	if got := locks(); len(got) != 1 {
+		t.Errorf("locks %v, want that of %s", got, name)
+	}
+}
