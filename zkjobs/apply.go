@@ -162,12 +162,12 @@ func (p *Plan) Validate(path string) error {
 			return &nuvlaops.Error{Reason: "the plan's jobs are not in order", Err: nuvlaops.ErrInvalid}
 		}
 	}
-	if plan.known != nil { // the plan is our own
+	if p.known != nil { // the plan is our own
 		return nil
 	}
-	for i, index := 0, indexJobs(plan.Jobs); i < len(plan.Jobs); i++ {
-		if last, _ := index.find(plan.Jobs[i].ID); last != i {
-			return &nuvlaops.Error{Reason: fmt.Sprintf("the plan has the job %q twice", plan.Jobs[i].ID), Err: nuvlaops.ErrInvalid}
+	for i, index := 0, indexJobs(p.Jobs); i < len(p.Jobs); i++ {
+		if last, _ := index.find(p.Jobs[i].ID); last != i {
+			return &nuvlaops.Error{Reason: fmt.Sprintf("the plan has the job %q twice", p.Jobs[i].ID), Err: nuvlaops.ErrInvalid}
 		}
 	}
 	return nil

@@ -153,12 +153,12 @@ func (q *Queue) wait(ctx context.Context) (Entry, error) {
 	if err := q.ensure(ctx); err != nil {
 		return Entry{}, err
 	}
-	for {
-		entries, entriesChange, err := q.watch(ctx, q.opts.Path+entriesNode)
+	for watching := false; ; {
+		entries, entriesChange, err := q.look(ctx, q.opts.Path+entriesNode, watching)
 		if err != nil {
 			return Entry{}, fmt.Errorf("list entries: %w", err)
 		}
-		taken, takenChange, err := q.watch(ctx, q.opts.Path+takenNode)
+		taken, takenChange, err := q.look(ctx, q.opts.Path+takenNode, watching)
 		if err != nil {
 			return Entry{}, fmt.Errorf("list locks: %w", err)
 		}
@@ -168,6 +168,10 @@ func (q *Queue) wait(ctx context.Context) (Entry, error) {
 				return e, err
 			}
 			continue // somebody was faster
+		}
+		if !watching {
+			watching = true
+			continue
 		}
 		select {
 		case <-entriesChange:
@@ -195,6 +199,16 @@ func firstFree(entries, taken []string) (string, bool) {
 type watched struct {
 	names  []string
 	change <-chan zk.Event
+}
+
+// look lists a path, and gives what says that it changes when it is watched. Nothing is, before there was nothing to take: the
+// client sends all its watches again with each new connection.
+func (q *Queue) look(ctx context.Context, path string, watching bool) ([]string, <-chan zk.Event, error) {
+	if watching {
+		return q.watch(ctx, path)
+	}
+	l, err := q.conn.children(ctx, path)
+	return l.names, nil, err
 }
 
 // watch lists a path and gives what says that it changes. A watch lasts until it fires: one that has not is used again.
