@@ -43,26 +43,20 @@ func (s *Swarm) fleet(ctx context.Context) (*fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	named := maps.Clone(s.others)
+	known := map[string]bool{} // the keys of Options.Engines that are those of nodes
 	for _, n := range nodes {
-		if n.ID == self.id {
-			self.name = n.Description.Hostname
-			delete(named, self.name) // the same engines may be named on each manager
-			delete(named, self.id)
+		key := n.Description.Hostname
+		known[key], known[n.ID] = true, true
+		if n.ID == self.id { // the same engines may be named on each manager
+			self.name = key
 			continue
 		}
-		key := n.Description.Hostname
-		if named[key] == nil {
+		if s.others[key] == nil {
 			key = n.ID
 		}
-		api := named[key]
-		delete(named, key)
+		api := s.others[key]
 		if api == nil {
-			if why := s.opts.Job.cannotReach(n); why != "" {
-				f.dark = append(f.dark, darkNode{n, why})
-			} else {
-				f.byJob = append(f.byJob, n)
-			}
+			f.withoutEngine(n, s.opts.Job)
 			continue
 		}
 		info, err := s.infoOf(ctx, api)
@@ -73,16 +67,36 @@ func (s *Swarm) fleet(ctx context.Context) (*fleet, error) {
 			f.dark = append(f.dark, darkNode{n, "its engine cannot be reached: " + err.Error()})
 		case info.Info.Swarm.NodeID == "": // as one that has just been started
 			f.dark = append(f.dark, darkNode{n, fmt.Sprintf("its engine is in no swarm, or still joins it (%s)", info.Info.Swarm.LocalNodeState)})
+		case hasTwin(n, nodes, info.Info.Swarm.NodeID):
+			f.withoutEngine(n, s.opts.Job)
 		case info.Info.Swarm.NodeID != n.ID:
 			return nil, wrongEngine(key, "the engine is that of another node: "+info.Info.Name)
 		default:
 			f.engines = append(f.engines, &engine{id: n.ID, name: n.Description.Hostname, api: api})
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(named)) {
-		return nil, wrongEngine(key, "no node of the swarm has this name")
+	for _, key := range slices.Sorted(maps.Keys(s.others)) {
+		if !known[key] {
+			return nil, wrongEngine(key, "no node of the swarm has this name")
+		}
 	}
 	return f, nil
+}
+
+func (f *fleet) withoutEngine(n swarm.Node, job *NodeJob) {
+	if why := job.cannotReach(n); why != "" {
+		f.dark = append(f.dark, darkNode{n, why})
+	} else {
+		f.byJob = append(f.byJob, n)
+	}
+}
+
+// hasTwin says whether the engine is that of another node of the same host name: one that was made anew has joined again,
+// and what it was stays listed until it is removed.
+func hasTwin(n swarm.Node, nodes []swarm.Node, engine string) bool {
+	return engine != n.ID && slices.ContainsFunc(nodes, func(other swarm.Node) bool {
+		return other.ID == engine && other.Description.Hostname == n.Description.Hostname
+	})
 }
 
 // defaultAnswer is how long the engine of another node may take to say which one it is.

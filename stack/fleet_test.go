@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -110,5 +111,35 @@ func TestANodeThatGoesDownIsWaitedForNoMore(t *testing.T) {
 	must(t, s.Stop(t.Context(), "big", stack.StopOptions{Limit: 5 * time.Second}))
 	if looks.Load() < 2 {
 		t.Error("it was not waited for while its node was there")
+	}
+}
+
+// A node that was made anew joins under its old host name, and the one that it was stays listed, down, until it is removed.
+func TestANodeThatWasMadeAnewIsReachedByItsHostName(t *testing.T) {
+	t.Parallel()
+	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+		switch r.URL.Path {
+		case "/v1.41/info":
+			_, _ = io.WriteString(w, `{"Name":"far","Swarm":{"NodeID":"new"}}`)
+		case "/v1.41/volumes":
+			_, _ = io.WriteString(w, `{"Volumes":[{"Name":"big_far","Driver":"local"}]}`)
+		case "/v1.41/containers/json":
+			_, _ = io.WriteString(w, `[]`)
+		}
+	}))
+	defer far.Close()
+	const was = `{"ID":"old","Description":{"Hostname":"far"},"Status":{"State":"down"}}`
+	const is = `{"ID":"new","Description":{"Hostname":"far"},"Status":{"State":"ready"}}`
+	for _, nodes := range []string{was + "," + is, is + "," + was} {
+		s, err := stack.NewSwarm(&stack.Options{Host: twoNodes(t, `[{"ID":"self"},`+nodes+`]`),
+			Engines: map[string]string{"far": "tcp://" + far.Listener.Addr().String()}})
+		must(t, err)
+		defer s.Close()
+		there, err := s.Look(t.Context(), "big")
+		must(t, err)
+		if !slices.ContainsFunc(there.Volumes, func(v stack.Volume) bool { return v.NodeID == "new" }) {
+			t.Errorf("volumes %v, want one of the new node", there.Volumes)
+		}
 	}
 }
