@@ -182,10 +182,15 @@ func (c *Claim) takeOver(ctx context.Context, token string) (bool, error) {
 // watch returns the mark as soon as it is another one, else after the time in which a living holder renews it.
 func (c *Claim) watch(ctx context.Context, first *swarm.Config) (last *swarm.Config, err error) {
 	its, _ := time.ParseDuration(first.Spec.Labels[labelEvery])
-	deadline := c.s.now().Add(missedBeats * max(c.opts.Beat, its))
+	beat := max(c.opts.Beat, its)
+	deadline := c.s.now().Add(missedBeats * beat)
 	err = poll.Until(ctx, poll.Interval{}, func(ctx context.Context) (bool, string, error) {
+		asked := c.s.now()
 		if last, err = c.look(ctx); err != nil {
 			return false, "", err
+		}
+		if c.s.now().Sub(asked) > beat { // the engine was away, for the holder too
+			deadline = c.s.now().Add(missedBeats * beat)
 		}
 		moved := last == nil || last.Version.Index != first.Version.Index
 		return moved || c.s.now().After(deadline), "a sign of " + first.Spec.Labels[labelHolder], nil

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,4 +170,33 @@ func TestAClaimWithoutAHolderNamesTheProcessAndOutlivesItsContext(t *testing.T) 
 	_, err = b.claim(stack.ClaimOptions{Place: "there"})
 	mustBe(t, err, nuvlaops.ErrBusy, fmt.Sprint("process ", os.Getpid()))
 	must(t, c.Release(t.Context()))
+}
+
+// A holder cannot renew its mark while the engine is away, so that nobody may take this for its end.
+func TestAClaimIsNotTakenOverBecauseTheEngineWasAway(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	t.Cleanup(func() {
+		_, _ = b.api.ConfigRemove(context.Background(), "nuvlaops-claim-"+b.stack, client.ConfigRemoveOptions{})
+	})
+	var away atomic.Bool
+	host := inFront(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
+		if away.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		engine.ServeHTTP(w, r)
+	})
+	claim := func(holder string, again time.Duration) (*stack.Claim, error) {
+		s, err := stack.NewSwarm(&stack.Options{Host: host, Retry: nuvlaops.RetryPolicy{Initial: again, Max: again}})
+		must(t, err)
+		t.Cleanup(func() { _ = s.Close() })
+		return s.Claim(t.Context(), b.stack, stack.ClaimOptions{Holder: holder, Beat: 3 * beat, Lost: func(err error) { t.Errorf("lost: %v", err) }})
+	}
+	first, err := claim("first", beat)
+	must(t, err)
+	time.AfterFunc(beat, func() { away.Store(true) }) // it has been seen by then, and not been renewed
+	time.AfterFunc(13*beat, func() { away.Store(false) })
+	_, err = claim("second", beat/20)
+	mustBe(t, err, nuvlaops.ErrBusy, "first")
+	must(t, first.Release(t.Context()))
 }
