@@ -41,7 +41,8 @@ type StackController interface {
 	// Start brings services back to their remembered replicas, group after group, and returns when all are healthy:
 	// their tasks run and stay, and their probes succeed. A service that runs already is only waited for. Errors:
 	// ErrInvalid (also services that need each other in a circle), ErrNotFound (no such service), ErrRefused (a probe of a
-	// service without replicas), ErrConflict (one was removed or stopped meanwhile), ErrVerification (one keeps failing).
+	// service without replicas), ErrConflict (one was removed or stopped meanwhile), ErrVerification (one keeps failing, or
+	// ends), ErrUnsupported (one is a job).
 	Start(ctx context.Context, stack string, opts StartOptions) error
 }
 

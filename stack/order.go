@@ -67,9 +67,12 @@ func needed(label string) []string {
 // gone says no more what it needs: it goes first.
 func (w *world) stopGroups(asked [][]string) ([][]string, error) {
 	if len(asked) > 0 {
-		return asked, nil
+		return asked, w.refuseJobs(asked)
 	}
 	groups, err := w.derived()
+	if err == nil {
+		err = w.refuseJobs(groups)
+	}
 	if err != nil {
 		return nil, err
 	}

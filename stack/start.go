@@ -82,6 +82,9 @@ func (w *world) startGroups(opts StartOptions) ([][]string, error) {
 		return nil, &nuvlaops.Error{Resource: w.stack, Reason: "no such services: " + some(missing), Err: nuvlaops.ErrNotFound,
 			Hint: "deploy them first"}
 	}
+	if err := w.refuseJobs(groups); err != nil {
+		return nil, err
+	}
 	return groups, w.probesCanSucceed(groups, opts)
 }
 

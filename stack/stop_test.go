@@ -202,3 +202,27 @@ func TestStopLeavesNamedVolumesAndNoAnonymousOnes(t *testing.T) {
 		t.Error("the anonymous volume is left, and nobody would find it again")
 	}
 }
+
+func TestAJobIsRefusedBeforeAnythingIsStoppedOrStarted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(`
+version: "3.7"
+services:
+  app: {image: %IMAGE%, command: [run], deploy: {endpoint_mode: dnsrr, labels: {org.nuvla.ops.needs: job, %OWNED%}}}
+  job: {image: %IMAGE%, command: [ok], deploy: {mode: replicated-job, labels: %OWNER%}}
+networks:
+  default: {labels: %OWNER%}
+`)
+	defer func() { // what follows the test stops the stack
+		_, err := b.api.ServiceRemove(t.Context(), b.stack+"_job", client.ServiceRemoveOptions{})
+		must(t, err)
+	}()
+	mustBe(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}), nuvlaops.ErrUnsupported, b.stack+"_job")
+	if v := b.look().Service("app"); v.Stopped {
+		t.Error("the other service was stopped")
+	}
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{Groups: [][]string{{"app"}}}))
+	mustBe(t, b.Start(t.Context(), b.stack, stack.StartOptions{Limit: 20 * time.Second}), nuvlaops.ErrUnsupported, b.stack+"_job")
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{Groups: [][]string{{"app"}}}))
+}

@@ -70,8 +70,22 @@ func down(spec *swarm.ServiceSpec) (bool, error) {
 		spec.TaskTemplate.Placement = place
 		return true, nil
 	}
-	return false, &nuvlaops.Error{Resource: spec.Name, Reason: "a job service cannot be stopped", Err: nuvlaops.ErrUnsupported,
-		Hint: "remove it: docker service rm " + spec.Name}
+	return false, jobError(spec.Name)
+}
+
+func jobError(service string) error {
+	return &nuvlaops.Error{Resource: service, Reason: "a job service can neither be stopped nor started", Err: nuvlaops.ErrUnsupported,
+		Hint: "name groups without it, or remove it: docker service rm " + service}
+}
+
+// refuseJobs: a job runs once when it is made, and ends.
+func (w *world) refuseJobs(groups [][]string) error {
+	for _, name := range slices.Concat(groups...) {
+		if v, there := w.services[name]; there && (v.Spec.Mode.ReplicatedJob != nil || v.Spec.Mode.GlobalJob != nil) {
+			return jobError(v.Spec.Name)
+		}
+	}
+	return nil
 }
 
 func remember(spec *swarm.ServiceSpec, value string) {
