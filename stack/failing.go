@@ -19,38 +19,42 @@ import (
 const (
 	logLines = 5
 	logWait  = 3 * time.Second // the logs of a task on a node that is down never come
-	// resigned is how long a service with failures may be without any task before it counts as given up: the
-	// orchestrator makes the next task at once, even when it starts it later.
+	// resigned is how long a service may be short of a task before the orchestrator counts as having given up on it: it
+	// makes the next task at once, even when it starts it later.
 	resigned = 2 * time.Second
 )
 
 // failing is an error when the service's tasks have failed too often since the start, or when the orchestrator has given
-// up on it.
+// up on one: it also does after one that has ended well, unless the service's restart policy is "any".
 func (h *health) failing(ctx context.Context, name string, v swarm.Service, tasks []swarm.Task) error {
-	state := h.state[name]
-	live := false
+	state, stopped := h.state[name], atNothing(h.first.services[name].Spec)
+	live := 0
+	var gone []swarm.Task
 	for _, t := range tasks {
 		if failed(t) && !h.old[t.ID] && !slices.ContainsFunc(state.failed, func(seen swarm.Task) bool { return seen.ID == t.ID }) {
 			state.failed = append(state.failed, t)
 		}
-		live = live || wanted(t) && !ended(t)
+		if wanted(t) && !ended(t) {
+			live++
+		} else if (failed(t) || t.Status.State == swarm.TaskStateComplete) && !(stopped && h.old[t.ID]) {
+			gone = append(gone, t)
+		}
 	}
 	bad := state.failed
-	if live || len(bad) == 0 {
-		state.idle = time.Time{}
-	} else if state.idle.IsZero() {
-		state.idle = h.s.now()
-	}
-	givenUp := !state.idle.IsZero() && h.s.now().Sub(state.idle) >= resigned
+	givenUp := h.short(live, v.Spec, state) && state.reminded && len(bad)+len(gone) > 0
 	if len(bad) < h.opts.Failures && !givenUp {
-		return nil
+		return h.remind(ctx, v, state)
+	}
+	reason := fmt.Sprintf("%d tasks failed, the last with: ", len(bad))
+	if len(bad) == 0 {
+		bad, reason = gone, "a task has ended, and no other is made: "
 	}
 	last := slices.MaxFunc(bad, func(a, b swarm.Task) int { return a.Status.Timestamp.Compare(b.Status.Timestamp) })
 	text := last.Status.Err
 	if text == "" {
 		text = last.Status.Message
 	}
-	reason := fmt.Sprintf("%d tasks failed, the last with: %s", len(bad), text)
+	reason += text
 	if lines := h.s.lastLines(ctx, last.ID); lines != "" {
 		reason += "; its log ends: " + lines
 	}

@@ -37,3 +37,31 @@ func (r *remains) remind(ctx context.Context, v swarm.Service, tasks []swarm.Tas
 	}
 	return nil
 }
+
+// short says whether the service has been short of tasks for too long.
+func (h *health) short(live int, spec swarm.ServiceSpec, state *serviceHealth) bool {
+	want := 1
+	if r := spec.Mode.Replicated; r != nil && r.Replicas != nil {
+		want = int(*r.Replicas)
+	}
+	if live >= want {
+		state.idle = time.Time{}
+	} else if state.idle.IsZero() {
+		state.idle = h.s.now()
+	}
+	return !state.idle.IsZero() && h.s.now().Sub(state.idle) >= resigned
+}
+
+// remind has the orchestrator look again at a service that has been short of tasks for too long. One that has ended well, and
+// that the restart policy makes no other for, takes the place of the next until it is forgotten, a moment after the scaling:
+// such as one that Stop has just ended.
+func (h *health) remind(ctx context.Context, v swarm.Service, state *serviceHealth) error {
+	if state.idle.IsZero() || h.s.now().Sub(state.idle) < resigned {
+		return nil
+	}
+	state.idle, state.reminded = h.s.now(), true
+	h.s.opts.Logger.InfoContext(ctx, "service is short of tasks: updated again", "service", v.Spec.Name)
+	return h.s.update(ctx, v.ID, func(spec *swarm.ServiceSpec) (bool, error) {
+		return spec.Mode.Replicated != nil && !atNothing(*spec), nil
+	})
+}

@@ -139,20 +139,21 @@ type health struct {
 	opts   StartOptions
 	report *reporter
 	events *watch
-	old    map[string]bool // tasks that had failed before
+	old    map[string]bool // tasks that had failed before, or that Stop has ended: whether well or not may show only later
 
 	mu    sync.Mutex
 	state map[string]*serviceHealth
 }
 
 type serviceHealth struct {
-	running string    // the tasks that run, while all do; "" otherwise
-	since   time.Time // since when the same tasks run
-	probed  string    // the tasks that ran when the probe succeeded, from its begin to its end
-	lastErr error     // of the probe
-	healthy bool
-	idle    time.Time    // since when no task lives although some are wanted
-	failed  []swarm.Task // since the start: the orchestrator forgets all but the last few
+	running  string    // the tasks that run, while all do; "" otherwise
+	since    time.Time // since when the same tasks run
+	probed   string    // the tasks that ran when the probe succeeded, from its begin to its end
+	lastErr  error     // of the probe
+	healthy  bool
+	idle     time.Time // since when, or since the last reminder, fewer tasks live than are wanted
+	reminded bool
+	failed   []swarm.Task // since the start: the orchestrator forgets all but the last few
 }
 
 func newHealth(s *Swarm, first *world, group []string, opts StartOptions, report *reporter, events *watch) *health {
@@ -160,7 +161,7 @@ func newHealth(s *Swarm, first *world, group []string, opts StartOptions, report
 	for _, name := range group {
 		h.state[name] = &serviceHealth{}
 		for _, t := range first.tasks[name] {
-			if failed(t) {
+			if failed(t) || atNothing(first.services[name].Spec) {
 				h.old[t.ID] = true
 			}
 		}

@@ -109,6 +109,9 @@ func up(spec *swarm.ServiceSpec) (bool, error) {
 	switch {
 	case spec.Mode.Global != nil && spec.TaskTemplate.Placement != nil:
 		spec.TaskTemplate.Placement = somewhere(spec.TaskTemplate.Placement)
+		if maySettle(spec.TaskTemplate.RestartPolicy) {
+			spec.TaskTemplate.ForceUpdate++ // or the last task on a node stands for the next one
+		}
 	case spec.Mode.Replicated != nil && was:
 		back := uint64(n)
 		spec.Mode.Replicated = &swarm.ReplicatedService{Replicas: &back}
@@ -118,6 +121,13 @@ func up(spec *swarm.ServiceSpec) (bool, error) {
 			Hint:   "scale it by hand: docker service scale " + spec.Name + "=N"}
 	}
 	return true, nil
+}
+
+// maySettle says whether the orchestrator may make no other task after one that has ended. One that Stop ends may end as if
+// by itself.
+func maySettle(p *swarm.RestartPolicy) bool {
+	return p != nil && (p.Condition == swarm.RestartPolicyConditionNone || p.Condition == swarm.RestartPolicyConditionOnFailure ||
+		p.MaxAttempts != nil && *p.MaxAttempts > 0)
 }
 
 // somewhere is a placement without what stops a global service.
