@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/swarm"
@@ -18,6 +19,13 @@ func mayRun(spec swarm.ServiceSpec, n swarm.Node) bool {
 		}
 	}
 	return true
+}
+
+// hasPlaceFor says whether the orchestrator may make a task of a global service for any node, now or when it comes back.
+func (f *fleet) hasPlaceFor(spec swarm.ServiceSpec) bool {
+	return slices.ContainsFunc(f.nodes, func(n swarm.Node) bool {
+		return n.Spec.Availability == swarm.NodeAvailabilityActive && mayRun(spec, n)
+	})
 }
 
 func meets(constraint string, n swarm.Node) bool {

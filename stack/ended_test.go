@@ -21,6 +21,10 @@ services:
     image: %IMAGE%
     command: [ok]
     deploy: {endpoint_mode: dnsrr, restart_policy: {condition: on-failure}, labels: %OWNER%}
+  agent:
+    image: %IMAGE%
+    command: [run]
+    deploy: {mode: global, endpoint_mode: dnsrr, placement: {constraints: [node.labels.none == such]}, labels: %OWNER%}
 networks:
   default: {labels: %OWNER%}
 `
@@ -38,6 +42,15 @@ func TestStartOfAServiceThatEndsIsNotWaitedForInVain(t *testing.T) {
 	mustBe(t, b.starts("once"), nuvlaops.ErrVerification, "a task has ended, and no other is made") // which was so before
 	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
 	mustBe(t, b.starts("once"), nuvlaops.ErrVerification, "a task has ended, and no other is made")
+}
+
+func TestAGlobalServiceThatNoNodeMayRunIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(endingStack)
+	must(t, b.starts("agent"))
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	must(t, b.starts("agent"))
 }
 
 // A task that is told to end may end well before its node hears that it shall, and then counts as one that needs no other.

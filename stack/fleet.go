@@ -21,6 +21,7 @@ type engine struct {
 
 // fleet is the manager's engine, the others that can be reached, the nodes that jobs reach, and those that nothing does.
 type fleet struct {
+	nodes   []swarm.Node // all of them
 	engines []*engine
 	byJob   []swarm.Node
 	dark    []darkNode
@@ -43,6 +44,7 @@ func (s *Swarm) fleet(ctx context.Context) (*fleet, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.nodes = nodes
 	known := map[string]bool{} // the keys of Options.Engines that are those of nodes
 	for _, n := range nodes {
 		key := n.Description.Hostname

@@ -207,6 +207,10 @@ func (h *health) judge(ctx context.Context, name string, w *world) (why string, 
 		return "", nil
 	}
 	tasks := w.tasks[name]
+	if v.Spec.Mode.Global != nil && h.opts.Probes[name] == nil && !slices.ContainsFunc(tasks, wanted) && !w.fleet.hasPlaceFor(v.Spec) {
+		h.countHealthy(name) // none wanted either
+		return "", nil
+	}
 	if err := h.failing(ctx, name, v, tasks); err != nil {
 		return "", err
 	}
