@@ -136,19 +136,10 @@ func (s *Swarm) answerSweep(ctx context.Context, w *world, e *engine, r jobReque
 
 func (s *Swarm) answerWipe(ctx context.Context, e *engine, r jobRequest) error {
 	for _, v := range r.Volumes {
-		there, err := s.inspect(ctx, e, v.Name)
-		switch {
-		case err != nil:
-			return err
-		case there == nil:
-			continue
-		case there.Labels[labelStack] != r.Stack || !created(there.CreatedAt).Equal(v.Created):
-			return fmt.Errorf("volume %s is not the one of the plan: %w", v.Name, nuvlaops.ErrConflict)
-		}
-		if err := s.removeVolume(ctx, e, v.Name); err != nil {
+		if err := s.removePlanned(ctx, e, r.Stack, v); err != nil {
 			return err
 		}
-		if there, err = s.inspect(ctx, e, v.Name); err != nil || there != nil {
+		if there, err := s.inspect(ctx, e, v.Name); err != nil || there != nil {
 			return errors.Join(err, fmt.Errorf("volume %s is there again after its removal", v.Name))
 		}
 	}

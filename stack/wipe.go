@@ -57,7 +57,7 @@ func (s *Swarm) wipe(ctx context.Context, plan *WipePlan, guard func(context.Con
 	for _, v := range now.Volumes {
 		if e := f.on(v.NodeID); e == nil {
 			continue // by a job, below
-		} else if err := s.removeVolume(ctx, e, v.Name); err != nil {
+		} else if err := s.removePlanned(ctx, e, plan.Stack, v); err != nil {
 			return fmt.Errorf("remove volume %s: %w", v.Name, err)
 		}
 		s.opts.Logger.InfoContext(ctx, "volume removed", "stack", plan.Stack, "volume", v.Name, "node", v.Node)
@@ -93,6 +93,19 @@ func (f *fleet) allReached(plan *WipePlan) error {
 		}
 	}
 	return nil
+}
+
+// removePlanned removes a volume that is still the very same one: the guard may have taken long.
+func (s *Swarm) removePlanned(ctx context.Context, e *engine, stack string, v Volume) error {
+	there, err := s.inspect(ctx, e, v.Name)
+	switch {
+	case err != nil || there == nil:
+		return err
+	case there.Labels[labelStack] != stack || !created(there.CreatedAt).Equal(v.Created):
+		return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is not the one of the plan", Err: nuvlaops.ErrConflict,
+			Hint: "it was not removed; plan again, and look at what is new"}
+	}
+	return s.removeVolume(ctx, e, v.Name)
 }
 
 // removeVolume removes a volume. A reply that was lost is answered by the repetition: what is not found is gone.

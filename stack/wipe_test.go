@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
@@ -252,4 +253,24 @@ func TestAVolumeForEachTaskIsPlannedByItsLabel(t *testing.T) {
 			t.Fatalf("want the volume of the first task alone:\n%s", plan)
 		}
 	}
+}
+
+// A guard may take hours, as one that asks people does. What has the volume's name then, may be data of a later recovery.
+func TestAVolumeThatWasMadeAnewWhileTheGuardWasAskedIsNotRemoved(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	name := b.stack + "_data"
+	b.volume(name, b.stack, nil)
+	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+	must(t, err)
+	err = b.Wipe(t.Context(), plan, func(ctx context.Context) error {
+		_, err := b.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
+		must(t, err)
+		time.Sleep(1100 * time.Millisecond) // the engine may know the time to the second only
+		b.volume(name, b.stack, nil)
+		return nil
+	})
+	mustBe(t, err, nuvlaops.ErrConflict, name)
+	_, err = b.api.VolumeInspect(t.Context(), name, client.VolumeInspectOptions{})
+	must(t, err)
 }
