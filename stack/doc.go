@@ -26,12 +26,13 @@
 // # Errors
 //
 // Every error is a *nuvlaops.Error. ErrNotFound: a service, secret, config, network or the docker program is missing.
-// ErrRefused: a volume is in use, foreign, external or out of reach. ErrConflict: the stack changed since the plan, or while
-// it was waited for. ErrVerification: a service keeps failing, with its last error and log lines. ErrBusy: somebody else works
-// on the stack (Swarm.Claim). ErrExists: an archive or a copy of a volume is there already (Swarm.KeepVolumes). ErrInvalid: a
-// name, an option or a compose file; nothing was changed. ErrDenied: the user may not use the engine, or a certificate is
-// wrong. ErrUnavailable: the engine cannot be reached. ErrUnsupported: the engine is not a manager of a swarm, or too old. A
-// wait that the context ends names what it still waited for.
+// ErrRefused: a volume is in use, foreign, external or out of reach. ErrConflict: the stack changed since the plan, or
+// while it was waited for. ErrVerification: a service keeps failing, with its last error and log lines, or an archive of a
+// volume ends too early. ErrBusy: somebody else works on the stack (Swarm.Claim). ErrExists: an archive or a copy of a
+// volume is there already (Swarm.KeepVolumes). ErrInvalid: a name, an option or a compose file; nothing was changed.
+// ErrDenied: the user may not use the engine, or a certificate is wrong. ErrUnavailable: the engine cannot be reached.
+// ErrUnsupported: the engine is not a manager of a swarm, or too old. A wait that the context ends names what it still
+// waited for.
 //
 // # Retries
 //

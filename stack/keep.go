@@ -189,7 +189,9 @@ func (k keeper) read(ctx context.Context, more []mount.Mount, use func(container
 		return explain(k.volume, err)
 	}
 	defer archive.Content.Close()
-	if err := use(reader, archive.Content); err != nil {
+	whole := wholeArchive(archive.Content)
+	defer whole.Close()
+	if err := use(reader, whole); err != nil {
 		return explain(k.volume, err)
 	}
 	return k.remove(ctx, reader)

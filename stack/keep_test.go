@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,3 +131,60 @@ func entries(t *testing.T, path string) (names []string) {
 		names = append(names, h.Name)
 	}
 }
+
+// An engine that cannot read a volume to its end closes the archive as if that was all.
+func TestAnArchiveThatEndsEarlyIsNotTakenForWhole(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	name := b.stack + "_data"
+	b.volume(name, b.stack, nil)
+	v, err := b.api.VolumeInspect(t.Context(), name, client.VolumeInspectOptions{})
+	must(t, err)
+	for _, file := range []string{"one", "two"} {
+		must(t, os.WriteFile(filepath.Join(v.Volume.Mountpoint, file), make([]byte, 4096), 0o600)) // zeros, as in a log that is laid out beforehand
+	}
+	most := int64(0)
+	host := inFront(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/archive") {
+			w = &cut{ResponseWriter: w, left: most}
+		}
+		engine.ServeHTTP(w, r)
+	})
+	s, err := stack.NewSwarm(&stack.Options{Host: host})
+	must(t, err)
+	defer s.Close()
+	b.atEnd(func(ctx context.Context) {
+		_, _ = b.api.VolumeRemove(ctx, name+"-kept", client.VolumeRemoveOptions{})
+	})
+	plan, err := s.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+	must(t, err)
+	const block = 512
+	for what, at := range map[string]int64{"between two files": 10 * block, "within zeros": 14 * block, "before its end": 19 * block} {
+		most = at
+		for _, opts := range []stack.KeepOptions{{Dir: b.dir, Image: b.image}, {Suffix: "-kept", Image: b.image}} {
+			mustBe(t, s.KeepVolumes(t.Context(), plan, opts), nuvlaops.ErrVerification, name, "ends too early")
+		}
+		files, err := filepath.Glob(filepath.Join(b.dir, "*.tar*"))
+		must(t, err)
+		if _, err := b.api.VolumeInspect(t.Context(), name+"-kept", client.VolumeInspectOptions{}); err == nil || len(files) > 0 {
+			t.Errorf("cut %s: the copy is there, or archives: %v", what, files)
+		}
+	}
+	most = 1 << 20
+	must(t, s.KeepVolumes(t.Context(), plan, stack.KeepOptions{Dir: b.dir, Image: b.image}))
+}
+
+// cut hands on no more than some bytes of a reply.
+type cut struct {
+	http.ResponseWriter
+	left int64
+}
+
+func (c *cut) Write(b []byte) (int, error) {
+	n := min(int64(len(b)), c.left)
+	c.left -= n
+	_, err := c.ResponseWriter.Write(b[:n])
+	return len(b), err
+}
+
+func (c *cut) Unwrap() http.ResponseWriter { return c.ResponseWriter }
