@@ -110,8 +110,8 @@ func (c *compose) service(stack, name string) swarm.Service {
 	return v
 }
 
-// only returns the file with these services alone, ready to be read again: variables are filled in already, so that every
-// dollar sign stands for itself, and so are env files.
+// only returns the file with these services alone, and the secrets and configs that they use, ready to be read again: variables
+// are filled in already, so that every dollar sign stands for itself, and so are env files.
 func (c *compose) only(services []string) ([]byte, error) {
 	out := maps.Clone(c.raw)
 	all, _ := out["services"].(map[string]any)
@@ -123,7 +123,26 @@ func (c *compose) only(services []string) ([]byte, error) {
 		kept[name] = service
 	}
 	out["services"] = kept
+	for kind, used := range c.uses(services) {
+		defined := within(out[kind])
+		maps.DeleteFunc(defined, func(key string, _ any) bool { return !slices.Contains(used, key) })
+		out[kind] = defined
+	}
 	return yaml.Marshal(escape(out))
+}
+
+// uses are the secrets and configs of these services. The docker program makes or updates all that a file defines.
+func (c *compose) uses(services []string) map[string][]string {
+	used := map[string][]string{"secrets": nil, "configs": nil}
+	for _, name := range services {
+		for _, s := range c.Services[name].Secrets {
+			used["secrets"] = append(used["secrets"], s.Source)
+		}
+		for _, s := range c.Services[name].Configs {
+			used["configs"] = append(used["configs"], s.Source)
+		}
+	}
+	return used
 }
 
 // stopped returns the file with all services as Stop would leave them, so that no task of them runs before they are started.

@@ -59,20 +59,16 @@ func (c *compose) alone(service string, absent []string) ([]byte, error) {
 	}
 	services[service] = v
 	raw["services"] = services
-	used := map[string][]string{"networks": slices.Collect(maps.Keys(networks))}
+	joined := slices.Collect(maps.Keys(networks))
 	if o := c.Networks["default"]; !o.External || !slices.Contains(absent, o.named("default")) {
-		used["networks"] = append(used["networks"], "default") // joined by a service that says nothing
+		joined = append(joined, "default") // by a service that says nothing
 	}
-	for _, s := range c.Services[service].Secrets {
-		used["secrets"] = append(used["secrets"], s.Source)
+	used := c.uses([]string{service})
+	used["networks"] = joined
+	for kind, keys := range used {
+		raw[kind] = ofTheirOwn(within(raw[kind]), keys)
 	}
-	for _, s := range c.Services[service].Configs {
-		used["configs"] = append(used["configs"], s.Source)
-	}
-	for _, kind := range []string{"networks", "secrets", "configs"} {
-		raw[kind] = ofTheirOwn(within(raw[kind]), used[kind])
-	}
-	part := compose{raw: raw}
+	part := compose{raw: raw, Services: c.Services}
 	return part.only([]string{service})
 }
 

@@ -311,3 +311,22 @@ func TestDeployReportsWhatTheDockerProgramSays(t *testing.T) {
 		t.Errorf("with a context that has ended: %v", err)
 	}
 }
+
+// What the services that are there were made with, may have changed since, or be put away: it is theirs.
+func TestDeployOfWhatIsMissingLeavesTheSecretsOfOthersAlone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	opts := b.nuvla()
+	opts.CreateNetworks = true
+	b.secret(b.stack + "-key")
+	must(t, b.Deploy(t.Context(), b.stack, opts))
+	for _, change := range []func() error{
+		func() error { return os.WriteFile(filepath.Join(b.dir, "own.txt"), []byte("changed"), 0o600) },
+		func() error { return os.Remove(filepath.Join(b.dir, "own.txt")) },
+	} {
+		_, err := b.api.ServiceRemove(t.Context(), b.stack+"_zk", client.ServiceRemoveOptions{})
+		must(t, err)
+		must(t, change())
+		must(t, b.Deploy(t.Context(), b.stack, opts))
+	}
+}
