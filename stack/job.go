@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,10 +92,10 @@ func (s *Swarm) onNode(ctx context.Context, n swarm.Node, request jobRequest) (a
 	if err != nil {
 		return answer, err
 	}
-	if err := s.removeOldJobs(ctx, request.Stack); err != nil {
-		return answer, err
-	}
 	made, err := s.api.ServiceCreate(ctx, client.ServiceCreateOptions{Spec: spec})
+	if err == nil {
+		err = s.removeOldJobs(ctx, request.Stack, made.ID)
+	}
 	if err == nil {
 		answer, err = s.awaitJob(ctx, made.ID)
 	}
@@ -128,13 +129,15 @@ func (j *NodeJob) spec(n swarm.Node, request jobRequest) (swarm.ServiceSpec, err
 	return spec, nil
 }
 
-// removeOldJobs removes what killed calls have left: no job lives longer than its limit.
-func (s *Swarm) removeOldJobs(ctx context.Context, stack string) error {
+// removeOldJobs removes what killed calls have left: no job lives longer than its limit. How old one is, ours that has just been
+// made tells: the swarm's clock need not be that of this machine.
+func (s *Swarm) removeOldJobs(ctx context.Context, stack, ours string) error {
 	list, err := read(ctx, s, "jobs", func(ctx context.Context) (client.ServiceListResult, error) {
 		return s.api.ServiceList(ctx, client.ServiceListOptions{Filters: make(client.Filters).Add("label", labelJob+"="+stack)})
 	})
+	i := slices.IndexFunc(list.Items, func(v swarm.Service) bool { return v.ID == ours })
 	for _, v := range list.Items {
-		if s.now().Sub(v.CreatedAt) > 2*s.opts.Job.Limit {
+		if i >= 0 && list.Items[i].CreatedAt.Sub(v.CreatedAt) > 2*s.opts.Job.Limit {
 			err = errors.Join(err, s.removeJob(ctx, v.Spec.Name))
 		}
 	}

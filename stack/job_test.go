@@ -2,8 +2,15 @@ package stack_test
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
@@ -102,4 +109,44 @@ func TestAnswersOfJobsAreWholeOrNotThere(t *testing.T) {
 	mustBe(t, stack.AnswerJob(t.Context(), "what?", &out), nuvlaops.ErrInvalid, "no request")
 	_, err := stack.NewSwarm(&stack.Options{Job: &stack.NodeJob{}})
 	mustBe(t, err, nuvlaops.ErrInvalid, "no image")
+}
+
+// The clock of the swarm is not ours: by it, jobs of others on the same stack are as new as our own.
+func TestJobsOfOthersAreNotTakenForOldByOurClock(t *testing.T) {
+	t.Parallel()
+	engine := fakeEngine(t, 1, 1, new(atomic.Int64))
+	now := time.Now().Add(-time.Hour)
+	job := func(id string, age time.Duration) string {
+		return fmt.Sprintf(`{"ID":%q,"CreatedAt":%q,"Spec":{"Name":%q}}`, id, now.Add(-age).Format(time.RFC3339Nano), id)
+	}
+	var removed sync.Map
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := strings.TrimPrefix(r.URL.Path, "/v1.41"); {
+		case path == "/nodes":
+			_, _ = io.WriteString(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"ready"},"Spec":{"Availability":"active"}}]`)
+		case path == "/services/create":
+			_, _ = io.WriteString(w, `{"ID":"ours"}`)
+		case path == "/services" && strings.Contains(r.URL.RawQuery, "org.nuvla.ops.job"):
+			_, _ = io.WriteString(w, "["+job("ours", 0)+","+job("theirs", time.Second)+","+job("old", time.Hour)+"]")
+		case r.Method == http.MethodDelete:
+			removed.Store(strings.TrimPrefix(path, "/services/"), true)
+		case path == "/tasks" && strings.Contains(r.URL.RawQuery, "ours"):
+			_, _ = io.WriteString(w, `[{"ID":"t","ServiceID":"ours","Status":{"State":"failed"}}]`)
+		case strings.HasSuffix(path, "/logs"):
+			w.WriteHeader(http.StatusNotFound)
+		default:
+			engine.ServeHTTP(w, r)
+		}
+	}))
+	defer server.Close()
+	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String(), Job: &stack.NodeJob{Image: "job"}})
+	must(t, err)
+	defer s.Close()
+	_, err = s.Look(t.Context(), "big")
+	must(t, err)
+	for name, want := range map[string]bool{"theirs": false, "old": true} {
+		if _, is := removed.Load(name); is != want {
+			t.Errorf("job %q removed: %v, want %v", name, is, want)
+		}
+	}
 }
