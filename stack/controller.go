@@ -107,7 +107,7 @@ type StartOptions struct {
 	ProbeTimeout time.Duration
 	// Stable is how long the same tasks must have been running. Default 1 s.
 	Stable time.Duration
-	// Failures of a service's tasks end the wait. Default 3: one may be a dependency that was not ready.
+	// Failures of one replica's tasks end the wait. Default 3: one may be a dependency that was not ready.
 	Failures int
 	// Limit is how long one group may take; what is missing then is named in the error. Default: as long as the context.
 	Limit time.Duration

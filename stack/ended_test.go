@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -73,8 +74,8 @@ networks:
 }
 
 // lateEngine has a stopped service, whose tasks have ended although their node has not yet told how: they failed, as those do
-// that exit with an error when they are told to end.
-func lateEngine(t *testing.T) (host string) {
+// that exit with an error when they are told to end. Or its first tasks fail, one of each replica.
+func lateEngine(t *testing.T, stopped bool) (host string) {
 	t.Helper()
 	engine := fakeEngine(t, 0, 0, new(atomic.Int64))
 	var started atomic.Bool
@@ -102,7 +103,9 @@ func lateEngine(t *testing.T) (host string) {
 					was = "failed"
 					tasks = append(tasks, fmt.Sprintf(`{"ID":"new%d","ServiceID":"app","DesiredState":"running","Status":{"State":"running"}}`, i))
 				}
-				tasks = append(tasks, fmt.Sprintf(`{"ID":"old%d","ServiceID":"app","DesiredState":"remove","Status":{"State":%q}}`, i, was))
+				if stopped || started.Load() {
+					tasks = append(tasks, fmt.Sprintf(`{"ID":"old%d","Slot":%d,"ServiceID":"app","DesiredState":"remove","Status":{"State":%q}}`, i, i+1, was))
+				}
 			}
 			_, _ = io.WriteString(w, "["+strings.Join(tasks, ",")+"]")
 		case path == "/events":
@@ -119,8 +122,22 @@ func lateEngine(t *testing.T) (host string) {
 
 func TestTasksThatStopHasEndedAreNoFailuresOfTheStart(t *testing.T) {
 	t.Parallel()
-	s, err := stack.NewSwarm(&stack.Options{Host: lateEngine(t)})
+	s, err := stack.NewSwarm(&stack.Options{Host: lateEngine(t, true)})
 	must(t, err)
 	defer s.Close()
 	must(t, s.Start(t.Context(), "big", stack.StartOptions{Limit: 10 * time.Second}))
+}
+
+// Whether one replica waits for a dependency or five do, is the same.
+func TestEachReplicaMayFailAsOftenAsOne(t *testing.T) {
+	t.Parallel()
+	for failures, want := range map[int]error{0: nil, 1: nuvlaops.ErrVerification} {
+		s, err := stack.NewSwarm(&stack.Options{Host: lateEngine(t, false)})
+		must(t, err)
+		defer s.Close()
+		err = s.Start(t.Context(), "big", stack.StartOptions{Failures: failures, Limit: 10 * time.Second})
+		if !errors.Is(err, want) {
+			t.Errorf("with %d failures: %v, want %v", failures, err, want)
+		}
+	}
 }

@@ -24,7 +24,7 @@ const (
 	resigned = 2 * time.Second
 )
 
-// failing is an error when the service's tasks have failed too often since the start, or when the orchestrator has given
+// failing is an error when the tasks of one replica have failed too often since the start, or when the orchestrator has given
 // up on one: it also does after one that has ended well, unless the service's restart policy is "any".
 func (h *health) failing(ctx context.Context, name string, v swarm.Service, tasks []swarm.Task) error {
 	state, stopped := h.state[name], atNothing(h.first.services[name].Spec)
@@ -42,7 +42,7 @@ func (h *health) failing(ctx context.Context, name string, v swarm.Service, task
 	}
 	bad := state.failed
 	givenUp := h.short(live, v.Spec, state) && state.reminded && len(bad)+len(gone) > 0
-	if len(bad) < h.opts.Failures && !givenUp {
+	if mostOfOne(bad) < h.opts.Failures && !givenUp {
 		return h.remind(ctx, v, state)
 	}
 	reason := fmt.Sprintf("%d tasks failed, the last with: ", len(bad))
@@ -60,6 +60,24 @@ func (h *health) failing(ctx context.Context, name string, v swarm.Service, task
 	}
 	return &nuvlaops.Error{Resource: v.Spec.Name, Reason: reason, Err: nuvlaops.ErrVerification,
 		Hint: remedy(text) + "see: docker service ps --no-trunc " + v.Spec.Name}
+}
+
+// mostOfOne is how many of the tasks are those of one replica: a slot, or of a global service a node.
+func mostOfOne(tasks []swarm.Task) (most int) {
+	type replica struct {
+		slot int
+		node string
+	}
+	n := map[replica]int{}
+	for _, t := range tasks {
+		of := replica{slot: t.Slot}
+		if t.Slot == 0 {
+			of.node = t.NodeID
+		}
+		n[of]++
+		most = max(most, n[of])
+	}
+	return most
 }
 
 // remedy is for what engines do not heal from by themselves. One that was killed, or loses a race, when it makes a network or takes
