@@ -134,6 +134,16 @@ func (f *fleet) unreached() []swarm.Node {
 	return out
 }
 
+// silence says why a node does not tell the end of its tasks, or "".
+func (f *fleet) silence(id string) string {
+	for _, n := range f.nodes {
+		if n.ID == id && n.Status.State == swarm.NodeStateDown {
+			return ", which is down: bring it back, or remove it from the swarm when nothing runs there: docker node rm --force " + id
+		}
+	}
+	return ""
+}
+
 // nodeName is for people.
 func (f *fleet) nodeName(id string) string {
 	if e := f.on(id); e != nil {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -142,4 +144,30 @@ func TestANodeThatWasMadeAnewIsReachedByItsHostName(t *testing.T) {
 			t.Errorf("volumes %v, want one of the new node", there.Volumes)
 		}
 	}
+}
+
+// Its task is not known to have ended before the node is back, or is removed from the swarm.
+func TestAStopThatWaitsForANodeThatIsDownSaysSo(t *testing.T) {
+	t.Parallel()
+	host := twoNodes(t, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"down"}}]`)
+	at, err := url.Parse(host)
+	must(t, err)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v1.41/tasks":
+			_, _ = io.WriteString(w, `[{"ID":"t","Slot":1,"ServiceID":"service000","NodeID":"f","DesiredState":"shutdown","Status":{"State":"running"}}]`)
+		case "/v1.41/services/service000":
+			_, _ = io.WriteString(w, `{"ID":"service000","Spec":{"Name":"big_s000","Mode":{"Replicated":{"Replicas":0}}}}`)
+		case "/v1.41/events":
+			<-r.Context().Done()
+		default:
+			httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: at.Host}).ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+	must(t, err)
+	defer s.Close()
+	err = s.Stop(t.Context(), "big", stack.StopOptions{Limit: 500 * time.Millisecond})
+	mustBe(t, err, context.DeadlineExceeded, "task s000.1 on node far (running), which is down")
 }

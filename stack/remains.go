@@ -59,7 +59,7 @@ func (r *remains) left(ctx context.Context, w *world, group []string) (names []s
 				continue
 			}
 			r.remote = r.remote || w.fleet.on(t.NodeID) == nil
-			names = append(names, fmt.Sprintf("task %s.%d on node %s (%s)", name, t.Slot, w.fleet.nodeName(t.NodeID), t.Status.State))
+			names = append(names, fmt.Sprintf("task %s.%d on node %s (%s)%s", name, t.Slot, w.fleet.nodeName(t.NodeID), t.Status.State, w.fleet.silence(t.NodeID)))
 		}
 	}
 	if len(group) == 0 || len(w.missing(group)) > 0 {
