@@ -30,6 +30,7 @@ type compose struct {
 		Secrets  []source       `yaml:"secrets"`
 		Configs  []source       `yaml:"configs"`
 		Deploy   struct {
+			Mode      string `yaml:"mode"`
 			Placement struct {
 				Constraints []string `yaml:"constraints"`
 			} `yaml:"placement"`
@@ -160,6 +161,17 @@ func (c *compose) stopped() *compose {
 	out := *c
 	out.raw = raw
 	return &out
+}
+
+// refuseJobs: a job runs when it is made, or never.
+func (c *compose) refuseJobs(services []string) error {
+	for _, name := range services {
+		if mode := c.Services[name].Deploy.Mode; strings.HasSuffix(mode, "-job") {
+			return &nuvlaops.Error{Resource: name, Reason: "a service of mode " + mode + " cannot be deployed stopped", Err: nuvlaops.ErrUnsupported,
+				Hint: "nothing was changed; take it out of the compose file"}
+		}
+	}
+	return nil
 }
 
 func stoppedDeploy(v any) map[string]any {

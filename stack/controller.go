@@ -84,7 +84,7 @@ type DeployOptions struct {
 	// CreateNetworks makes external networks that are missing, attachable. Otherwise a missing one is an error.
 	CreateNetworks bool
 	// Stopped makes the services as Stop would leave them: no task of them runs, and nothing touches their volumes, before
-	// Start brings them to the replicas of the file.
+	// Start brings them to the replicas of the file. A job among them is ErrUnsupported.
 	Stopped bool
 	// RegistryAuth hands the login of the docker program to the nodes, for images of a private registry.
 	RegistryAuth bool

@@ -45,6 +45,11 @@ func (s *Swarm) deploy(ctx context.Context, stack string, opts DeployOptions) er
 	if len(missing) == 0 {
 		return nil
 	}
+	if opts.Stopped {
+		if err := file.refuseJobs(missing); err != nil {
+			return err
+		}
+	}
 	if err := s.prepare(ctx, file.needs(missing), opts); err != nil {
 		return err
 	}

@@ -330,3 +330,22 @@ func TestDeployOfWhatIsMissingLeavesTheSecretsOfOthersAlone(t *testing.T) {
 		must(t, b.Deploy(t.Context(), b.stack, opts))
 	}
 }
+
+func TestAJobIsNotDeployedStopped(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, mode := range []string{"replicated-job", "global-job"} {
+		opts := stack.DeployOptions{Stopped: true, Files: []string{b.file(`
+version: "3.7"
+services:
+  app: {image: %IMAGE%, command: [run], deploy: {endpoint_mode: dnsrr, labels: %OWNER%}}
+  job: {image: %IMAGE%, command: [ok], deploy: {mode: ` + mode + `, labels: %OWNER%}}
+networks:
+  default: {labels: %OWNER%}
+`)}}
+		mustBe(t, b.Deploy(t.Context(), b.stack, opts), nuvlaops.ErrUnsupported, "job")
+	}
+	if s := b.look(); len(s.Services) > 0 {
+		t.Errorf("services were made:\n%s", s)
+	}
+}

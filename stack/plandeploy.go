@@ -46,6 +46,11 @@ func (s *Swarm) planDeploy(ctx context.Context, stack string, opts DeployOptions
 		return nil, err
 	}
 	plan := &DeployPlan{Stack: stack, Services: w.missing(slices.Sorted(maps.Keys(file.Services)))}
+	if opts.Stopped {
+		if err := file.refuseJobs(plan.Services); err != nil {
+			return nil, err
+		}
+	}
 	plan.Networks, err = s.check(ctx, file.needs(plan.Services), opts)
 	return plan, err
 }
