@@ -93,10 +93,13 @@ func (s *Swarm) checkUse(ctx context.Context, w *world, p *WipePlan) error {
 			p.inUse("volume %s is in use by container %s", v.Name, c)
 		}
 		for _, other := range services.Items {
-			mounted := slices.ContainsFunc(mounts(other), func(m Mount) bool { return m.Type == "volume" && m.Source == v.Name })
+			ours := other.Spec.Labels[labelStack] == w.stack
+			mounted := slices.ContainsFunc(mounts(other), func(m Mount) bool {
+				return m.Type == "volume" && (m.Source == v.Name || ours && m.forEachTask() && m.mayBe(v.Name))
+			})
 			switch {
 			case !mounted:
-			case other.Spec.Labels[labelStack] != w.stack:
+			case !ours:
 				p.obstacle("volume %s is also mounted by service %s, which is not of the stack", v.Name, other.Spec.Name)
 			case !atNothing(other.Spec):
 				p.inUse("volume %s is wanted by service %s: stop it first", v.Name, other.Spec.Name)

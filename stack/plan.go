@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -126,6 +127,16 @@ func (w *world) meant(opts WipeOptions) []string {
 
 // forEachTask: the name of the volume has a placeholder.
 func (m Mount) forEachTask() bool { return strings.Contains(m.Source, "{{") }
+
+// mayBe says whether the name with its placeholders is that of a volume, for some task.
+func (m Mount) mayBe(volume string) bool {
+	parts := regexp.MustCompile(`\{\{.*?\}\}`).Split(m.Source, -1)
+	for i := range parts {
+		parts[i] = regexp.QuoteMeta(parts[i])
+	}
+	is, _ := regexp.MatchString("^"+strings.Join(parts, ".*")+"$", volume)
+	return is
+}
 
 // choose takes the stack's volumes that are meant, and notes the mounts that stay.
 func (p *WipePlan) choose(w *world, own []Volume) {

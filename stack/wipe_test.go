@@ -274,3 +274,30 @@ func TestAVolumeThatWasMadeAnewWhileTheGuardWasAskedIsNotRemoved(t *testing.T) {
 	_, err = b.api.VolumeInspect(t.Context(), name, client.VolumeInspectOptions{})
 	must(t, err)
 }
+
+// No container holds it yet, but the next task will.
+func TestAVolumeForEachTaskOfAServiceThatIsNotStoppedIsInTheWay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(`
+version: "3.7"
+services:
+  db:
+    image: %IMAGE%
+    command: [run]
+    volumes: ["data:/data"]
+    deploy: {endpoint_mode: dnsrr, placement: {constraints: [node.labels.none == such]}, labels: %OWNER%}
+volumes:
+  data: {name: '%STACK%_data-{{.Task.Slot}}', labels: %OWNER%}
+networks:
+  default: {labels: %OWNER%}
+`)
+	b.volume(b.stack+"_data-1", b.stack, nil)
+	b.volume(b.stack+"_other", b.stack, nil)
+	all, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+	must(t, err)
+	mustBe(t, b.Wipe(t.Context(), all, stack.Unguarded), nuvlaops.ErrRefused, b.stack+"_data-1 is wanted by service "+b.stack+"_db")
+	other, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Volumes: []string{b.stack + "_other"}})
+	must(t, err)
+	must(t, b.Wipe(t.Context(), other, stack.Unguarded))
+}
