@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -138,6 +139,40 @@ func TestEachReplicaMayFailAsOftenAsOne(t *testing.T) {
 		err = s.Start(t.Context(), "big", stack.StartOptions{Failures: failures, Limit: 10 * time.Second})
 		if !errors.Is(err, want) {
 			t.Errorf("with %d failures: %v, want %v", failures, err, want)
+		}
+	}
+}
+
+// An engine that was restarted says that tasks run which it ran before, until its node has looked at their containers.
+func TestATaskWhoseContainerDoesNotRunIsNotHealthy(t *testing.T) {
+	t.Parallel()
+	for containers, want := range map[string]error{
+		`[]`: context.DeadlineExceeded,
+		`[{"Id":"c","State":"exited","Names":["/c"],"Labels":{"com.docker.swarm.service.id":"app","com.docker.swarm.service.name":"big_app"}}]`:  context.DeadlineExceeded,
+		`[{"Id":"c","State":"running","Names":["/c"],"Labels":{"com.docker.swarm.service.id":"app","com.docker.swarm.service.name":"big_app"}}]`: nil,
+	} {
+		engine := fakeEngine(t, 0, 0, new(atomic.Int64))
+		const service = `{"ID":"app","Spec":{"Name":"big_app","Labels":{"com.docker.stack.namespace":"big"},"Mode":{"Replicated":{"Replicas":1}}}}`
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			answer, known := map[string]string{"/services": "[" + service + "]", "/services/app": service, "/containers/json": containers,
+				"/tasks": `[{"ID":"t","ServiceID":"app","NodeID":"self","DesiredState":"running","Status":{"State":"running","ContainerStatus":{"ContainerID":"c"}}}]`,
+			}[strings.TrimPrefix(r.URL.Path, "/v1.41")]
+			switch {
+			case known:
+				_, _ = io.WriteString(w, answer)
+			case r.URL.Path == "/v1.41/events":
+				<-r.Context().Done()
+			default:
+				engine.ServeHTTP(w, r)
+			}
+		}))
+		t.Cleanup(server.Close)
+		s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+		must(t, err)
+		defer s.Close()
+		err = s.Start(t.Context(), "big", stack.StartOptions{Stable: time.Millisecond, Limit: time.Second})
+		if !errors.Is(err, want) {
+			t.Errorf("containers %s: %v, want %v", containers, err, want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/swarm"
 
 	"github.com/nuvla/nuvlaops"
@@ -214,7 +215,7 @@ func (h *health) judge(ctx context.Context, name string, w *world) (why string, 
 	if err := h.failing(ctx, name, v, tasks); err != nil {
 		return "", err
 	}
-	running, why := allRunning(v.Spec, tasks)
+	running, why := w.allRunning(name)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	state := h.state[name]
@@ -245,17 +246,21 @@ func (h *health) countHealthy(name string) {
 }
 
 // allRunning names the tasks that run when as many run as are wanted; otherwise it says what is missing.
-func allRunning(spec swarm.ServiceSpec, tasks []swarm.Task) (running, why string) {
+func (w *world) allRunning(name string) (running, why string) {
 	var ids []string
 	live, note := 0, ""
-	for _, t := range tasks {
+	for _, t := range w.tasks[name] {
 		if !wanted(t) || ended(t) {
 			continue
 		}
 		live++
-		if t.Status.State == swarm.TaskStateRunning && t.DesiredState == swarm.TaskStateRunning {
+		up := t.Status.State == swarm.TaskStateRunning && t.DesiredState == swarm.TaskStateRunning
+		switch {
+		case up && !w.containerRuns(name, t):
+			note = "a container does not run"
+		case up:
 			ids = append(ids, t.ID)
-		} else {
+		default:
 			note = "a task is " + string(t.Status.State)
 			if t.Status.Err != "" {
 				note += " (" + t.Status.Err + ")"
@@ -263,7 +268,7 @@ func allRunning(spec swarm.ServiceSpec, tasks []swarm.Task) (running, why string
 		}
 	}
 	want := live
-	if r := spec.Mode.Replicated; r != nil && r.Replicas != nil {
+	if r := w.services[name].Spec.Mode.Replicated; r != nil && r.Replicas != nil {
 		want = int(*r.Replicas)
 	}
 	if len(ids) == 0 || len(ids) != want || len(ids) != live {
@@ -275,6 +280,15 @@ func allRunning(spec swarm.ServiceSpec, tasks []swarm.Task) (running, why string
 	}
 	slices.Sort(ids)
 	return fmt.Sprint(ids), ""
+}
+
+// containerRuns says whether the container of a task that runs does so too, as far as it can be seen: a node that has just
+// been restarted has not told yet which have ended.
+func (w *world) containerRuns(name string, t swarm.Task) bool {
+	id := containerOf(t)
+	return id == "" || w.fleet.on(t.NodeID) == nil || slices.ContainsFunc(w.containers[name], func(c held) bool {
+		return c.ID == id && c.State == container.StateRunning
+	})
 }
 
 // probe calls a service's probe while its tasks run, until it succeeds for the tasks that run now.
