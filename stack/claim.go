@@ -107,13 +107,13 @@ func (c *Claim) take(ctx context.Context, token string) error {
 	}
 	for {
 		err := c.create(ctx, token)
-		if err == nil {
+		if err == nil || taken(err) { // also by this call, when its reply was lost
 			c.mark, err = c.look(ctx)
 		}
 		switch {
-		case err != nil && !taken(err):
+		case err != nil:
 			return explain(c.name, err)
-		case err == nil && c.mark != nil && c.mark.Spec.Labels[labelToken] == token:
+		case c.mark != nil && c.mark.Spec.Labels[labelToken] == token:
 			return nil
 		}
 		if gone, err := c.takeOver(ctx, token); gone || err != nil {
@@ -170,7 +170,7 @@ func (c *Claim) takeOver(ctx context.Context, token string) (bool, error) {
 		}
 	}
 	err = c.write(ctx, first, token)
-	if err != nil && !outOfSequence(err) && !cerrdefs.IsNotFound(err) {
+	if err != nil && !outOfSequence(err) && !cerrdefs.IsNotFound(err) && !transient(err) { // the next look decides
 		return false, explain(c.name, err)
 	}
 	if c.mark, err = c.look(ctx); err != nil || c.mark == nil {
@@ -255,10 +255,10 @@ func (c *Claim) Release(ctx context.Context) error {
 	c.done.Wait()
 	mark, err := c.look(ctx)
 	if err == nil && mark != nil && mark.Spec.Labels[labelToken] == c.mark.Spec.Labels[labelToken] {
-		_, err = c.s.api.ConfigRemove(ctx, mark.ID, client.ConfigRemoveOptions{})
-		if cerrdefs.IsNotFound(err) {
-			err = nil
-		}
+		err = c.s.removed(ctx, func(ctx context.Context) error {
+			_, err := c.s.api.ConfigRemove(ctx, mark.ID, client.ConfigRemoveOptions{})
+			return err
+		})
 	}
 	return nuvlaops.Wrap("stack.Claim.Release", c.name, explain(c.name, err))
 }

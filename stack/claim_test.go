@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -199,4 +200,37 @@ func TestAClaimIsNotTakenOverBecauseTheEngineWasAway(t *testing.T) {
 	_, err = claim("second", beat/20)
 	mustBe(t, err, nuvlaops.ErrBusy, "first")
 	must(t, first.Release(t.Context()))
+}
+
+func TestAClaimWhoseReplyIsLostIsKnownAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	t.Cleanup(func() {
+		_, _ = b.api.ConfigRemove(context.Background(), "nuvlaops-claim-"+b.stack, client.ConfigRemoveOptions{})
+	})
+	var seen sync.Map
+	host := inFront(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
+		_, again := seen.LoadOrStore(r.Method+path.Base(r.URL.Path), true)
+		if again || r.Method == http.MethodGet || r.Method == http.MethodHead {
+			engine.ServeHTTP(w, r)
+			return
+		}
+		engine.ServeHTTP(discard{}, r)
+		panic(http.ErrAbortHandler)
+	})
+	s, err := stack.NewSwarm(&stack.Options{Host: host})
+	must(t, err)
+	defer s.Close()
+	began := time.Now()
+	c, err := s.Claim(t.Context(), b.stack, stack.ClaimOptions{Beat: 5 * time.Second})
+	must(t, err)
+	if waited := time.Since(began); waited > 5*time.Second {
+		t.Errorf("taken after %s, as if it were another's", waited)
+	}
+	must(t, c.Release(t.Context()))
+
+	b.abandoned(stack.ClaimOptions{Holder: "gone", Place: "there"})
+	c, err = s.Claim(t.Context(), b.stack, stack.ClaimOptions{Beat: beat})
+	must(t, err)
+	must(t, c.Release(t.Context()))
 }
