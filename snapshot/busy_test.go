@@ -77,7 +77,8 @@ func TestAllThatACycleWaitsForIsBoundTogether(t *testing.T) {
 type cleaned struct {
 	*snapshottest.Fake
 	began, asked time.Time
-	busy, others time.Duration
+	busy, others time.Duration // how long, and how often
+	taken        time.Duration // by others
 }
 
 func (c *cleaned) List(ctx context.Context, f snapshot.Filter) iter.Seq2[snapshot.Snapshot, error] {
@@ -94,9 +95,9 @@ func (c *cleaned) Delete(ctx context.Context, names ...string) error {
 	if time.Since(c.asked) > c.busy {
 		return c.Fake.Delete(ctx, names...)
 	}
-	if n := time.Since(c.asked) / c.others; n > 0 {
+	if n := time.Since(c.asked) / c.others; n > c.taken {
 		c.Add(snapshot.Snapshot{Name: "other-" + n.String(), UUID: n.String(), State: snapshot.Success})
-		c.others += 20 * time.Minute
+		c.taken = n
 	}
 	return &nuvlaops.Error{Reason: "a repository is cleaned up", Err: nuvlaops.ErrBusy}
 }
@@ -108,6 +109,7 @@ func TestThePolicyOfACycleWaitsAsLongOnceMoreAndNoLonger(t *testing.T) {
 	}{
 		"after a wait for a snapshot":           {busy: busyFor, others: time.Hour, want: busyFor},
 		"while others take snapshots":           {busy: time.Hour, others: 20 * time.Minute, want: 30 * time.Minute, err: nuvlaops.ErrBusy},
+		"while others take many":                {busy: busyFor, others: 6 * time.Minute, want: busyFor},
 		"while nobody does, and all is in vain": {busy: time.Hour, others: 2 * time.Hour, want: 30 * time.Minute, err: nuvlaops.ErrBusy},
 	} {
 		t.Run(name, func(t *testing.T) {

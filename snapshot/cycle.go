@@ -219,8 +219,12 @@ func (c *cycle) prune(ctx context.Context) error {
 			return err
 		}
 		c.report.Plan = plan
-		c.report.Removed, err = c.remove(ctx, repo, plan, limit)
-		// A snapshot of somebody else that begins or ends in between makes the plan stale.
+		var waited bool
+		c.report.Removed, waited, err = c.remove(ctx, repo, plan, limit)
+		if waited {
+			try = 1
+		}
+		// A snapshot of somebody else that begins or ends in between makes the plan stale, in a long wait again and again.
 		if try == 3 || !errors.Is(err, nuvlaops.ErrConflict) {
 			return err
 		}
@@ -229,7 +233,7 @@ func (c *cycle) prune(ctx context.Context) error {
 
 // remove waits, until limit, while Elasticsearch deletes nothing, since a repository of the cluster is cleaned up or a snapshot
 // is restored: the backup is a good one, and what is not removed today fills the disk.
-func (c *cycle) remove(ctx context.Context, repo SnapshotRepo, plan *Plan, limit time.Time) (removed []string, err error) {
+func (c *cycle) remove(ctx context.Context, repo SnapshotRepo, plan *Plan, limit time.Time) (removed []string, waited bool, err error) {
 	req := c.opts.Create.withDefaults()
 	reporter := newReporter(req, c.resource(), time.Now)
 	err = poll.Until(ctx, poll.Interval{First: time.Second, Max: 5 * time.Second}, func(ctx context.Context) (bool, string, error) {
@@ -237,11 +241,12 @@ func (c *cycle) remove(ctx context.Context, repo SnapshotRepo, plan *Plan, limit
 		removed, err = Prune(ctx, repo, plan)
 		if errors.Is(err, nuvlaops.ErrBusy) && req.WhenBusy != BusyRefuse && time.Now().Before(limit) {
 			reporter.say("waiting to remove snapshots", err.Error())
+			waited = true
 			return false, "nothing can be deleted", nil
 		}
 		return true, "", err
 	})
-	return removed, err
+	return removed, waited, err
 }
 
 func (c *cycle) resource() string {
