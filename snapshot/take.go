@@ -86,10 +86,12 @@ func (w *run) takeOnce(ctx context.Context) error {
 // mayStepAside reports whether the name was made and may get a suffix.
 func (w *run) mayStepAside() bool { return w.req.Name == "" && !w.apart }
 
-// brokenOff reports whether the server refused, and its reason was lost on the way: the name may be taken.
+// brokenOff reports whether the answer is not Elasticsearch's own: its refusal was lost on the way, so that the name may be
+// taken, or what stands between ended the call, and the snapshot goes on.
 func brokenOff(err error) bool {
 	var e *nuvlaops.Error
-	return errors.As(err, &e) && e.Status == http.StatusBadRequest && e.Type == ""
+	return errors.As(err, &e) && e.Type == "" &&
+		(e.Status == http.StatusBadRequest || e.Status == http.StatusRequestTimeout || e.Status >= http.StatusInternalServerError)
 }
 
 // ended looks once, since the snapshot has ended, and counts the documents at the same time.

@@ -226,3 +226,30 @@ func TestALongListIsReadInBoundedMemory(t *testing.T) {
 		}
 	}
 }
+
+// What stands between may end a long call in a way of its own, as with 524 after 100 seconds, and the snapshot goes on.
+func TestASnapshotIsFollowedWhenAnotherServerAnswersForElasticsearch(t *testing.T) {
+	for _, status := range []int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusInternalServerError, 524} {
+		synctest.Test(t, func(t *testing.T) {
+			var begun atomic.Int64
+			inner := dead(&begun)
+			repo, err := snapshot.New(client(func(r *http.Request) (*http.Response, error) {
+				switch {
+				case r.Method == http.MethodPut:
+					begun.Store(time.Now().UnixNano())
+					return reply(status, "<html><title>it took too long</title></html>")
+				case begun.Load() == 0 && strings.HasSuffix(r.URL.Path, "/s"):
+					return reply(200, `{"snapshots":[]}`)
+				}
+				return inner(r)
+			}), "r", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := repo.Create(t.Context(), snapshot.CreateRequest{Name: "s", RunID: "run"})
+			if err != nil || !s.Complete() {
+				t.Errorf("%d: %+v, %v", status, s, err)
+			}
+		})
+	}
+}
