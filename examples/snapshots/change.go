@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -128,23 +129,12 @@ func (p *program) delete(ctx context.Context) error {
 			return cli.Usagef("%w", err)
 		}
 	}
-	var uuids []string
-	for s, err := range p.repo.List(ctx, snapshot.Filter{Names: p.names}) {
-		refuse := func(reason, hint string) error {
-			return &nuvlaops.Error{Op: "delete", Resource: p.repository + "/" + s.Name, Reason: reason, Hint: hint, Err: nuvlaops.ErrRefused}
-		}
-		switch {
-		case err != nil:
-			return err
-		case s.Pinned && !p.pinned:
-			return refuse("it is pinned", "unpin it, or say -pinned")
-		case s.Running():
-			return refuse("it is running", "wait for its end")
-		}
-		uuids = append(uuids, s.UUID)
+	uuids, n, err := p.deletable(ctx)
+	if err != nil {
+		return err
 	}
-	if len(uuids) > 0 {
-		if err := p.confirm(ctx, fmt.Sprintf("%d snapshots will be removed.", len(uuids))); err != nil {
+	if n > 0 {
+		if err := p.confirm(ctx, fmt.Sprintf("%d snapshots will be removed.", n)); err != nil {
 			return err
 		}
 	}
@@ -155,8 +145,46 @@ func (p *program) delete(ctx context.Context) error {
 	if p.json {
 		return errors.Join(marks, p.print(map[string]any{"removed": p.names}))
 	}
-	_, err := fmt.Fprintf(p.stdout, "gone: %s\n", strings.Join(p.names, ", "))
+	_, err = fmt.Fprintf(p.stdout, "gone: %s\n", strings.Join(p.names, ", "))
 	return errors.Join(marks, err)
+}
+
+// deletable counts what is there of the names, and returns the UUIDs of what can be described. What cannot, though it may be
+// for a moment only, may be pinned.
+func (p *program) deletable(ctx context.Context) (uuids []string, n int, err error) {
+	refuse := func(name, reason, hint string) error {
+		return &nuvlaops.Error{Op: "delete", Resource: p.repository + "/" + name, Reason: reason, Hint: hint, Err: nuvlaops.ErrRefused}
+	}
+	var listed []string
+	for s, err := range p.repo.List(ctx, snapshot.Filter{Names: p.names}) {
+		switch {
+		case err != nil:
+			return nil, 0, err
+		case s.Pinned && !p.pinned:
+			return nil, 0, refuse(s.Name, "it is pinned", "unpin it, or say -pinned")
+		case s.Running():
+			return nil, 0, refuse(s.Name, "it is running", "wait for its end")
+		}
+		uuids, listed = append(uuids, s.UUID), append(listed, s.Name)
+	}
+	missing := slices.DeleteFunc(slices.Clone(p.names), func(name string) bool { return slices.Contains(listed, name) })
+	if len(missing) == 0 {
+		return uuids, len(listed), nil
+	}
+	unreadable, err := p.bare.Unreadable(ctx, listed...)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, name := range unreadable {
+		switch {
+		case !slices.Contains(missing, name):
+			continue
+		case !p.pinned:
+			return nil, 0, refuse(name, "it cannot be described, so that nobody knows whether it is pinned", "look again, or say -pinned")
+		}
+		listed = append(listed, name)
+	}
+	return uuids, len(listed), nil
 }
 
 // confirm asks for the name of the repository, unless -yes gave it.

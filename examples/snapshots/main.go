@@ -12,7 +12,8 @@
 // of theirs is damaged. verify has every node verify the repository, and reads for each snapshot, or for the newest complete
 // one, the lists of files that a restore begins with. It leaves no mark: what "restore -snapshot verified" takes was restored
 // by "restore drill". prune -dry-run prints what would be kept and removed, and why. prune and delete ask for the name of the
-// repository before they remove anything, or take it from -yes. A pinned snapshot is deleted only with -pinned.
+// repository before they remove anything, or take it from -yes. A pinned snapshot is deleted only with -pinned, as is one that
+// cannot be described, so that nobody knows.
 //
 // The configuration file of the backup program is read, so that both work on the same repository and the same marks.
 //

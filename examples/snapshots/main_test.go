@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,13 +25,27 @@ import (
 // fake answers also what only a real server can verify; examples/backup has a test of both programs on one.
 type fake struct {
 	snapshottest.Fake
-	lost   string   // a snapshot whose lists of files are gone
-	listed []string // of the call of Unreadable
+	lost    string   // a snapshot whose lists of files are gone
+	damaged string   // one that cannot be described
+	listed  []string // of the call of Unreadable
 }
 
 func (f *fake) Unreadable(_ context.Context, listed ...string) ([]string, error) {
 	f.listed = listed
-	return nil, nil
+	if f.damaged == "" {
+		return nil, nil
+	}
+	return []string{f.damaged}, nil
+}
+
+func (f *fake) List(ctx context.Context, filter snapshot.Filter) iter.Seq2[snapshot.Snapshot, error] {
+	return func(yield func(snapshot.Snapshot, error) bool) {
+		for s, err := range f.Fake.List(ctx, filter) {
+			if (err != nil || s.Name != f.damaged) && !yield(s, err) {
+				return
+			}
+		}
+	}
 }
 
 func (f *fake) Verify(context.Context) ([]string, error) { return []string{"node-1"}, nil }
@@ -300,6 +315,32 @@ func TestWhatIsGoneIsSaidAlsoWhenItsMarkCannotGo(t *testing.T) {
 		}
 		if got, code := r.run("s3_backup\n", args...); code != cli.ExitFailed || len(r.names()) != 5 || !strings.Contains(got, want) {
 			t.Errorf("%v: code %d, %d snapshots left, want 1, 5 and %q in\n%s", args, code, len(r.names()), want, got)
+		}
+	}
+}
+
+// The storage may have been out of reach for a moment, and the snapshot be a good one.
+func TestASnapshotThatCannotBeDescribedIsDeletedAsAPinnedOneIs(t *testing.T) {
+	r := newRig(t)
+	r.fake.damaged = "snapshot.1"
+	left := func() (n int) {
+		for range r.fake.Fake.List(t.Context(), snapshot.Filter{}) {
+			n++
+		}
+		return n
+	}
+	for _, tc := range []struct {
+		typed string
+		args  []string
+		code  int
+		left  int
+	}{
+		{"s3_backup\n", []string{"snapshot.0", "snapshot.1"}, cli.ExitRefused, 6},
+		{"no\n", []string{"snapshot.1", "-pinned"}, cli.ExitRefused, 6},
+		{"s3_backup\n", []string{"snapshot.1", "gone", "-pinned"}, cli.ExitOK, 5},
+	} {
+		if _, code := r.run(tc.typed, append([]string{"delete"}, tc.args...)...); code != tc.code || left() != tc.left {
+			t.Errorf("%v: code %d, %d snapshots left, want %d and %d", tc.args, code, left(), tc.code, tc.left)
 		}
 	}
 }
