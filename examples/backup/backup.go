@@ -211,6 +211,9 @@ func answers(err error) bool {
 	return true
 }
 
+// marksTimeout is how long others may hold the marks: what records a backup outlives its -timeout, and holds its lock.
+const marksTimeout = 10 * time.Second
+
 // forget removes the manifests and the marks of snapshots that were pruned.
 func (b *backup) forget(ctx context.Context, r *snapshot.CycleReport) error {
 	if len(r.Removed) == 0 {
@@ -229,6 +232,8 @@ func (b *backup) forget(ctx context.Context, r *snapshot.CycleReport) error {
 			gone = append(gone, d.UUID)
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, marksTimeout)
+	defer cancel()
 	return cli.ForgetMarks(ctx, b.marks, gone)
 }
 
