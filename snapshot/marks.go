@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -47,7 +48,8 @@ type Verified struct {
 	Documents int64 `json:"documents,omitempty"`
 }
 
-// ReadMarks reads the file of UpdateMarks. One that is not there holds no marks. Error: ErrInvalid (no path).
+// ReadMarks reads the file of UpdateMarks, also by a link. One that is not there holds no marks; a link to one that is not there
+// is an error. Error: ErrInvalid (no path).
 func ReadMarks(path string) (Marks, error) {
 	m, err := readMarks(path)
 	return m, nuvlaops.Wrap("snapshot.ReadMarks", path, err)
@@ -63,6 +65,9 @@ func readMarks(path string) (Marks, error) {
 	raw, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
+		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSymlink != 0 {
+			return nil, &nuvlaops.Error{Reason: "the link leads to no file", Hint: "put it back, or {} where nothing was marked", Err: os.ErrNotExist}
+		}
 		return marks, nil
 	case err != nil:
 		return nil, err
@@ -87,6 +92,9 @@ func UpdateMarks(ctx context.Context, path string, change func(Marks) error) err
 func updateMarks(ctx context.Context, path string, change func(Marks) error) error {
 	if path == "" {
 		return errNoMarks
+	}
+	if file, err := filepath.EvalSymlinks(path); err == nil { // a link stays one, and all who change its file share one lock
+		path = file
 	}
 	lock, err := filelock.Wait(ctx, path+".lock")
 	if err != nil {

@@ -168,3 +168,30 @@ func TestMarksWithoutAFileAreInvalid(t *testing.T) {
 		t.Errorf("%v, %v were made", left, err)
 	}
 }
+
+// Hosts may share a file of marks that each has a link to.
+func TestAMarkByALinkIsInTheFileThatOthersRead(t *testing.T) {
+	shared, link := filepath.Join(t.TempDir(), "shared.json"), filepath.Join(t.TempDir(), "marks.json")
+	if err := os.WriteFile(shared, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(shared, link); err != nil {
+		t.Fatal(err)
+	}
+	err := snapshot.UpdateMarks(t.Context(), link, func(m snapshot.Marks) error { m.Pin("r", "a", "uuid", snapshot.Pin{}); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if marks, err := snapshot.ReadMarks(shared); err != nil || marks["uuid"].Pinned == nil {
+		t.Errorf("%v, %v", marks, err)
+	}
+	if _, err := os.Stat(shared + ".lock"); err != nil {
+		t.Errorf("who comes by the file is not kept apart: %v", err)
+	}
+	if err := os.Remove(shared); err != nil { // such as a share that is not mounted: its pins are not known
+		t.Fatal(err)
+	}
+	if marks, err := snapshot.ReadMarks(link); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v, %v", marks, err)
+	}
+}
