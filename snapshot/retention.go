@@ -168,7 +168,7 @@ func (p Policy) protect(all []Snapshot) [][]string {
 		if s.Running() {
 			add("it is running")
 		}
-		if s.Pinned || slices.ContainsFunc(p.Pins, func(pin string) bool { ok, _ := path.Match(pin, s.Name); return ok }) {
+		if s.Pinned || slices.ContainsFunc(p.Pins, func(pin string) bool { ok, _ := path.Match(pin, s.Name); return ok || pin == s.Name }) {
 			add("it is pinned")
 		}
 		if !p.mine(s) {

@@ -75,6 +75,15 @@ func TestAPolicyKeepsTheNewestOfEachPeriod(t *testing.T) {
 	}
 }
 
+// A name may hold what is a class in a pattern.
+func TestAPinIsAlsoTheNameItself(t *testing.T) {
+	all := []snapshot.Snapshot{taken(day0), taken(day0.Add(time.Hour))}
+	all[0].Name = "snapshot.release[2]"
+	if diff := cmp.Diff([]string{"release[2]", "2026-03-01t133000z"}, kept(t, snapshot.Policy{Last: 1, MinComplete: 1, Pins: []string{all[0].Name}}, all)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestOnlyCompleteSnapshotsHoldAPlace(t *testing.T) {
 	at := func(h int) snapshot.Snapshot { return taken(day0.Add(time.Duration(h) * time.Hour)) }
 	foreign := at(1)
