@@ -20,7 +20,7 @@ func TestTheEndOfTheContextAbortsNoSnapshotOfAnotherRun(t *testing.T) {
 	if _, err := b.repo.Create(t.Context(), snapshot.CreateRequest{Name: "kept", RunID: "other", Indices: []string{b.index("*")}}); err != nil {
 		t.Fatal(err)
 	}
-	for abort, want := range map[bool]string{true: "was aborted", false: "it was not begun"} {
+	for _, abort := range []bool{true, false} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		repo := b.open(client(func(r *http.Request) (*http.Response, error) {
@@ -31,8 +31,8 @@ func TestTheEndOfTheContextAbortsNoSnapshotOfAnotherRun(t *testing.T) {
 			return b.client.Perform(r)
 		}), nil)
 		_, err := repo.Create(ctx, snapshot.CreateRequest{Name: "kept", RunID: "late", Abort: abort, Indices: []string{b.index("*")}, WhenBusy: snapshot.BusyBeside})
-		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), want) {
-			t.Errorf("abort %t: %v, want context.Canceled and %q", abort, err, want)
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "it was not begun") {
+			t.Errorf("abort %t: %v, want context.Canceled and that it was not begun", abort, err)
 		}
 		if diff := cmp.Diff([]string{"kept"}, b.snapshots()); diff != "" {
 			t.Errorf("abort %t: %s", abort, diff)

@@ -312,6 +312,9 @@ const (
 	abortTimeout = 30 * time.Second
 )
 
+// notListed is all that is known of a snapshot whose request may still be on its way.
+const notListed = "the snapshot is not listed: it was not begun, or not yet"
+
 // leave says what happens to the snapshot now that the context has ended.
 func (w *run) leave(ctx context.Context, cause error) error {
 	detached := context.WithoutCancel(ctx)
@@ -324,7 +327,7 @@ func (w *run) leave(ctx context.Context, cause error) error {
 	info, err := w.appears(detached)
 	switch {
 	case errors.Is(err, nuvlaops.ErrNotFound):
-		out.Reason = "the snapshot is not listed: it was not begun, or not yet"
+		out.Reason = notListed
 	case err != nil:
 		out.Reason = "whether the snapshot goes on in the server is not known"
 	case info.Running():
@@ -341,6 +344,8 @@ func (w *run) abort(ctx context.Context, cause error) error {
 	defer cancel()
 	info, err := w.appears(ctx)
 	switch {
+	case errors.Is(err, nuvlaops.ErrNotFound):
+		return &nuvlaops.Error{Reason: "the context ended: " + notListed, Hint: "see whether one of run " + w.req.RunID + " appears", Err: cause}
 	case err == nil && !info.Running(): // another host may have recorded it
 		return &nuvlaops.Error{Reason: "the context ended and the snapshot, which had ended " + info.State + " before, is kept",
 			Hint: fmt.Sprintf("a call of the same run, %s, checks it", w.req.RunID), Err: cause}
@@ -349,7 +354,7 @@ func (w *run) abort(ctx context.Context, cause error) error {
 			w.log.InfoContext(ctx, "snapshot aborted", "repository", w.Repo.name, "snapshot", w.name)
 		}
 	}
-	if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {
+	if err != nil {
 		return &nuvlaops.Error{Reason: fmt.Sprintf("the snapshot could not be aborted: %v", err),
 			Hint: "look for " + w.name + " and delete it", Err: cause}
 	}

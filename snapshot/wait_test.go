@@ -253,3 +253,29 @@ func TestASnapshotIsFollowedWhenAnotherServerAnswersForElasticsearch(t *testing.
 		})
 	}
 }
+
+// The request may be on its way still: a busy master begins the snapshot after the call has returned.
+func TestASnapshotThatIsNotListedIsNotSaidToBeAborted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var begun atomic.Int64
+		inner := dead(&begun)
+		ctx, cancel := context.WithCancel(t.Context())
+		repo, err := snapshot.New(client(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/s") {
+				if r.Method == http.MethodPut {
+					cancel()
+				} else {
+					return reply(404, `{"error":{"type":"snapshot_missing_exception","reason":"[r:s] is missing"}}`)
+				}
+			}
+			return inner(r)
+		}), "r", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = repo.Create(ctx, snapshot.CreateRequest{Name: "s", Abort: true})
+		if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "was aborted") || !strings.Contains(err.Error(), "or not yet") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
