@@ -48,6 +48,19 @@ func ParseName(prefix, name string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// longerPrefix reports whether a name that begins with this prefix was made with a longer one.
+func longerPrefix(prefix, name string) bool {
+	if _, own := ParseName(prefix, name); own {
+		return false
+	}
+	for end := len(prefix) + 1; end < len(name); end++ {
+		if _, made := ParseName(name[:end], name); made {
+			return true
+		}
+	}
+	return false
+}
+
 // ValidateName returns an error that matches ErrInvalid for a name that Elasticsearch would refuse.
 func ValidateName(name string) error {
 	switch {

@@ -32,7 +32,8 @@ type Policy struct {
 	Within time.Duration `json:"-"` // within_seconds in JSON
 	// Pins are names or patterns with * of what is kept for good, beside those that were pinned when they were taken.
 	Pins []string `json:"pins,omitempty"`
-	// Prefix, when not empty, makes those whose names begin in another way somebody else's.
+	// Prefix, when not empty, makes those whose names begin in another way somebody else's, as are those that Name or today's
+	// scripts made with a longer prefix: snapshot.jobs-2026-01-02t150405z is of another schedule than snapshot.
 	Prefix string `json:"prefix,omitempty"`
 	// Others lets the rules remove also what this SDK did not take.
 	Others bool `json:"others,omitempty"`
@@ -195,7 +196,7 @@ func (p Policy) protect(all []Snapshot) [][]string {
 }
 
 func (p Policy) mine(s Snapshot) bool {
-	return (s.Ours() || p.Others) && strings.HasPrefix(s.Name, p.Prefix)
+	return (s.Ours() || p.Others) && (p.Prefix == "" || strings.HasPrefix(s.Name, p.Prefix) && !longerPrefix(p.Prefix, s.Name))
 }
 
 // apply adds the reasons of the rules.

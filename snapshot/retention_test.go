@@ -75,6 +75,25 @@ func TestAPolicyKeepsTheNewestOfEachPeriod(t *testing.T) {
 	}
 }
 
+// The default prefix begins those that are near at hand for a second schedule.
+func TestAPolicyLeavesAloneWhatALongerPrefixNames(t *testing.T) {
+	var all []snapshot.Snapshot
+	for day := range 3 {
+		whole, jobs := taken(day0.AddDate(0, 0, day)), taken(day0.AddDate(0, 0, day).Add(15*time.Minute))
+		jobs.Name = snapshot.Name("snapshot.jobs-", jobs.Start)
+		all = append(all, whole, jobs)
+	}
+	all[0].Name = "snapshot.before-upgrade"
+	for prefix, want := range map[string][]string{
+		"snapshot.":      {"jobs-2026-03-01t124500z", "2026-03-02t123000z", "jobs-2026-03-02t124500z", "2026-03-03t123000z", "jobs-2026-03-03t124500z"},
+		"snapshot.jobs-": {"before-upgrade", "2026-03-02t123000z", "jobs-2026-03-02t124500z", "2026-03-03t123000z", "jobs-2026-03-03t124500z"},
+	} {
+		if diff := cmp.Diff(want, kept(t, snapshot.Policy{Daily: 2, MinComplete: 1, Prefix: prefix}, all)); diff != "" {
+			t.Errorf("%s: %s", prefix, diff)
+		}
+	}
+}
+
 // A name may hold what is a class in a pattern.
 func TestAPinIsAlsoTheNameItself(t *testing.T) {
 	all := []snapshot.Snapshot{taken(day0), taken(day0.Add(time.Hour))}
