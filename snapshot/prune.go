@@ -65,12 +65,10 @@ func (p *Plan) stillHolds(all []Snapshot) error {
 	stale := func(name, what string) error {
 		return &nuvlaops.Error{Reason: fmt.Sprintf("snapshot %s %s since the plan was made", name, what), Hint: "plan again", Err: nuvlaops.ErrConflict}
 	}
-	gone := map[string]bool{}
 	for _, d := range p.Decisions {
 		s, there := now[d.Name]
 		switch {
-		case !there && !d.Keep:
-			gone[d.Name] = true
+		case !there && !d.Keep: // it is gone already
 		case !there:
 			return stale(d.Name, "is gone")
 		case s.UUID != d.UUID || s.State != d.State:
@@ -81,21 +79,21 @@ func (p *Plan) stillHolds(all []Snapshot) error {
 	for name := range now {
 		return stale(name, "has appeared")
 	}
-	return p.recheck(all, gone)
+	return p.recheck(all)
 }
 
-// recheck plans again what is there: each removal must be one that the policy still wants.
-func (p *Plan) recheck(all []Snapshot, gone map[string]bool) error {
+// recheck plans again what is there: each removal of it must be one that the policy still wants.
+func (p *Plan) recheck(all []Snapshot) error {
 	again, err := p.Policy.Plan(all)
 	if err != nil {
 		return err
 	}
-	wanted := map[string]bool{}
-	for _, name := range again.Removed() {
-		wanted[name] = true
+	kept := map[string]bool{}
+	for _, d := range again.Decisions {
+		kept[d.Name] = d.Keep
 	}
 	for _, name := range p.Removed() {
-		if !wanted[name] && !gone[name] {
+		if kept[name] {
 			return &nuvlaops.Error{Reason: "the plan removes " + name + ", which its policy keeps", Hint: "plan again", Err: nuvlaops.ErrRefused}
 		}
 	}

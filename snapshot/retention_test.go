@@ -328,6 +328,11 @@ func TestAStalePlanIsRefused(t *testing.T) {
 		}, nuvlaops.ErrConflict, 4},
 		{"another one has the name", func(_ *snapshottest.Fake, p *snapshot.Plan) { p.Decisions[0].UUID = "other" }, nuvlaops.ErrConflict, 5},
 		{"it was tampered with", func(_ *snapshottest.Fake, p *snapshot.Plan) { p.Decisions[4].Keep = false }, nuvlaops.ErrRefused, 5},
+		{"it decides twice on one", func(_ *snapshottest.Fake, p *snapshot.Plan) {
+			again := p.Decisions[4]
+			again.Keep = false
+			p.Decisions = append(p.Decisions, again)
+		}, nuvlaops.ErrRefused, 5},
 	} {
 		fake := &snapshottest.Fake{}
 		if _, err := fake.Ensure(t.Context(), snapshot.Settings{FS: &snapshot.FS{Location: "/x"}}); err != nil {
