@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -253,6 +254,34 @@ func TestTheMarksAreLeftAloneWhenNoneOfThemGoes(t *testing.T) {
 		}
 		if _, err := os.Stat(w.marks + ".lock"); !os.IsNotExist(err) {
 			t.Errorf("the file was written: %v", err)
+		}
+	})
+}
+
+// slowList is a repository of so many snapshots that the list of all takes too long.
+type slowList struct{ snapshot.SnapshotRepo }
+
+func (r slowList) List(ctx context.Context, f snapshot.Filter) iter.Seq2[snapshot.Snapshot, error] {
+	if f.NewestFirst {
+		return r.SnapshotRepo.List(ctx, f)
+	}
+	return func(yield func(snapshot.Snapshot, error) bool) {
+		<-ctx.Done()
+		yield(snapshot.Snapshot{}, context.Cause(ctx))
+	}
+}
+
+func TestTheNewestGoodSnapshotIsThatOfTheRunWhereTheListTakesTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClockwork(t, "30 * * * *")
+		if err := w.once(t.Context(), identity{}); err != nil {
+			t.Fatal(err)
+		}
+		w.repo = slowList{w.fake}
+		time.Sleep(time.Hour)
+		began := time.Now()
+		if err := w.once(t.Context(), identity{}); err != nil || w.status.newestGood.Before(began) {
+			t.Errorf("%v, it is of %v, want %v", err, w.status.newestGood, began)
 		}
 	})
 }

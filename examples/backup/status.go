@@ -91,10 +91,13 @@ func (s *status) ends(began, ended time.Time, r *snapshot.CycleReport, err error
 	if m := r.Snapshot.Manifest; m != nil {
 		s.documents = m.Documents
 	}
+	if start := r.Snapshot.Start; start.After(s.newestGood) { // it was not counted
+		s.newestGood = start
+	}
 }
 
-// count counts the snapshots by state. When they cannot be listed, the numbers of the run before stand: the newest good one
-// only gets older.
+// count counts the snapshots by state. When they cannot be listed, the numbers of the run before stand, but that a good run has
+// the newest good one.
 func (s *status) count(ctx context.Context, repo snapshot.SnapshotRepo) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
