@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -67,31 +68,49 @@ func batches(names []string) func(yield func([]string) bool) {
 	}
 }
 
+// longCall is what only a server at work takes to end a call, or what stands between and knows a limit.
+const longCall = 20 * time.Second
+
 // deleteBatch deletes and looks whether it is done. A lost reply and a 404, which means that nothing was deleted because
-// one of the names is not there, both lead to another look and another request for what is left.
+// one of the names is not there, both lead to another look and another request for what is left. The retry policy does not
+// end that after a long call, of which the look shows that the server is there: it goes on with the deletion, and a repeated
+// request waits for the same one.
 func (r *Repo) deleteBatch(ctx context.Context, names []string) error {
 	again := func(err error) bool { return es.Transient(err) || errors.Is(err, errLeft) }
-	return retry.Do(ctx, r.conn.Retry, r.log, again, func(ctx context.Context) error {
-		sent := r.conn.Once(ctx, func() esapi.Request {
-			return esapi.SnapshotDeleteRequest{Repository: r.name, Snapshot: names}
-		}, nil)
-		if sent != nil && !errors.Is(sent, nuvlaops.ErrNotFound) && !es.Transient(sent) {
-			return sent
+	for {
+		goesOn := false
+		err := retry.Do(ctx, r.conn.Retry, r.log, again, func(ctx context.Context) (err error) {
+			names, goesOn, err = r.deleteOnce(ctx, names)
+			return err
+		})
+		if err == nil || !goesOn {
+			return err
 		}
-		left, err := r.existing(ctx, names)
-		switch {
-		case err != nil:
-			return err // also an unknown repository, which is a 404 as well
-		case len(left) == 0:
-			return nil
-		case sent == nil:
-			sent = &nuvlaops.Error{Reason: "still there after the deletion: " + label(left), Err: nuvlaops.ErrVerification}
-		case slices.Equal(left, names):
-			return sent
-		}
-		names = left
-		return fmt.Errorf("%w (%w)", errLeft, sent)
-	})
+	}
+}
+
+// deleteOnce returns what is left, and whether the deletion may go on in the server.
+func (r *Repo) deleteOnce(ctx context.Context, names []string) (left []string, goesOn bool, err error) {
+	began := r.now()
+	sent := r.conn.Once(ctx, func() esapi.Request {
+		return esapi.SnapshotDeleteRequest{Repository: r.name, Snapshot: names}
+	}, nil)
+	long, lost := r.now().Sub(began) > longCall, es.Transient(sent) || brokenOff(sent)
+	if sent != nil && !errors.Is(sent, nuvlaops.ErrNotFound) && !lost {
+		return names, false, sent
+	}
+	left, err = r.existing(ctx, names)
+	switch {
+	case err != nil:
+		return names, false, err // also an unknown repository, which is a 404 as well
+	case len(left) == 0:
+		return nil, false, nil
+	case sent == nil:
+		sent = &nuvlaops.Error{Reason: "still there after the deletion: " + label(left), Err: nuvlaops.ErrVerification}
+	case slices.Equal(left, names):
+		return names, long && lost, sent
+	}
+	return left, false, fmt.Errorf("%w (%w)", errLeft, sent)
 }
 
 var errLeft = errors.New("some snapshots are left")

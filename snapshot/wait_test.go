@@ -279,3 +279,50 @@ func TestASnapshotThatIsNotListedIsNotSaidToBeAborted(t *testing.T) {
 		}
 	})
 }
+
+// A deletion may take longer than what stands between lets a call last.
+func TestADeletionIsWaitedForWhenAnotherServerEndsItsCalls(t *testing.T) {
+	for status, want := range map[int]error{504: nil, 524: nil, 500: nil, 403: nuvlaops.ErrDenied} {
+		synctest.Test(t, func(t *testing.T) {
+			began, sent := time.Now(), 0
+			repo, err := snapshot.New(client(func(r *http.Request) (*http.Response, error) {
+				switch gone := time.Since(began) > 150*time.Second; {
+				case r.Method == http.MethodDelete && gone:
+					return reply(404, `{"error":{"type":"snapshot_missing_exception","reason":"[r:s] is missing"}}`)
+				case r.Method == http.MethodDelete:
+					sent++
+					time.Sleep(61 * time.Second)
+					return reply(status, "<html><title>it took too long</title></html>")
+				case gone:
+					return reply(200, `{"snapshots":[]}`)
+				}
+				return reply(200, `{"snapshots":[{"snapshot":"s","state":"SUCCESS"}]}`)
+			}), "r", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := repo.Delete(t.Context(), "s"); !errors.Is(err, want) || sent > 3 {
+				t.Errorf("%d: %v, after %d requests", status, err, sent)
+			}
+		})
+	}
+}
+
+func TestADeletionThatNobodyCarriesOutIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		repo, err := snapshot.New(client(func(r *http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			if r.Method == http.MethodDelete {
+				return reply(504, "")
+			}
+			return reply(200, `{"snapshots":[{"snapshot":"s","state":"SUCCESS"}]}`)
+		}), "r", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := repo.Delete(t.Context(), "s"); !errors.Is(err, nuvlaops.ErrUnavailable) || time.Since(began) > 2*time.Minute {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
