@@ -121,7 +121,7 @@ func (r *Repo) remains(ctx context.Context, j *journal) (p *Plan, uuids string, 
 	var known []string
 	for _, name := range slices.Sorted(maps.Keys(states)) {
 		if uuid := states[name].UUID; r.left(name, states[name], restores, j) {
-			p.Indices, known = append(p.Indices, p.remnant(name, states[name].Shards)), append(known, j.holds(uuid))
+			p.Indices, known = append(p.Indices, p.remnant(name, states[name].Shards)), append(known, among(j.Indices, uuid))
 		}
 	}
 	made.remember(known)
@@ -131,7 +131,7 @@ func (r *Repo) remains(ctx context.Context, j *journal) (p *Plan, uuids string, 
 // left reports whether the restore of the journal has made an index: the journal knows its UUID, the server is restoring it,
 // or could not and nobody has seen it, or it has its name from the plan.
 func (r *Repo) left(name string, s es.IndexState, restores []es.RunningRestore, j *journal) bool {
-	if j.holds(s.UUID) != "" || strings.HasPrefix(name, besidePrefix+j.Plan+"-") {
+	if among(j.Indices, s.UUID) != "" || strings.HasPrefix(name, besidePrefix+j.Plan+"-") {
 		return true
 	}
 	for shard := range runningShards(restores, r.name, j.Snapshot) {
@@ -152,14 +152,4 @@ func (p *Plan) remnant(name string, shards int) PlannedIndex {
 		x.Stream = strings.TrimPrefix(m[1], p.Request.RenamePrefix)
 	}
 	return x
-}
-
-// holds is the beginning of a UUID that the journal knows, "" when it does not.
-func (j *journal) holds(uuid string) string {
-	for i := range len(j.Indices) / uuidLength {
-		if known := j.uuid(i); known != "" && strings.HasPrefix(uuid, known) {
-			return known
-		}
-	}
-	return ""
 }

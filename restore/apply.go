@@ -148,7 +148,6 @@ func (w world) lostSince() error {
 // prepare writes the journal, raises the limit and stops ILM.
 func (a *application) prepare(ctx context.Context, seen *before, w world) error {
 	a.expect(w.wholeStreams())
-	a.journal.Ended = false
 	var raised *string
 	if want := a.limit(); want > 0 && lower(seen.settings, want) {
 		text := fmt.Sprintf("%db", want)
@@ -273,6 +272,9 @@ func (a *application) goesOn(ctx context.Context) bool {
 func (a *application) round(ctx context.Context, w world) (world, error) {
 	if w.count(complete)+w.count(beside) == len(w) {
 		return w, nil
+	}
+	if err := w.lostSince(); err != nil { // what the server was starting may be found to be lost only now
+		return nil, err
 	}
 	w, a.asked = w.wholeStreams(), false
 	if a.expect(w) {

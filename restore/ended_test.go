@@ -2,6 +2,8 @@ package restore_test
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 
@@ -40,14 +42,62 @@ func TestWhatIsLostAfterTheEndOfARestoreIsNotDeleted(t *testing.T) {
 	}
 }
 
+// After a restart of the server an index is under way once more, and may be found to be lost only then.
+func TestWhatIsFoundLostWhileItStartsIsNotDeletedEither(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 2, 10, 100)
+	b.fill(b.index("b"), 1, 10, 100)
+	b.snapshot("snap")
+	b.wipe()
+	plan := b.plan(b.request())
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		t.Fatalf("%v\n%s", err, report)
+	}
+	b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":7}`)
+	was := b.state()[b.index("a")]
+	b.do("DELETE", "/"+b.index("b"), "") // which is restored again, as the hint of a loss says
+	starts := b.holdStarts()
+	b.do("POST", "/"+b.index("a")+"/_close?wait_for_active_shards=0", "")
+	b.do("POST", "/"+b.index("a")+"/_open?wait_for_active_shards=0", "")
+	client := &before{Client: b.client, like: func(r *http.Request) bool { return r.Method == "PUT" && r.URL.Path == "/_cluster/settings" }, do: func() {
+		b.removeShard(b.index("a"))
+		starts()
+	}}
+	if report, err := b.open(client, nil).Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) || b.state()[b.index("a")] != was {
+		t.Errorf("%v, want ErrConflict and the index as it is\n%s", err, report)
+	}
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) || b.state()[b.index("a")] != was {
+		t.Errorf("called again: %v, want ErrConflict and the index as it is\n%s", err, report)
+	}
+}
+
 // losePrimary takes the files of a shard away while its index is closed.
 func (b *bench) losePrimary(index string) {
 	b.t.Helper()
-	uuid := b.do("GET", "/"+index+"/_settings?flat_settings=true", "")[index].(map[string]any)["settings"].(map[string]any)["index.uuid"].(string)
 	b.do("POST", "/"+index+"/_close", "")
+	b.removeShard(index)
+	b.do("POST", "/"+index+"/_open?wait_for_active_shards=0", "")
+	b.do("GET", "/_cluster/health/"+index+"?wait_for_no_initializing_shards=true&timeout=30s", "")
+}
+
+func (b *bench) removeShard(index string) {
+	b.t.Helper()
+	uuid := b.do("GET", "/"+index+"/_settings?flat_settings=true", "")[index].(map[string]any)["settings"].(map[string]any)["index.uuid"].(string)
 	if out, err := b.server.Exec(b.t.Context(), "rm", "-r", "/usr/share/elasticsearch/data/indices/"+uuid+"/0"); err != nil {
 		b.t.Fatalf("%v: %s", err, out)
 	}
-	b.do("POST", "/"+index+"/_open?wait_for_active_shards=0", "")
-	b.do("GET", "/_cluster/health/"+index+"?wait_for_no_initializing_shards=true&timeout=30s", "")
+}
+
+// holdStarts keeps primaries that are on the server's own disk from being started, until starts or the end of the test.
+func (b *bench) holdStarts() (starts func()) {
+	b.t.Helper()
+	set := func(value string) {
+		b.do("PUT", "/_cluster/settings", fmt.Sprintf(`{"transient":{"cluster.routing.allocation.node_initial_primaries_recoveries":%s}}`, value))
+	}
+	b.t.Cleanup(func() { b.t = afterTest{b.t}; set("null") })
+	set("0")
+	return func() {
+		set("null")
+		b.do("POST", "/_cluster/reroute", "")
+	}
 }

@@ -3,7 +3,6 @@ package restore_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -146,19 +145,13 @@ func TestWhatIsJustBeingStartedIsNotAbandoned(t *testing.T) {
 		t.Fatalf("%v\n%s", err, report)
 	}
 	b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":7}`)
-	const atOnce = "cluster.routing.allocation.node_initial_primaries_recoveries"
-	starts := func(value string) {
-		b.do("PUT", "/_cluster/settings", fmt.Sprintf(`{"transient":{%q:%s}}`, atOnce, value))
-	}
-	t.Cleanup(func() { b.t = afterTest{b.t}; starts("null") })
-	starts("0")
+	starts := b.holdStarts()
 	b.do("POST", "/"+b.index("a")+"/_close?wait_for_active_shards=0", "")
 	b.do("POST", "/"+b.index("a")+"/_open?wait_for_active_shards=0", "")
 	if report, err := b.repo.Abandon(t.Context(), "snap"); !errors.Is(err, nuvlaops.ErrBusy) || len(b.state()) != 1 {
 		t.Errorf("%v, want ErrBusy\n%s\n%v", err, report, b.state())
 	}
-	starts("null")
-	b.do("POST", "/_cluster/reroute", "")
+	starts()
 	b.do("GET", "/_cluster/health/"+b.index("a")+"?wait_for_status=yellow&timeout=30s", "")
 	if report, err := b.repo.Abandon(t.Context(), "snap"); err != nil || b.documents(b.index("a")) != 11.0 {
 		t.Errorf("%v\n%s", err, report)

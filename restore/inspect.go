@@ -188,7 +188,7 @@ func (r *Repo) judgeAll(p *Plan, o observation, j *journal) world {
 			w[i].judge(state, o.recoveries[planned.Target], running, known, r.name, p.Snapshot.Name)
 		}
 		x := &w[i]
-		x.since = x.standing == broken && j != nil && j.Ended
+		x.since = x.standing == broken && j != nil && among(j.Ended, x.uuid) != ""
 		x.forgotten = x.orphan && j != nil && j.expects(i) && !x.created.IsZero() && x.created.Before(p.Snapshot.End.Add(clockLag))
 	}
 	return w

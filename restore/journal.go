@@ -39,10 +39,11 @@ type journal struct {
 	Swapping bool `json:"swapping,omitempty"`
 	// Abandoned says that what was half restored is deleted: nobody is to take it up but by applying the plan again.
 	Abandoned bool `json:"abandoned,omitempty"`
-	// Ended says that all was proven. What is lost since then is not half restored: it may have been written to.
-	Ended bool `json:"ended,omitempty"`
 	// Indices holds the beginnings of the UUIDs that the restore gave the plan's indices, in the plan's order, or expected.
 	Indices string `json:"indices,omitempty"`
+	// Ended is what Indices was when all was proven. What is lost of these since then is not half restored: it may have been
+	// written to.
+	Ended string `json:"ended,omitempty"`
 	// Replaced holds those of the indices that the plan replaces, in its order; empty when it replaces none.
 	Replaced string `json:"replaced,omitempty"`
 }
@@ -71,6 +72,16 @@ func (j *journal) expectsAny() bool { return strings.Contains(j.Indices, expecte
 func beginning(all string, i int) string {
 	if at := i * uuidLength; at+uuidLength <= len(all) {
 		return strings.Trim(all[at:at+uuidLength], ".")
+	}
+	return ""
+}
+
+// among is that one of the beginnings that a UUID has, "" when it is of none.
+func among(all, uuid string) string {
+	for i := range len(all) / uuidLength {
+		if known := beginning(all, i); known != "" && strings.HasPrefix(uuid, known) {
+			return known
+		}
 	}
 	return ""
 }

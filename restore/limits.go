@@ -61,8 +61,11 @@ func (a *application) stopILM(ctx context.Context, mode string) error {
 // putBack leaves the limit as it was, and ILM too when it may run again; the journal then says that nothing is left to
 // put back, and whether the restore has ended well. It works on a context of its own: the caller's may have ended.
 func (a *application) putBack(ctx context.Context, ilm, ended bool) error {
-	ended = ended || a.journal.Ended
-	if !a.journal.pending() && !a.withdrawn && ended == a.journal.Ended {
+	end := a.journal.Ended
+	if ended {
+		end = a.journal.Indices
+	}
+	if !a.journal.pending() && !a.withdrawn && end == a.journal.Ended {
 		return nil
 	}
 	within := putBackWithin
@@ -73,7 +76,7 @@ func (a *application) putBack(ctx context.Context, ilm, ended bool) error {
 	defer cancel()
 	done := *a.journal
 	limit := done.Limit
-	done.Limit, done.Ended = nil, ended
+	done.Limit, done.Ended = nil, end
 	var failed error // what ILM is left in does not keep the limit from being put back
 	if done.ILM && ilm {
 		failed = a.startILM(ctx)
