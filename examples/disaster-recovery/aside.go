@@ -95,7 +95,7 @@ func (r *recovery) enter(ctx context.Context, throwAway *stack.Copy) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, throwAwayWithin, fmt.Errorf("%w: it does not serve after %s", nuvlaops.ErrUnavailable, throwAwayWithin))
 	defer cancel()
-	return r.waitForES(ctx, way.Reach)
+	return r.waitForES(ctx, r.client, way.Reach)
 }
 
 // spokenTo is an address as that of -es is spoken to, whose scheme may be left out.

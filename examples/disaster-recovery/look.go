@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/poll"
+	"github.com/nuvla/nuvlaops/restore"
+	"github.com/nuvla/nuvlaops/snapshot"
 	"github.com/nuvla/nuvlaops/stack"
 )
 
@@ -36,10 +39,16 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	defer r.leave(ctx, throwAway)
 	boot, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	if err := r.waitForES(boot, nil); err != nil {
+	way, err := throwAway.Forward(9200)
+	if err != nil {
 		return "", err
 	}
-	if err := r.seeThrough(ctx, r.repo, r.restorer, "No volume was touched: call again with another one, or start the stacks"); err != nil {
+	defer way.Close()
+	repo, from, err := r.reach(boot, way, bootsWithin)
+	if err != nil {
+		return "", err
+	}
+	if err := r.seeThrough(ctx, repo, from, "No volume was touched: call again with another one, or start the stacks"); err != nil {
 		return "", err
 	}
 	if err := r.checkDisks(); err != nil {
@@ -47,6 +56,57 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	}
 	s := r.chosen()
 	return fmt.Sprintf("%s, taken %s, is complete", s.Name, s.Started.Format(time.RFC3339)), nil
+}
+
+// bootsWithin is how long a throw-away one takes to boot on two cores.
+const bootsWithin = 12 * time.Second
+
+// way leads into a container.
+type way interface {
+	Addr() string
+	Reach(context.Context) error
+}
+
+// reach waits until the throw-away one serves, and says through whom the repository is seen: at -es where its name leads there,
+// else, since it publishes no port, through its container. There each question is a process beside the boot, so it is asked
+// only after a while.
+func (r *recovery) reach(ctx context.Context, into way, after time.Duration) (repo *snapshot.Repo, from restore.Restorer, err error) {
+	client, err := cli.Elasticsearch(r.cfg.spokenTo(into.Addr()))
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	named, inside := make(chan error, 1), make(chan error, 1)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	asking.Go(func() { named <- r.waitForES(ctx, r.client, nil) })
+	asking.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(after):
+		}
+		inside <- r.waitForES(ctx, client, into.Reach)
+	})
+	for range 2 {
+		select {
+		case notNamed := <-named:
+			if notNamed == nil {
+				return r.repo, r.restorer, nil
+			}
+			err = errors.Join(err, notNamed)
+		case notInside := <-inside:
+			if notInside == nil {
+				repo, err = snapshot.New(client, r.cfg.repository, nil)
+				if err == nil {
+					from, err = restore.New(client, r.cfg.repository, nil)
+				}
+				return repo, from, err
+			}
+			err = errors.Join(err, notInside)
+		}
+	}
+	return nil, nil, err
 }
 
 // leave removes the throw-away one beside the steps that come next: it has nothing that they need, and is gone long before
@@ -102,8 +162,8 @@ func idleES(es *stack.Service) bool {
 }
 
 // waitForES waits until Elasticsearch serves. reach, where there is one, says why it cannot.
-func (r *recovery) waitForES(ctx context.Context, reach func(context.Context) error) error {
-	serves := cli.ElasticsearchServes(r.client)
+func (r *recovery) waitForES(ctx context.Context, client snapshot.Client, reach func(context.Context) error) error {
+	serves := cli.ElasticsearchServes(client)
 	every := poll.Interval{Max: often}
 	if reach != nil { // through a forward, each question is a process in the container that boots
 		every = poll.Interval{}

@@ -1,10 +1,63 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/stack"
 )
+
+// hole is a way into a container at an address; err is why there is none.
+type hole struct {
+	addr string
+	err  error
+}
+
+func (h hole) Addr() string                { return h.addr }
+func (h hole) Reach(context.Context) error { return h.err }
+
+// The throw-away one publishes no port: where -es is a port that the service publishes, nothing leads there but its container.
+func TestTheThrowAwayOneIsReachedAlsoWhereItsNameIsNot(t *testing.T) {
+	const dead = "http://127.0.0.1:1"
+	serving := smallCluster(t)
+	inside := hole{addr: strings.TrimPrefix(serving, "http://")}
+	far := hole{"127.0.0.1:1", &nuvlaops.Error{Reason: "its node cannot be reached", Err: nuvlaops.ErrUnavailable}}
+	for name, tt := range map[string]struct {
+		es     string
+		inside hole
+		want   string // "" for none
+	}{
+		"by its name":                  {serving, far, "name"},
+		"through its container":        {dead, inside, "container"},
+		"neither":                      {dead, far, ""},
+		"by its name, whichever works": {serving, hole{"127.0.0.1:1", nil}, "name"},
+	} {
+		r := takenUp(t)
+		r.cfg.es, r.cfg.repository = tt.es, "r"
+		if err := r.talkTo(tt.es); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		if tt.want == "" {
+			ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		}
+		repo, from, err := r.reach(ctx, tt.inside, 0)
+		cancel()
+		if tt.want == "" {
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "its node cannot be reached") {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil || from == nil || (repo == r.repo) != (tt.want == "name") {
+			t.Errorf("%s: %v, want it reached by its %s", name, err, tt.want)
+		}
+	}
+}
 
 func TestTheThrowAwayOneBootsWhenNoOtherElasticsearchRuns(t *testing.T) {
 	with := func(replicas int, states ...string) *stack.Service {
