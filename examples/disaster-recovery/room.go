@@ -79,6 +79,18 @@ func (r *recovery) wiped() (total int64, known bool) {
 	return total, known
 }
 
+// freed is how many of these bytes are on one node at most: Elasticsearch runs on one, and what another node removes leaves it
+// no room.
+func (r *recovery) freed() (most int64, known bool) {
+	_, known = r.wiped()
+	byNode := map[string]int64{}
+	for _, v := range r.found.wipe.Volumes {
+		byNode[v.NodeID] += max(0, v.Bytes)
+		most = max(most, byNode[v.NodeID])
+	}
+	return most, known
+}
+
 // checkReach refuses volumes that step keep-old would refuse when all is stopped: it reads them through the engine of their node.
 func (r *recovery) checkReach() error {
 	if r.cfg.keepOld == "" || r.found.wipe == nil || !r.comes("keep-old") {
@@ -138,7 +150,7 @@ func (r *recovery) checkDisks() error {
 	}
 	restored, free, freed, known := r.found.disks.restored, r.found.disks.free, int64(0), true
 	if r.found.wipe != nil && r.comes("wipe") {
-		freed, known = r.wiped()
+		freed, known = r.freed()
 	}
 	text := fmt.Sprintf("%s are restored, %s are free for Elasticsearch", units.Bytes(restored), units.Bytes(max(0, free)))
 	if free < 0 {

@@ -38,6 +38,29 @@ func TestWhatIsRemovedLeavesRoomForWhatIsRestored(t *testing.T) {
 	}
 }
 
+// Elasticsearch runs on one node: what is removed on another leaves it no room.
+func TestWhatIsRemovedOnAnotherNodeLeavesNoRoom(t *testing.T) {
+	at := func(node string, bytes int64) stack.Volume {
+		return stack.Volume{Name: "db_esdata", NodeID: node, Bytes: bytes}
+	}
+	for _, tt := range []struct {
+		name    string
+		volumes []stack.Volume
+		refused bool
+	}{
+		{"enough on one", []stack.Volume{at("a", 10), at("b", 30)}, false},
+		{"enough on both together", []stack.Volume{at("a", 15), at("b", 15)}, true},
+		{"not known of one", []stack.Volume{at("a", 15), at("b", -1)}, false},
+	} {
+		r := takenUp(t)
+		r.found = found{alive: true, wipe: &stack.WipePlan{Volumes: tt.volumes}}
+		r.measured(&sighting{plan: &restore.Plan{Bytes: 60, Room: &restore.Room{Available: 40}}})
+		if err := r.checkDisks(); errors.Is(err, nuvlaops.ErrRefused) != tt.refused {
+			t.Errorf("%s: got %v, refused should be %t", tt.name, err, tt.refused)
+		}
+	}
+}
+
 // A job lists and removes volumes; their archive would have to come back through its log.
 func TestAnArchiveOfVolumesThatAJobAloneReachesIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 	here, far := stack.Volume{Name: "db_zkdata", Node: "manager"}, stack.Volume{Name: "db_esdata", Node: "worker", ByJob: true}
