@@ -230,11 +230,11 @@ func swarmOf(t *testing.T, answers map[string]string) *stack.Swarm {
 func TestWhereNoVolumeIsNothingIsRestored(t *testing.T) {
 	r := takenUp(t)
 	r.stacks = emptyEngine(t)
-	r.state = state{Plan: &restore.Plan{}, Restored: &restore.Report{}, Jobs: &report.Jobs{}}
+	r.state = state{Plan: &restore.Plan{}, Restored: &restore.Report{}, Jobs: &report.Jobs{}, Newest: time.Now()}
 	if _, err := r.wipe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if st := r.remembered(); st.Plan != nil || st.Restored != nil || st.Jobs != nil {
+	if st := r.remembered(); st.Plan != nil || st.Restored != nil || st.Jobs != nil || !st.Newest.IsZero() {
 		t.Errorf("it still knows %+v", st)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/stack"
@@ -30,8 +31,8 @@ func (r *recovery) wipe(ctx context.Context) (string, error) {
 	}
 	r.journal.Forget(stepNames[slices.Index(stepNames, "deploy-db"):]...) // done by a call that was told to leave this out
 	return said, r.remember(func(st *state) {
-		st.Plan, st.Restored, st.Jobs = nil, nil, nil // what was restored before is gone with them
-		st.Kept, st.Anew = "", r.now().UTC()          // the next volumes are others than those that were archived
+		st.Plan, st.Restored, st.Jobs, st.Newest = nil, nil, nil, time.Time{} // what was restored before is gone with them
+		st.Kept, st.Anew = "", r.now().UTC()                                  // the next volumes are others than those that were archived
 	})
 }
 
