@@ -316,6 +316,28 @@ func TestWhatStandsInTheWayOfTheWipeEndsItAlsoWhereNoVolumeIsPlanned(t *testing.
 	}
 }
 
+// What cannot be looked at now is not in the archive, and the wipe may see it a moment later.
+func TestNothingIsCalledArchivedWhileVolumesMayBeOutOfSight(t *testing.T) {
+	r := takenUp(t)
+	r.stacks, r.cfg.keepOld = foreignVolume(t), t.TempDir()
+	if said, err := r.keepVolumes(t.Context()); !errors.Is(err, nuvlaops.ErrRefused) || r.remembered().Kept != "" {
+		t.Errorf("it says %q, %v; want it refused", said, err)
+	}
+}
+
+// A node with volumes may have come back since the call that has archived those that it saw.
+func TestWhatIsSeenSinceTheArchiveIsArchivedBeforeTheWipe(t *testing.T) {
+	for _, done := range [][]string{{"stop-core", "stop-db", "keep-old"}, {"stop-core", "stop-db", "keep-old", "wipe"}} {
+		r := takenUp(t, done...)
+		r.cfg.keepOld = "/old"
+		for _, s := range r.steps() {
+			if want := !r.done("wipe"); s.Name == "keep-old" && s.Again != want {
+				t.Errorf("done %v: archived again %t, want %t", done, s.Again, want)
+			}
+		}
+	}
+}
+
 // A service that neither the stack nor its compose file has would be missed when the volumes are gone.
 func TestAComposeFileThatLacksADatabaseIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 	one := func(name string) stack.Service { return stack.Service{Name: name, Replicas: 1, Running: 1} }

@@ -19,10 +19,10 @@ import (
 // queued before the core is gone, and the core is started last.
 func (r *recovery) steps() []runbook.Step {
 	proofs := !r.began("start-core") // what was proven before the core ran is not proven again beside it
-	stopAgain := r.comes("wipe")     // somebody may have started them since
+	again := r.comes("wipe")         // somebody may have started them since, or a node with volumes may have come back
 	steps := []runbook.Step{
-		{Name: "stop-core", Title: "stop stack " + r.cfg.core, Again: stopAgain, Run: r.stopCore},
-		{Name: "stop-db", Title: "stop " + r.dbTitle(), Again: stopAgain, Run: r.stopDB},
+		{Name: "stop-core", Title: "stop stack " + r.cfg.core, Again: again, Run: r.stopCore},
+		{Name: "stop-db", Title: "stop " + r.dbTitle(), Again: again, Run: r.stopDB},
 	}
 	if r.cfg.drill {
 		steps = []runbook.Step{steps[0], {Name: "copy", Title: "copy the databases of stack " + r.cfg.production, Run: r.copyStack}, steps[1]}
@@ -38,7 +38,7 @@ func (r *recovery) steps() []runbook.Step {
 		steps, ground = append(steps, s), []string{s.Name}
 	}
 	if r.cfg.keepOld != "" {
-		then(runbook.Step{Name: "keep-old", Title: "archive the volumes to " + r.cfg.keepOld, Run: r.keepVolumes})
+		then(runbook.Step{Name: "keep-old", Title: "archive the volumes to " + r.cfg.keepOld, Again: again, Run: r.keepVolumes})
 	}
 	then(runbook.Step{Name: "wipe", Title: "remove the volumes of " + r.dbTitle(), Run: r.wipe})
 	// The databases are seen to run each time: somebody may have stopped or removed what an earlier call has started.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nuvla/nuvlaops"
@@ -85,6 +86,9 @@ func (r *recovery) keepVolumes(ctx context.Context) (string, error) {
 	plan, err := r.planWipe(ctx)
 	if err != nil {
 		return "", err
+	}
+	if len(plan.Obstacles) > 0 { // as the wipe would refuse: not all that it may see later can be seen
+		return "", refused(r.cfg.db, "nothing was removed", "%s", strings.Join(plan.Obstacles, "; "))
 	}
 	dir := r.keepFolder()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
