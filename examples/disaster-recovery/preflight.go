@@ -28,6 +28,7 @@ type found struct {
 	db, core *stack.Stack
 	wipe     *stack.WipePlan
 	alive    bool // some Elasticsearch answers
+	queue    bool // some ZooKeeper answers
 	aside    bool // a throw-away one was started for a plan
 	disks    *disks
 	openJobs int // in the documents, with -only zookeeper
@@ -257,6 +258,7 @@ func (r *recovery) lookAtZooKeeper(ctx context.Context) error {
 	if !r.zk.answers(ctx) {
 		return r.noZooKeeper()
 	}
+	r.found.queue = true
 	jobs, err := r.jobsNow(ctx)
 	if err != nil {
 		r.page.note("ZooKeeper", "it answers, but not well: "+err.Error())

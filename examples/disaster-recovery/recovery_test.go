@@ -211,7 +211,7 @@ func swarmOf(t *testing.T, answers map[string]string) *stack.Swarm {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Api-Version", "1.41")
 		answer, known := all[strings.TrimPrefix(req.URL.Path, "/v1.41")]
-		if !known && strings.Contains(req.URL.Path, "/volumes/") {
+		if !known && (strings.Contains(req.URL.Path, "/volumes/") || strings.Contains(req.URL.Path, "/services/")) {
 			w.WriteHeader(http.StatusNotFound)
 		}
 		_, _ = io.WriteString(w, answer)

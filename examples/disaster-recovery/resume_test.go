@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/internal/runbook"
@@ -190,6 +192,50 @@ func TestVolumesThatWereWrittenToSinceAreArchivedAgain(t *testing.T) {
 		}
 		if again := running > 0; r.done("keep-old") == again || (r.keepFolder() != first) != again || (r.remembered().Kept == "") != again {
 			t.Errorf("%d running: archived %t, %+v", running, r.done("keep-old"), r.remembered())
+		}
+	}
+}
+
+// zooKeeperThatAnswers says that it serves, and nothing else.
+func zooKeeperThatAnswers(t *testing.T) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {
+			_, _ = io.WriteString(conn, "Mode: standalone\n")
+			_ = conn.Close()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// What is meant for the databases of the stack would go into whatever answers at -es and -zk.
+func TestADatabaseThatOutlivesItsStackIsNotTakenForTheStacks(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		es, zk  string
+		found   found
+		only    string
+		refused string
+	}{
+		{"both are the stack's", "http://127.0.0.1:1", "127.0.0.1:1", found{alive: true, queue: true}, "", ""},
+		{"another Elasticsearch", smallCluster(t), "127.0.0.1:1", found{alive: true}, "", "-es"},
+		{"another ZooKeeper", "http://127.0.0.1:1", zooKeeperThatAnswers(t), found{alive: true, queue: true}, "", "-zk"},
+		{"the other one is not recovered", smallCluster(t), "127.0.0.1:1", found{alive: true}, onlyZK, ""},
+		{"it is the throw-away one that boots", smallCluster(t), "127.0.0.1:1", found{}, "", ""},
+	} {
+		r := takenUp(t)
+		r.stacks, r.found, r.zk = swarmOf(t, map[string]string{"/networks": "[]", "/secrets": "[]", "/configs": "[]"}), tt.found, zookeeper{hosts: []string{tt.zk}}
+		r.found.db, r.cfg.only, r.cfg.repository = &stack.Stack{Name: "db"}, tt.only, "r"
+		if err := r.talkTo(tt.es); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.stopDB(t.Context()); errors.Is(err, nuvlaops.ErrRefused) != (tt.refused != "") || err != nil && !strings.Contains(err.Error(), tt.refused) {
+			t.Errorf("%s: %v, want it refused for %q", tt.name, err, tt.refused)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,7 +98,28 @@ func (r *recovery) stopDB(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	return r.stop(ctx, r.found.db, all)
+	said, err := r.stop(ctx, r.found.db, all)
+	return said, cmp.Or(err, r.silent(ctx))
+}
+
+// silent refuses when a database answers although none of the stack is left: it is another one, and all that is meant for the
+// stack's would go there. A throw-away one that a killed call has left answers under the stack's name.
+func (r *recovery) silent(ctx context.Context) error {
+	soon, cancel := context.WithTimeout(ctx, aliveWithin)
+	defer cancel()
+	other := func(service, address, flag string) error {
+		return refused(address, "give the address of the stack's own with "+flag+"; no volume was touched",
+			"it still answers, although no container of service %s of stack %s is left, so that it is none of the stack's", service, r.cfg.db)
+	}
+	if r.found.alive && r.cfg.recovers(onlyES) && cli.ElasticsearchServes(r.client)(soon) == nil {
+		if left, err := r.stacks.CopyIsLeft(ctx, r.cfg.db, "es"); err != nil || !left {
+			return cmp.Or(err, other("es", r.cfg.es, "-es"))
+		}
+	}
+	if r.found.queue && r.cfg.recovers(onlyZK) && r.zk.answers(soon) {
+		return other("zk", r.zk.String(), "-zk")
+	}
+	return nil
 }
 
 // dbRuns says whether a database that is meant was running when this call began.
