@@ -44,6 +44,7 @@ func (r *recovery) preflight(ctx context.Context) error {
 	if r.cfg.drill {
 		return r.lookAtProduction(ctx)
 	}
+	r.beginAnewElsewhere(ctx)
 	r.page.begin(r)
 	var databases error
 	var wait sync.WaitGroup
@@ -294,18 +295,13 @@ func (r *recovery) lookAtElasticsearch(ctx context.Context) error {
 		return r.noElasticsearch()
 	}
 	r.found.alive = true
-	describe := func() {
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	wait.Go(func() {
 		if err := r.describeElasticsearch(alive); err != nil {
 			r.page.note("Elasticsearch", "it answers, but not well: "+err.Error())
 		}
-	}
-	var wait sync.WaitGroup
-	defer wait.Wait()
-	if r.remembered().Plan != nil {
-		describe() // what was restored may be gone, and the snapshot is then to be chosen again
-	} else {
-		wait.Go(describe)
-	}
+	})
 	if r.cfg.only == onlyZK {
 		return r.seeJobs(ctx)
 	}
@@ -324,16 +320,29 @@ func (r *recovery) noElasticsearch() error {
 	return nil
 }
 
-// describeElasticsearch says what lives there. A recovery that is taken up in another cluster than it restored into begins
-// anew: what it has restored is not there any more.
+// beginAnewElsewhere forgets what an earlier call has done when another cluster answers than the one that it restored into: that
+// is not there any more. It comes first, since what is looked at depends on what is done.
+func (r *recovery) beginAnewElsewhere(ctx context.Context) {
+	plan := r.remembered().Plan
+	if plan == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, aliveWithin)
+	defer cancel()
+	if cli.ElasticsearchServes(r.client)(ctx) != nil { // the dead are not asked again and again
+		return
+	}
+	if uuid, err := r.conn.ClusterUUID(ctx); err == nil && uuid != plan.Cluster.UUID {
+		r.screen.Printf("the Elasticsearch that was restored into is gone: beginning anew")
+		r.beginAnew()
+	}
+}
+
+// describeElasticsearch says what lives there.
 func (r *recovery) describeElasticsearch(ctx context.Context) error {
 	cluster, err := r.conn.Cluster(ctx)
 	if err != nil {
 		return err
-	}
-	if plan := r.remembered().Plan; !r.cfg.drill && plan != nil && plan.Cluster.UUID != cluster.UUID {
-		r.screen.Printf("the Elasticsearch that was restored into is gone: beginning anew")
-		r.beginAnew()
 	}
 	documents, err := r.documentsNow(ctx)
 	if err != nil {

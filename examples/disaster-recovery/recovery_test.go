@@ -305,7 +305,7 @@ func TestWhatIsWipedAgainIsArchivedAgain(t *testing.T) {
 func foreignVolume(t *testing.T) *stack.Swarm {
 	return swarmOf(t, map[string]string{"/services": `[{"ID":"es","Spec":{"Name":"db_es","Labels":{"com.docker.stack.namespace":"db"},"Mode":{"Replicated":{"Replicas":0}},
 		"TaskTemplate":{"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"db_esdata","Target":"/data","VolumeOptions":{"Labels":{"com.docker.stack.namespace":"db"}}}]}}}}]`,
-		"/tasks": "[]", "/volumes/db_esdata": `{"Name":"db_esdata","Driver":"local"}`})
+		"/tasks": "[]", "/networks": "[]", "/volumes/db_esdata": `{"Name":"db_esdata","Driver":"local"}`})
 }
 
 func TestWhatStandsInTheWayOfTheWipeEndsItAlsoWhereNoVolumeIsPlanned(t *testing.T) {

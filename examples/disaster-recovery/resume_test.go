@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -128,12 +130,40 @@ func TestWhatWasThereBeforeIsWhatTheFirstCallHasFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.goOn()
+		r.beginAnewElsewhere(t.Context())
 		if err := r.describeElasticsearch(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(tt.want, r.remembered().Before.Documents); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
+	}
+}
+
+// What stands in the way of the second wipe is found before anything is stopped for it, also where Elasticsearch is slower to answer
+// than the engine.
+func TestAfterASecondDisasterEverythingIsLookedAtAnew(t *testing.T) {
+	cluster, err := url.Parse(smallCluster(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		time.Sleep(100 * time.Millisecond)
+		httputil.NewSingleHostReverseProxy(cluster).ServeHTTP(w, req)
+	}))
+	t.Cleanup(slow.Close)
+	r := takenUp(t, "stop-core", "stop-db", "wipe")
+	r.stacks, r.zk = foreignVolume(t), zookeeper{hosts: []string{"127.0.0.1:1"}}
+	r.cfg.repository, r.cfg.indices, r.cfg.dbCompose, r.cfg.coreCompose = "r", []string{"nuvla-*"}, databases(t, "node.id==self"), file(t, "version: \"3.7\"\nservices: {api: {image: api}}\n")
+	r.state = state{Plan: &restore.Plan{}}
+	if err := r.talkTo(slow.URL); err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 3*time.Second) // it has no repository
+	defer cancel()
+	_ = r.preflight(soon)
+	if page := r.page.String(); !strings.Contains(page, "is not the stack's own") {
+		t.Errorf("it does not say what stands in the way of the wipe:\n%s", page)
 	}
 }
 
