@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -225,6 +226,22 @@ func TestADrillHasNamesOfItsOwnAndTakesNoPart(t *testing.T) {
 	for _, more := range [][]string{{"-only", "zookeeper"}, {"-skip", "wipe"}, {"-from", "queue"}, {"-keep-old", t.TempDir()}, {"-api", "http://localhost"}} {
 		if _, err := parse(append(good, more...), io.Discard); cli.ExitCode(err) != cli.ExitUsage || !strings.Contains(err.Error(), "-drill") {
 			t.Errorf("-drill with %v: %v, want a usage error", more, err)
+		}
+	}
+}
+
+// Another drill has taken over: the copy is its own by now.
+func TestADrillThatHasLostItsClaimLeavesTheCopyToTheOther(t *testing.T) {
+	taken := &nuvlaops.Error{Reason: "another works on the stack", Err: nuvlaops.ErrConflict}
+	for want, cause := range map[bool]error{true: cli.ErrInterrupted, false: taken} {
+		r := takenUp(t)
+		r.cfg, r.stacks = &config{drill: true, db: "db-drill", production: "db", core: "nuvla"}, swarmOf(t, map[string]string{"/networks": "[]", "/secrets": "[]", "/configs": "[]", "/tasks": "[]"})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		err := r.recoverAll(ctx)
+		removed := slices.ContainsFunc(r.report.Steps, func(s report.Step) bool { return s.Name == removeStep })
+		if removed != want || !errors.Is(err, cause) {
+			t.Errorf("after %v: the copy is removed: %t, want %t; %v", cause, removed, want, err)
 		}
 	}
 }

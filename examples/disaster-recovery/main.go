@@ -44,6 +44,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/atomicfile"
 	"github.com/nuvla/nuvlaops/internal/runbook"
@@ -105,7 +106,7 @@ func (r *recovery) showPlan(ctx context.Context, stdout io.Writer) error {
 func (r *recovery) recoverAll(ctx context.Context) error {
 	records, err := runbook.Run(ctx, r.steps(), r.journal, r.seen)
 	err = cli.Begun(errors.Join(err, r.left()))
-	if r.cfg.drill {
+	if r.cfg.drill && !errors.Is(context.Cause(ctx), nuvlaops.ErrConflict) { // a drill that has taken over removes it, and makes its own
 		removed, rerr := r.removeCopy(ctx)
 		records, err = append(records, removed), errors.Join(err, rerr)
 	}
