@@ -36,7 +36,7 @@ func TestTheFileOfTodayIsReadAsAShellReadsIt(t *testing.T) {
 	}
 	path := file(t, "x.conf", `# Nuvla backup
 ES_HOST=es.example.com
-export ES_PORT="9201"   # not the default
+export  ES_PORT="9201"   # not the default
 
 BACKUP_TIMESTAMP='`+folder+`/timestamp'
 BACKUP_KEEP_DAILY=7
@@ -130,6 +130,7 @@ func TestBadInputNamesWhatIsWrongAndNeverASecret(t *testing.T) {
 		"a substitution":                {conf("ES_PASSWORD=hunter2$(cat /x)"), "substitution"},
 		"a variable in quotes":          {conf(`ES_PASSWORD="hunter2$X"`), "substitution"},
 		"a quote that stays open":       {conf(`ES_PASSWORD="hunter2`), "not closed"},
+		"a line that goes on":           {conf("ES_PASSWORD=hunter2\\\nBACKUP_PREFIX=x."), "line 2: ES_PASSWORD: the line goes on"},
 		"two words":                     {conf("ES_PASSWORD=hunter2 x"), "second word"},
 		"two commands":                  {conf("ES_PASSWORD=hunter2; x"), "put the value in quotes"},
 		"a misspelt key":                {conf("BACKUP_KEEP_DALY=7"), "BACKUP_KEEP_DALY"},

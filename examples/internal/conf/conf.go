@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -142,10 +143,11 @@ func read(path string, named bool) (map[string]string, error) {
 		return nil, cli.Usagef("configuration file: %v", err)
 	}
 	out := map[string]string{}
+	exported := regexp.MustCompile(`^export[ \t]+`)
 	n := 0
 	for line := range strings.Lines(string(raw)) {
 		n++
-		line = strings.TrimPrefix(strings.TrimSpace(line), "export ")
+		line = exported.ReplaceAllString(strings.TrimSpace(line), "")
 		if line == "" || line[0] == '#' {
 			continue
 		}
@@ -194,8 +196,10 @@ func unquote(s string) (string, error) {
 		switch {
 		case quote != '\'' && (c == '$' || c == '`'):
 			return "", fmt.Errorf("%q is a substitution, which this program does not make: write the value, or put it in '...'", c)
-		case quote != '\'' && c == '\\' && i+1 < len(s):
-			i++
+		case quote != '\'' && c == '\\':
+			if i++; i == len(s) {
+				return "", errors.New("the line goes on, which this program does not follow: write the value in one line")
+			}
 			if quote == '"' && !strings.ContainsRune("\\\"$`", rune(s[i])) {
 				b.WriteByte('\\')
 			}
