@@ -199,7 +199,7 @@ func (r *rig) touched() time.Time {
 // metric is what the metrics file says; -1 when it says nothing.
 func (r *rig) metric(name string) float64 {
 	r.Helper()
-	all, err := metrics.ReadFile(r.path("backup.prom"), "repository", r.repo.Name())
+	all, err := metrics.ReadFile(r.path("backup.prom"), map[string]string{"repository": r.repo.Name()})
 	if err != nil {
 		r.Fatal(err)
 	}

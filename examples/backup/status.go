@@ -42,7 +42,7 @@ func (s *status) load(c *config) {
 	if c.metrics == "" {
 		return
 	}
-	old, err := metrics.ReadFile(c.metrics, "repository", c.repository)
+	old, err := metrics.ReadFile(c.metrics, map[string]string{"repository": c.repository})
 	if err != nil {
 		return // there is none yet, or it is not ours
 	}

@@ -22,7 +22,7 @@ import (
 
 func (r *rig) metrics(t *testing.T) map[string]float64 {
 	t.Helper()
-	got, err := metrics.ReadFile(r.path("drill.prom"), "repository", r.repository())
+	got, err := metrics.ReadFile(r.path("drill.prom"), map[string]string{"repository": r.repository()})
 	if err != nil {
 		t.Fatal(err)
 	}

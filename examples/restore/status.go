@@ -30,7 +30,7 @@ func (s *status) load(path, repository string) {
 	if path == "" {
 		return
 	}
-	if old, err := metrics.ReadFile(path, "repository", repository); err == nil { // else there is none yet
+	if old, err := metrics.ReadFile(path, map[string]string{"repository": repository}); err == nil { // else there is none yet
 		s.known = old
 	}
 }

@@ -15,20 +15,20 @@ func TestAFileIsReadAsItWasWritten(t *testing.T) {
 	if err := set().WriteFile(path); err != nil {
 		t.Fatal(err)
 	}
-	got, err := metrics.ReadFile(path, "repository", `a"b`)
+	got, err := metrics.ReadFile(path, map[string]string{"repository": `a"b`})
 	if diff := cmp.Diff(map[string]float64{"x_failures_total": 3, "x_last_seconds": 1.7e9}, got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	if got, err := metrics.ReadFile(path, "repository", "another"); err != nil || len(got) != 0 {
+	if got, err := metrics.ReadFile(path, map[string]string{"repository": "another"}); err != nil || len(got) != 0 {
 		t.Errorf("of another repository: %v, %v", got, err)
 	}
 	if err := os.WriteFile(path, []byte("not a metric\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := metrics.ReadFile(path, "repository", `a"b`); err == nil {
+	if _, err := metrics.ReadFile(path, map[string]string{"repository": `a"b`}); err == nil {
 		t.Error("a file of something else is read")
 	}
-	if _, err := metrics.ReadFile(path+".not", "repository", "r"); !os.IsNotExist(err) {
+	if _, err := metrics.ReadFile(path+".not", map[string]string{"repository": "r"}); !os.IsNotExist(err) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nuvla/nuvlaops/examples/internal/metrics"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/internal/runbook"
 )
@@ -138,4 +139,23 @@ func TestMetricsTellTheLastAttemptAndKeepTheLastSuccess(t *testing.T) {
 	}
 	check("nuvla_recovery_last_success_timestamp_seconds"+labels+"1.767323135e+09", "nuvla_recovery_last_attempt_timestamp_seconds"+labels+"1.767326645e+09",
 		`nuvla_recovery_step_seconds{mode="recovery",repository="s3_backup",step="wipe"} 2`)
+}
+
+// A file of one repository says nothing of another, and the success of a drill is none of a recovery.
+func TestMetricsKeepNoSuccessOfAnother(t *testing.T) {
+	for name, change := range map[string]func(*report.Report){
+		"repository": func(r *report.Report) { r.Snapshot.Repository = "other" },
+		"mode":       func(r *report.Report) { r.Mode = report.ModeDrill },
+	} {
+		path := filepath.Join(t.TempDir(), "recovery.prom")
+		failed := example()
+		failed.Error = "x"
+		change(failed)
+		if err := errors.Join(example().WriteMetrics(path), failed.WriteMetrics(path)); err != nil {
+			t.Fatal(err)
+		}
+		if raw, err := os.ReadFile(path); err != nil || strings.Contains(string(raw), metrics.RecoveryLastSuccess) {
+			t.Errorf("another %s: %v, a success that never was:\n%s", name, err, raw)
+		}
+	}
 }

@@ -1,10 +1,6 @@
 package report
 
 import (
-	"os"
-	"regexp"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nuvla/nuvlaops/examples/internal/metrics"
@@ -13,15 +9,16 @@ import (
 // WriteMetrics writes what Prometheus should know of the recovery. The time of the last success is that of the file that
 // was there before, when this one is none.
 func (r *Report) WriteMetrics(path string) error {
+	labels := map[string]string{"repository": r.Snapshot.Repository, "mode": r.Mode}
 	success := r.Ended
 	if !r.Recovered() {
-		success = lastSuccess(path, r.Mode)
+		success = lastSuccess(path, labels)
 	}
 	help := map[string]string{}
 	for _, m := range metrics.All() {
 		help[m.Name] = m.Help
 	}
-	set := metrics.New(map[string]string{"repository": r.Snapshot.Repository, "mode": r.Mode})
+	set := metrics.New(labels)
 	set.Time(metrics.RecoveryLastSuccess, help[metrics.RecoveryLastSuccess], success)
 	set.Time(metrics.RecoveryLastAttempt, help[metrics.RecoveryLastAttempt], r.Started)
 	set.Gauge(metrics.RecoveryDuration, help[metrics.RecoveryDuration], r.RTO)
@@ -41,18 +38,11 @@ func (r *Report) WriteMetrics(path string) error {
 	return set.WriteFile(path)
 }
 
-// lastSuccess reads the time of the last success out of the file; zero when there is none.
-func lastSuccess(path, mode string) time.Time {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return time.Time{}
-	}
-	line := regexp.MustCompile(`(?m)^` + metrics.RecoveryLastSuccess + `\{([^}]*)\} (\S+)$`).FindSubmatch(raw)
-	if line == nil || !strings.Contains(string(line[1]), `mode="`+mode+`"`) {
-		return time.Time{}
-	}
-	at, err := strconv.ParseFloat(string(line[2]), 64)
-	if err != nil {
+// lastSuccess reads the time of the last success out of the file; zero when there is none with these labels.
+func lastSuccess(path string, labels map[string]string) time.Time {
+	old, err := metrics.ReadFile(path, labels)
+	at, there := old[metrics.RecoveryLastSuccess]
+	if err != nil || !there {
 		return time.Time{}
 	}
 	return time.UnixMilli(int64(at * 1000))
