@@ -13,7 +13,7 @@ import (
 // before is what was there when the recovery began; nil where nobody could say.
 type before struct {
 	Documents map[string]int64 `json:"documents,omitempty"`
-	Jobs      map[int]int      `json:"jobs,omitempty"`
+	Jobs      map[int]int      `json:"jobs,omitzero"`
 }
 
 // documentsNow counts the documents of the meant indices, by index.

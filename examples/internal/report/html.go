@@ -67,6 +67,7 @@ type row struct {
 
 type priority struct {
 	Priority, Before, After int
+	HasBefore               bool
 }
 
 func (r *Report) view() view {
@@ -152,7 +153,7 @@ func (r *Report) queue() (out []priority) {
 		}
 	}
 	for _, p := range slices.Sorted(maps.Keys(all)) {
-		out = append(out, priority{p, r.Jobs.Before[p], r.Jobs.ByPriority[p]})
+		out = append(out, priority{p, r.Jobs.Before[p], r.Jobs.ByPriority[p], r.Jobs.Before != nil})
 	}
 	return out
 }

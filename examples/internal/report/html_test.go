@@ -91,6 +91,32 @@ func TestAReportOfNothingIsAPageToo(t *testing.T) {
 	}
 }
 
+// A queue that was empty is not one that nobody could ask, also in a report that was read.
+func TestAQueueThatWasEmptyIsKnownToHaveBeen(t *testing.T) {
+	r := example()
+	r.Jobs.Before = map[int]int{}
+	path := filepath.Join(t.TempDir(), "report.json")
+	if err := r.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	read, err := report.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*report.Report{r, read} {
+		if text := words(html(t, r)); !strings.Contains(text, "050 0 1 999 0 4") {
+			t.Errorf("the page lacks the empty queue: %s", text)
+		}
+		if text := r.Text(); !strings.Contains(text, "050        1  0 before") {
+			t.Errorf("the text lacks the empty queue: %s", text)
+		}
+		r.Jobs.Before = nil
+		if text := words(html(t, r)); !strings.Contains(text, "050 - 1 999 - 4") {
+			t.Errorf("nobody could ask the queue: %s", text)
+		}
+	}
+}
+
 func TestABudgetIsReadAsAPersonWritesIt(t *testing.T) {
 	steps := []string{"restore", "queue"}
 	got, err := report.ParseBudget("30m, restore=20m,queue=90s", steps)

@@ -92,7 +92,7 @@ type Index struct {
 type Jobs struct {
 	Total int `json:"total"`
 	// Before are the entries by priority when the recovery began, nil when nobody could say.
-	Before     map[int]int    `json:"before,omitempty"`
+	Before     map[int]int    `json:"before,omitzero"`
 	Written    int            `json:"written"`
 	ByPriority map[int]int    `json:"by_priority"`
 	ByState    map[string]int `json:"by_state"`

@@ -110,7 +110,7 @@ func (r *Report) jobs(b *strings.Builder) {
 	fmt.Fprintf(b, "\n  jobs on the queue, by priority (the lower first)\n")
 	for _, p := range r.queue() {
 		before := ""
-		if j.Before != nil {
+		if p.HasBefore {
 			before = fmt.Sprintf("  %d %s", p.Before, r.beforeWord())
 		}
 		fmt.Fprintf(b, "    %03d  %7d%s\n", p.Priority, p.After, before)
