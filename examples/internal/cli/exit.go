@@ -19,7 +19,7 @@ const (
 	ExitRepository   = 10  // the snapshot repository cannot be used
 	ExitRefused      = 11  // a precondition does not hold; what needs it was left alone
 	ExitVerification = 12  // done, but what is there is not what was asked for
-	ExitInterrupted  = 130 // Ctrl-C or SIGTERM
+	ExitInterrupted  = 130 // Ctrl-C, SIGTERM, or the end of the terminal
 )
 
 // ErrUsage marks bad input.

@@ -13,11 +13,11 @@ import (
 	"syscall"
 )
 
-// ErrInterrupted is the cause of a context that Ctrl-C or SIGTERM ended.
+// ErrInterrupted is the cause of a context that Ctrl-C, SIGTERM or the end of the terminal ended.
 var ErrInterrupted = errors.New("interrupted")
 
-// Main runs a program and exits with its code. The first Ctrl-C or SIGTERM ends the context, so that the program can
-// leave things in order; a second one ends the process at once.
+// Main runs a program and exits with its code. The first Ctrl-C or SIGTERM, or the end of the terminal, ends the context, so
+// that the program can leave things in order; a second Ctrl-C or SIGTERM ends the process at once.
 func Main(name string, run func(ctx context.Context, args []string, stdout, stderr io.Writer) error) {
 	ctx, stop := Signals(context.Background())
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -43,21 +43,29 @@ type shown struct{ error }
 
 func (s shown) Unwrap() error { return s.error }
 
-// Signals returns a context that the first Ctrl-C or SIGTERM ends with ErrInterrupted. From then on signals have their
-// default effect again. stop releases it.
+// Signals returns a context that the first Ctrl-C, SIGTERM or SIGHUP ends with ErrInterrupted. From then on signals have their
+// default effect again, but for SIGHUP: a terminal that ends sends several. nohup keeps it away altogether. stop releases all.
 func Signals(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 1)
+	signals, hangups := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(hangups, syscall.SIGHUP)
+	}
 	go func() {
 		select {
 		case <-signals:
+			cancel(ErrInterrupted)
+		case <-hangups:
 			cancel(ErrInterrupted)
 		case <-ctx.Done():
 		}
 		signal.Stop(signals)
 	}()
-	return ctx, func() { cancel(context.Canceled) }
+	return ctx, func() {
+		cancel(context.Canceled)
+		signal.Stop(hangups)
+	}
 }
 
 // Parse parses flags as ParseFlags does. Nothing may follow them.
