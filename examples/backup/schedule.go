@@ -32,7 +32,7 @@ func (b *backup) scheduled(ctx context.Context) error {
 		slot := b.schedule.Next(b.now())
 		begin := slot.Add(b.delay())
 		b.status.waitsFor(begin)
-		if !b.sleepUntil(ctx, begin, slot) {
+		if !b.schedule.Wait(ctx, b.now, begin, slot) {
 			continue
 		}
 		id := b.identityOf(slot, furthest)
@@ -102,23 +102,4 @@ func (b *backup) delay() time.Duration {
 		return 0
 	}
 	return rand.N(b.jitter)
-}
-
-// sleepUntil waits until the wall clock shows t, and reports that it does. It looks at the clock again and again, since that
-// may jump, and a machine may sleep. A clock that jumps back before the slot's predecessor ends the wait: plan again.
-func (b *backup) sleepUntil(ctx context.Context, t, slot time.Time) bool {
-	for {
-		now := b.now()
-		if !now.Before(t) {
-			return ctx.Err() == nil
-		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(min(t.Sub(now), 10*time.Second)):
-		}
-		if b.schedule.Next(b.now()).Before(slot) {
-			return false
-		}
-	}
 }

@@ -23,7 +23,7 @@ func (p *program) drills(ctx context.Context) error {
 	}
 	defer stop()
 	var broken error // the drill that the end came into
-	p.schedule.Run(ctx, p.jitter, func(next time.Time) {
+	p.schedule.Run(ctx, p.now, p.jitter, func(next time.Time) {
 		p.status.waitsFor(next)
 		p.screen.Printf("the next drill begins %s", next.Format(time.RFC3339))
 	}, func(ctx context.Context) {

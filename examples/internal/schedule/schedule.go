@@ -54,27 +54,28 @@ func (s *Schedule) Before(t time.Time) time.Time {
 	}
 }
 
-// Run calls do at each slot, up to jitter later by chance, until the context ends. A slot that comes while do runs is left
-// out. waits is told when do is called next.
-func (s *Schedule) Run(ctx context.Context, jitter time.Duration, waits func(time.Time), do func(context.Context)) {
+// Run calls do at each slot of the clock, up to jitter later by chance, until the context ends. A slot that comes while do runs
+// is left out. waits is told when do is called next.
+func (s *Schedule) Run(ctx context.Context, now func() time.Time, jitter time.Duration, waits func(time.Time), do func(context.Context)) {
 	for ctx.Err() == nil {
-		begin := s.Next(time.Now())
+		slot := s.Next(now())
+		begin := slot
 		if jitter > 0 {
 			begin = begin.Add(rand.N(jitter))
 		}
 		waits(begin)
-		if !sleepUntil(ctx, begin) {
-			return
+		if s.Wait(ctx, now, begin, slot) {
+			do(ctx)
 		}
-		do(ctx)
 	}
 }
 
-// sleepUntil waits until the wall clock shows t. It looks at the clock again and again, since that may jump, and a machine may
-// sleep.
-func sleepUntil(ctx context.Context, t time.Time) bool {
+// Wait waits until the wall clock shows begin, at a slot or later, and reports that it does. It looks at the clock again and
+// again, since that may jump, and a machine may sleep. A clock that jumps back before the slot's predecessor ends the wait:
+// plan again.
+func (s *Schedule) Wait(ctx context.Context, now func() time.Time, begin, slot time.Time) bool {
 	for {
-		left := time.Until(t.Round(0)) // the wall clock, not the monotonic one
+		left := begin.Sub(now().Round(0)) // the wall clock, not the monotonic one
 		if left <= 0 {
 			return ctx.Err() == nil
 		}
@@ -82,6 +83,9 @@ func sleepUntil(ctx context.Context, t time.Time) bool {
 		case <-ctx.Done():
 			return false
 		case <-time.After(min(left, 10*time.Second)):
+		}
+		if s.Next(now()).Before(slot) {
+			return false
 		}
 	}
 }

@@ -65,7 +65,7 @@ func TestRunCallsAtEachSlotAndLeavesOutThoseThatComeMeanwhile(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 59*time.Minute)
 		defer cancel()
 		var told, done []time.Duration
-		s.Run(ctx, 0, func(next time.Time) { told = append(told, next.Sub(start)) }, func(context.Context) {
+		s.Run(ctx, time.Now, 0, func(next time.Time) { told = append(told, next.Sub(start)) }, func(context.Context) {
 			if done = append(done, time.Since(start)); len(done) == 2 {
 				time.Sleep(15 * time.Minute)
 			}
@@ -76,6 +76,30 @@ func TestRunCallsAtEachSlotAndLeavesOutThoseThatComeMeanwhile(t *testing.T) {
 		}
 		if d := cmp.Diff(append(want, time.Hour), told); d != "" {
 			t.Errorf("announced (-want +got):\n%s", d)
+		}
+	})
+}
+
+// A clock that was a month ahead when the wait began is put right: the slots of that month are served all the same.
+func TestRunPlansAgainWhenTheClockIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := schedule.Parse("0 3 * * *")
+		if err != nil {
+			t.Fatal(err)
+		}
+		right := time.Now().Add(time.Hour)
+		now := func() time.Time {
+			if t := time.Now(); !t.Before(right) {
+				return t.UTC()
+			}
+			return time.Now().AddDate(0, 1, 0)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Hour)
+		defer cancel()
+		var done []time.Time
+		s.Run(ctx, now, 0, func(time.Time) {}, func(context.Context) { done = append(done, now()) })
+		if len(done) != 1 || done[0].Hour() != 3 {
+			t.Errorf("runs at %v, want one at the 3:00 that came", done)
 		}
 	})
 }
