@@ -47,8 +47,8 @@ func (s *status) waitsFor(next time.Time) {
 	s.running, s.next = time.Time{}, next
 }
 
-// ends keeps the end of a drill. One that somebody ended is no failure of the snapshot, and no attempt: an attempt after the
-// last success alarms.
+// ends keeps the end of a drill. One that somebody ended, or that another drill or a restore kept out, is no failure of the
+// snapshot, and no attempt: an attempt after the last success alarms.
 func (s *status) ends(at time.Time, budget time.Duration, r *restore.DrillReport, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +57,7 @@ func (s *status) ends(at time.Time, budget time.Duration, r *restore.DrillReport
 	if err != nil {
 		s.failure = err.Error()
 	}
-	if code := cli.ExitCode(err); code != cli.ExitInterrupted {
+	if code := cli.ExitCode(err); code != cli.ExitInterrupted && code != cli.ExitBusy {
 		s.known[metrics.DrillLastAttempt] = seconds(began)
 		if code != cli.ExitOK {
 			s.known[metrics.DrillFailures]++

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/metrics"
 	"github.com/nuvla/nuvlaops/restore"
@@ -24,6 +25,7 @@ func TestOnlyADrillThatFailedIsAnAttemptAfterTheLastSuccess(t *testing.T) {
 	}{
 		{"a good one", &restore.DrillReport{Proven: true, Restore: &restore.Report{}}, nil, false},
 		{"one that is ended", nil, cli.ErrInterrupted, false},
+		{"one that another keeps out", nil, nuvlaops.Wrap("restore.Drill", "s3_backup", nuvlaops.ErrBusy), false},
 		{"one that fails", nil, errors.New("x"), true},
 	} {
 		before := failed()
