@@ -82,7 +82,7 @@ func parse(args []string, lookup func(string) (string, bool), stderr io.Writer) 
 	if err := cli.Parse(fs, args); err != nil {
 		return nil, err
 	}
-	if err := cli.NotEmpty(fs, "before", "plan", "rename", "queries", "manifest"); err != nil {
+	if err := cli.NotEmpty(fs, "before", "plan", "rename", "queries", "manifest", "schedule", "metrics", "listen"); err != nil {
 		return nil, err
 	}
 	if err := c.planAlone(fs); err != nil {
