@@ -13,7 +13,7 @@ import (
 
 // drills drills once, or by the schedule until the context ends.
 func (p *program) drills(ctx context.Context) error {
-	p.status.load(p.metrics, p.repository)
+	p.status.load(p.metrics, p.marks, p.repository)
 	if p.schedule == nil {
 		return p.drill(ctx)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/metrics"
 	"github.com/nuvla/nuvlaops/restore"
+	"github.com/nuvla/nuvlaops/snapshot"
 )
 
 // status is what is known of the last drills, for metrics and health. It is safe for concurrent use.
@@ -22,17 +23,34 @@ type status struct {
 	failure    string             // of the last drill
 }
 
-// load reads what earlier runs left in the metrics file, so that a counter goes on from where it was.
-func (s *status) load(path, repository string) {
+// load reads what earlier runs left in the metrics file, so that a counter goes on from where it was. Without one, the marks
+// tell the last success.
+func (s *status) load(path, marks, repository string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.repository, s.known = repository, map[string]float64{}
-	if path == "" {
-		return
+	if path != "" {
+		if old, err := metrics.ReadFile(path, map[string]string{"repository": repository}); err == nil { // else there is none yet
+			s.known = old
+			return
+		}
 	}
-	if old, err := metrics.ReadFile(path, map[string]string{"repository": repository}); err == nil { // else there is none yet
-		s.known = old
+	all, err := snapshot.ReadMarks(marks)
+	if err != nil {
+		return // the drill says so
 	}
+	for _, m := range all {
+		if v := m.Verified; v != nil && m.Repository == repository && seconds(v.At) > s.known[metrics.DrillLastSuccess] {
+			s.proven(v.At, v.RTO, v.Documents)
+		}
+	}
+}
+
+// proven keeps a good drill.
+func (s *status) proven(at time.Time, rto float64, documents int64) {
+	s.known[metrics.DrillLastSuccess] = seconds(at)
+	s.known[metrics.DrillDuration] = rto
+	s.known[metrics.DrillDocuments] = float64(documents)
 }
 
 func (s *status) begins(at time.Time) {
@@ -69,9 +87,7 @@ func (s *status) ends(at time.Time, budget time.Duration, r *restore.DrillReport
 	if r == nil || !r.Proven {
 		return
 	}
-	s.known[metrics.DrillLastSuccess] = seconds(at)
-	s.known[metrics.DrillDuration] = r.RTO.Seconds()
-	s.known[metrics.DrillDocuments] = float64(r.Restore.Documents)
+	s.proven(at, r.RTO.Seconds(), r.Restore.Documents)
 	s.known[metrics.DrillOverBudget] = 0
 	if r.OverBudget {
 		s.known[metrics.DrillOverBudget] = 1
