@@ -22,12 +22,14 @@ type output struct {
 }
 
 func newOutput(c *config, stdout, stderr io.Writer) *output {
-	o := &output{text: stdout, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	var screen *cli.Screen
+	if c.progress {
+		screen = cli.NewScreen(stderr)
+		stdout, stderr = screen.Over(stdout), screen.Over(stderr)
+	}
+	o := &output{text: stdout, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), screen: screen}
 	if c.json {
 		o.text, o.log = nil, slog.New(slog.NewJSONHandler(stdout, nil))
-	}
-	if c.progress {
-		o.screen = cli.NewScreen(stderr)
 	}
 	return o
 }

@@ -56,8 +56,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		defer cancel()
 	}
 	p := &program{config: cfg, screen: cli.NewScreen(stderr)}
+	defer p.screen.Close()
 	err = p.run(ctx)
-	if printErr := p.print(stdout, err); err == nil {
+	if printErr := p.print(p.screen.Over(stdout), err); err == nil {
 		err = printErr
 	}
 	return err

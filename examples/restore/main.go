@@ -53,6 +53,7 @@ func runWith(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	if err != nil {
 		return err
 	}
+	defer p.screen.Close()
 	if cfg.timeout > 0 && cfg.schedule == nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, cfg.timeout)
@@ -90,7 +91,8 @@ func newProgram(cfg *config, stdin io.Reader, stdout, stderr io.Writer) (*progra
 	if err != nil {
 		return nil, err
 	}
-	p := &program{config: cfg, screen: cli.NewScreen(stderr), stdin: stdin, stdout: stdout, now: time.Now}
+	screen := cli.NewScreen(stderr)
+	p := &program{config: cfg, screen: screen, stdin: stdin, stdout: screen.Over(stdout), now: time.Now}
 	if p.restorer, err = restore.New(client, cfg.repository, nil); err != nil {
 		return nil, cli.Usagef("-repository: %w", err)
 	}

@@ -70,7 +70,9 @@ func execute(ctx context.Context, cfg config, controller stack.StackController, 
 		ctx, cancel = context.WithTimeout(ctx, cfg.timeout)
 		defer cancel()
 	}
-	p := &program{config: cfg, controller: controller, screen: cli.NewScreen(stderr), stdin: stdin, stdout: stdout}
+	screen := cli.NewScreen(stderr)
+	defer screen.Close()
+	p := &program{config: cfg, controller: controller, screen: screen, stdin: stdin, stdout: screen.Over(stdout)}
 	switch cfg.command {
 	case "ps":
 		return p.ps(ctx)

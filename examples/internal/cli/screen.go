@@ -54,6 +54,24 @@ func (s *Screen) Text(text string) {
 	fmt.Fprint(s.out, text)
 }
 
+// Over is w, which may be the same terminal: an unfinished line of progress is taken away before each write.
+func (s *Screen) Over(w io.Writer) io.Writer { return over{s, w} }
+
+type over struct {
+	*Screen
+	w io.Writer
+}
+
+func (o over) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closeLine()
+	return o.w.Write(p)
+}
+
+// Close takes an unfinished line of progress away: what is written next may be an error.
+func (s *Screen) Close() { s.Text("") }
+
 // Progress shows a report. It is a func(nuvlaops.Progress).
 func (s *Screen) Progress(p nuvlaops.Progress) {
 	s.mu.Lock()
