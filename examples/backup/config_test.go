@@ -73,6 +73,16 @@ func TestFlagsStandAboveTheEnvironmentAndThatAboveTheFile(t *testing.T) {
 	}
 }
 
+func TestHostAndPortMakeOneAddress(t *testing.T) {
+	for host, want := range map[string]string{"": "localhost:9201", "es": "es:9201", "es:9243": "es:9243", "https://es": "https://es:9201", "https://es:9243": "https://es:9243",
+		"[::1]": "[::1]:9201", "[::1]:9243": "[::1]:9243", "http://[::1]": "http://[::1]:9201"} {
+		c, err := parse(nil, env(map[string]string{"BACKUP_CONF": file(t, "x.conf", "ES_PORT=9201\n"), "ES_HOST": host}), io.Discard)
+		if err != nil || c.es != want {
+			t.Errorf("%q: %q, %v, want %q", host, c.es, err, want)
+		}
+	}
+}
+
 func TestCredentialsMayStandInTheFile(t *testing.T) {
 	t.Setenv("ES_USERNAME", "")
 	t.Setenv("ES_PASSWORD", "")

@@ -110,7 +110,8 @@ func presetAddress(fs *flag.FlagSet, get func(string) (string, string, bool)) er
 	if host == "" {
 		host = "localhost"
 	}
-	if rest := host[strings.Index(host, "://")+1:]; port != "" && !strings.Contains(strings.TrimPrefix(rest, "//"), ":") {
+	rest := host[strings.Index(host, "://")+1:]
+	if port != "" && strings.LastIndex(rest, ":") <= strings.LastIndex(rest, "]") { // the colons of IPv6 are in brackets
 		host += ":" + port
 	}
 	return fs.Set("es", host)
