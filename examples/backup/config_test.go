@@ -135,6 +135,8 @@ func TestBadInputNamesWhatIsWrongAndNeverASecret(t *testing.T) {
 		says string
 	}{
 		"a file that is not there":      {[]string{"-conf", "/no/such/file"}, "/no/such/file"},
+		"a file without a name":         {[]string{"-conf", ""}, "-conf is empty"},
+		"another one without a name":    {[]string{"--conf="}, "-conf is empty"},
 		"a line that is no assignment":  {conf("ES_HOST es"), "line 2: want KEY=value"},
 		"a space before the sign":       {conf("ES_HOST =es"), "line 2: want KEY=value"},
 		"a substitution":                {conf("ES_PASSWORD=hunter2$(cat /x)"), "substitution"},

@@ -57,7 +57,11 @@ func Preset(fs *flag.FlagSet, args []string, lookup func(string) (string, bool),
 		return nil
 	}
 	named, _ := lookup(Key("conf"))
-	named = fileOf(args, named)
+	if path, given := fileOf(args); given {
+		if named = path; named == "" { // a variable of a script that holds nothing would mean another cluster
+			return cli.Usagef("-conf is empty: want a file, or leave it out")
+		}
+	}
 	path := cmp.Or(named, DefaultFile)
 	file, err := read(path, named != "")
 	if err != nil {
@@ -166,17 +170,17 @@ func read(path string, named bool) (map[string]string, error) {
 }
 
 // fileOf finds the flag -conf, which must be known before the others are parsed.
-func fileOf(args []string, path string) string {
+func fileOf(args []string) (path string, given bool) {
 	for i, a := range args {
 		name, isFlag := strings.CutPrefix(strings.Replace(a, "--", "-", 1), "-conf")
 		switch {
 		case isFlag && strings.HasPrefix(name, "="):
-			path = name[1:]
+			path, given = name[1:], true
 		case isFlag && name == "" && i+1 < len(args):
-			path = args[i+1]
+			path, given = args[i+1], true
 		}
 	}
-	return path
+	return path, given
 }
 
 func isName(s string) bool {
