@@ -3,6 +3,7 @@ package main
 import (
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"flag"
 	"io"
 	"net"
@@ -354,6 +355,9 @@ func readJSON(name, path string, into any) error {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		return cli.Usagef("%s %s: %v", name, path, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return cli.Usagef("%s %s: something follows what was read: want one JSON value", name, path)
 	}
 	return nil
 }

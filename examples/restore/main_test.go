@@ -118,6 +118,7 @@ func TestBadInputIsAUsageErrorThatNamesTheFlag(t *testing.T) {
 		return path
 	}
 	plan := file("plan.json", `{"id":"x","repository":"s3_backup"}`)
+	twice := file("twice.json", `{"id":"x","repository":"s3_backup"}{"id":"y","repository":"s3_backup"}`)
 	foreign, none, garbled := file("foreign.json", `{"id":"x","repository":"other"}`), file("none.json", `[]`), file("garbled.json", `{"nope":1}`)
 	for want, args := range map[string][]string{
 		"no command: want list, pl":  {},
@@ -152,6 +153,7 @@ func TestBadInputIsAUsageErrorThatNamesTheFlag(t *testing.T) {
 		"-plan: open":                {"apply", "-plan", folder + "/missing"},
 		"-plan " + foreign:           {"apply", "-plan", foreign},
 		"-plan " + garbled:           {"apply", "-plan", garbled},
+		"-plan " + twice:             {"apply", "-plan", twice, "-timeout", "1ms"},
 		"-tolerance 2":               {"drill", "-tolerance", "2"},
 		"-snapshot does not go with": {"apply", "-plan", plan, "-snapshot", "x", "-timeout", "1ms"},
 		"-replicas does not go with": {"verify", "-replicas", "0", "-plan", plan, "-timeout", "1ms"},
