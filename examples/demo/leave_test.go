@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -181,5 +182,12 @@ func TestNamesOfOthersAreLeftAlone(t *testing.T) {
 	got := []string{d.platform.db, d.platform.core, d.platform.network}
 	if diff := cmp.Diff([]string{"nuvlaops-demo-db", "nuvlaops-demo-nuvla", "nuvlaops-demo-backend"}, got); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
+	}
+}
+
+// A report that cannot be written would end the demo at its last act.
+func TestAReportInNoFolderIsFoundBeforeAnythingIsMade(t *testing.T) {
+	if _, err := parse([]string{"-program", "true", "-report", "/no/such/report.json"}, io.Discard); cli.ExitCode(err) != cli.ExitUsage || !strings.Contains(err.Error(), "-report") {
+		t.Errorf("%v, want a usage error that names the flag", err)
 	}
 }

@@ -53,6 +53,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.jobs < 10 || o.documents < 2*o.jobs {
 		return o, cli.Usagef("-jobs %d, -documents %d: want 10 jobs at least, and at least twice as many documents as jobs", o.jobs, o.documents)
 	}
+	if err := cli.InFolder("report", o.reportFile); err != nil {
+		return o, err
+	}
 	path, err := exec.LookPath(o.program)
 	if err != nil {
 		return o, cli.Usagef("-program %s: build it with go build ./examples/disaster-recovery: %v", o.program, err)
