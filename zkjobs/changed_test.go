@@ -113,6 +113,35 @@ func TestAQueueDeletedSinceThePlanWantsAnotherPlan(t *testing.T) {
 	}
 }
 
+// TestAQueueDeletedWhileThePlanIsMadeWasNotConsumed: its jobs are written again.
+func TestAQueueDeletedWhileThePlanIsMadeWasNotConsumed(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	root := q.path
+	for name, anew := range map[string]bool{"gone": false, "made anew": true} {
+		q.path = root + strings.ReplaceAll(name, " ", "-")
+		q.make()
+		q.put(50, "job/a")
+		var once sync.Once
+		r := q.rebuilder(sourceFunc(func() []zkjobs.Job {
+			once.Do(func() {
+				q.remove()
+				if anew {
+					q.make()
+				}
+			})
+			return []zkjobs.Job{job("a", 50, 1), job("b", 50, 2)}
+		}))
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		if _, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrBusy) {
+			t.Errorf("%s: got %v, want ErrBusy", name, err)
+		}
+		res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Force: true}))
+		if diff := cmp.Diff([]string{"050 job/a", "050 job/b"}, q.ids()); diff != "" || res.Written != 2 {
+			t.Errorf("%s: result %+v, queue (-want +got):\n%s", name, res, diff)
+		}
+	}
+}
+
 // TestAPlanFromAFileIsNotBelievedWhatWasOnTheQueue: what is gone since was consumed, or lost with the queue.
 func TestAPlanFromAFileIsNotBelievedWhatWasOnTheQueue(t *testing.T) {
 	q := newQueueOf(t, testenv.ZooKeeper34)

@@ -350,9 +350,10 @@ func (e *entry) goesBefore(kept *entry, priority int) bool {
 	return e.priority() == priority && kept.priority() != priority
 }
 
-// placeGone marks jobs whose entry was there before the jobs were read, and is not any more.
+// placeGone marks jobs whose entry was there before the jobs were read, and is not any more. What went with a queue that was
+// deleted was not consumed.
 func (p *Plan) placeGone(index *jobIndex, before, after *listing) {
-	if before.mark.deleted == after.mark.deleted && before.mark.czxid == after.mark.czxid {
+	if before.mark.deleted == after.mark.deleted || !sameQueue(before, after) {
 		return
 	}
 	for _, e := range before.entries {
