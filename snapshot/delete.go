@@ -72,18 +72,19 @@ func batches(names []string) func(yield func([]string) bool) {
 const longCall = 20 * time.Second
 
 // deleteBatch deletes and looks whether it is done. A lost reply and a 404, which means that nothing was deleted because
-// one of the names is not there, both lead to another look and another request for what is left. The retry policy does not
-// end that after a long call, of which the look shows that the server is there: it goes on with the deletion, and a repeated
-// request waits for the same one.
+// one of the names is not there, both lead to another look and another request for what is left. The time of the retry policy
+// does not end that after a long call, of which the look shows that the server is there: it goes on with the deletion, and a
+// repeated request waits for the same one.
 func (r *Repo) deleteBatch(ctx context.Context, names []string) error {
-	again := func(err error) bool { return es.Transient(err) || errors.Is(err, errLeft) }
+	goesOn := false
+	again := func(err error) bool { return goesOn || es.Transient(err) || errors.Is(err, errLeft) }
 	for {
-		goesOn := false
+		goesOn = false
 		err := retry.Do(ctx, r.conn.Retry, r.log, again, func(ctx context.Context) (err error) {
 			names, goesOn, err = r.deleteOnce(ctx, names)
 			return err
 		})
-		if err == nil || !goesOn {
+		if err == nil || !goesOn || r.conn.Retry.MaxAttempts > 0 {
 			return err
 		}
 	}

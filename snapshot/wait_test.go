@@ -326,3 +326,28 @@ func TestADeletionThatNobodyCarriesOutIsGivenUp(t *testing.T) {
 		}
 	})
 }
+
+// A policy that counts attempts is kept to, however long they take.
+func TestADeletionIsNotRepeatedMoreOftenThanThePolicySays(t *testing.T) {
+	for attempts, status := range map[int]int{1: 504, 2: 524} {
+		synctest.Test(t, func(t *testing.T) {
+			sent := 0
+			repo, err := snapshot.New(client(func(r *http.Request) (*http.Response, error) {
+				if r.Method != http.MethodDelete {
+					return reply(200, `{"snapshots":[{"snapshot":"s","state":"SUCCESS"}]}`)
+				}
+				if sent++; sent > 5 {
+					return reply(403, `{"error":{"type":"security_exception","reason":"enough"}}`)
+				}
+				time.Sleep(25 * time.Second)
+				return reply(status, "")
+			}), "r", &snapshot.Options{Retry: nuvlaops.RetryPolicy{MaxAttempts: attempts}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := repo.Delete(t.Context(), "s"); err == nil || sent != attempts {
+				t.Errorf("%v, after %d requests, want %d", err, sent, attempts)
+			}
+		})
+	}
+}
