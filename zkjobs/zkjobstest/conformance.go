@@ -208,7 +208,10 @@ func (s *suite) leavesConsumed() {
 	plan := s.plan(zkjobs.PlanOptions{})
 	s.Consume(name)
 	s.SetJobs(job("b", 50, 2))
-	_, err := s.Rebuilder.Apply(s.Context(), plan, zkjobs.ApplyOptions{})
+	report, err := s.Rebuilder.Verify(s.Context(), plan)
+	s.want("b is missing", true, errors.Is(err, nuvlaops.ErrVerification))
+	s.want("verified: consumed and missing", [2]int{1, 1}, [2]int{report.Consumed.Count, report.Missing.Count})
+	_, err = s.Rebuilder.Apply(s.Context(), plan, zkjobs.ApplyOptions{})
 	s.want("is busy", true, errors.Is(err, nuvlaops.ErrBusy))
 	res := s.apply(plan, zkjobs.ApplyOptions{Force: true})
 	s.want("present and consumed", [2]int{0, 1}, [2]int{res.Present, res.Consumed})
@@ -274,6 +277,26 @@ func (s *suite) takesPlansFromFiles() {
 	}
 	s.apply(&plan, zkjobs.ApplyOptions{})
 	s.want("queue", []string{"007 job/b", "050 job/a"}, s.queue())
+	s.looksAgainForFiles()
+}
+
+// looksAgainForFiles: a plan from a file does not know whether what it saw was consumed, or lost with its queue.
+func (s *suite) looksAgainForFiles() {
+	raw, err := json.Marshal(s.plan(zkjobs.PlanOptions{}))
+	if err != nil {
+		s.Fatal(err)
+	}
+	var plan zkjobs.Plan
+	if err := json.Unmarshal(raw, &plan); err != nil {
+		s.Fatal(err)
+	}
+	for _, e := range s.Entries() {
+		s.Consume(e.Name)
+	}
+	s.SetJobs(job("a", 50, 1)) // b has ended
+	res := s.apply(&plan, zkjobs.ApplyOptions{})
+	s.want("written, dropped, consumed", [3]int{1, 1, 0}, [3]int{res.Written, res.Dropped, res.Consumed})
+	s.want("queue of the jobs that are open", []string{"050 job/a"}, s.queue())
 }
 
 func (s *suite) refusesNonsense() {

@@ -144,12 +144,19 @@ func (q *Queue) apply(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyO
 	for _, e := range q.entries {
 		there[e.ID] = true
 	}
-	for _, job := range plan.Jobs {
+	wanted, ended := *plan, q.ended(plan)
+	wanted.Jobs = slices.Clone(plan.Jobs)
+	for i, job := range plan.Jobs {
+		was := job.Do != zkjobs.DecisionAdd && job.Do != zkjobs.DecisionSettle // it was there
 		switch {
 		case there[job.ID]:
 			res.Present++
-		case job.Do != zkjobs.DecisionAdd && job.Do != zkjobs.DecisionSettle: // it was there
+		case ended[job.ID]:
+			res.Dropped++
+			wanted.Jobs[i].Do = zkjobs.DecisionConsumed
+		case was && ended == nil, job.Do == zkjobs.DecisionConsumed:
 			res.Consumed++
+			wanted.Jobs[i].Do = zkjobs.DecisionConsumed
 		case opts.DryRun:
 			res.ToWrite++
 		default:
@@ -160,12 +167,28 @@ func (q *Queue) apply(ctx context.Context, plan *zkjobs.Plan, opts zkjobs.ApplyO
 	if opts.DryRun {
 		return res, nil
 	}
-	report, err := plan.Compare(q.entries)
-	if report.Missing.Count == res.Consumed && report.Doubled.Count == 0 {
-		err = nil // what was wrong before and what was consumed is not ours to answer for
+	report, err := wanted.Compare(q.entries)
+	if report.Missing.Count == 0 && report.Doubled.Count == 0 {
+		err = nil // what was wrong before is not ours to answer for
 	}
 	res.Report = report
 	return res, err
+}
+
+// ended are the jobs of a plan that do not belong on the queue any more, if it came from a file: such a plan does not know
+// whether what it saw was consumed, so that its jobs are looked at again.
+func (q *Queue) ended(plan *zkjobs.Plan) map[string]bool {
+	if _, known := q.plans[plan]; known {
+		return nil
+	}
+	ended := map[string]bool{}
+	for _, job := range plan.Jobs {
+		ended[job.ID] = true
+	}
+	for _, job := range zkjobs.NewPlan(path, time.Now(), q.jobs, nil, plan.Opts).Jobs {
+		delete(ended, job.ID)
+	}
+	return ended
 }
 
 // move puts entries that nobody has where they belong.
@@ -245,5 +268,20 @@ func (q *Queue) Verify(ctx context.Context, plan *zkjobs.Plan) (*zkjobs.Report, 
 	if err := plan.Validate(path); err != nil {
 		return nil, nuvlaops.Wrap("zkjobs.Verify", path, err)
 	}
-	return plan.Compare(q.entries)
+	then, known := q.plans[plan]
+	if !known || then.consumed == q.now.consumed {
+		return plan.Compare(q.entries)
+	}
+	there := map[string]bool{"": true} // no entry
+	for _, e := range q.entries {
+		there[e.Name] = true
+	}
+	wanted := *plan
+	wanted.Jobs = slices.Clone(plan.Jobs)
+	for i, job := range plan.Jobs {
+		if !there[job.Entry] {
+			wanted.Jobs[i].Do = zkjobs.DecisionConsumed
+		}
+	}
+	return wanted.Compare(q.entries)
 }
