@@ -32,7 +32,7 @@ networks:
 `
 
 func (b *bench) starts(name string) error {
-	return b.Start(b.t.Context(), b.stack, stack.StartOptions{Groups: [][]string{{name}}, Stable: 10 * time.Second, Limit: 20 * time.Second})
+	return b.Start(b.t.Context(), b.stack, stack.StartOptions{Groups: [][]string{{name}}, Stable: 10 * time.Second, Limit: 2 * time.Minute})
 }
 
 // Its orchestrator makes no other task after one that ended well.
@@ -70,7 +70,7 @@ networks:
 	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
 	for range 3 {
 		must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
-		must(t, b.Start(t.Context(), b.stack, stack.StartOptions{Limit: 20 * time.Second}))
+		must(t, b.Start(t.Context(), b.stack, stack.StartOptions{Limit: time.Minute}))
 	}
 }
 
@@ -126,7 +126,7 @@ func TestTasksThatStopHasEndedAreNoFailuresOfTheStart(t *testing.T) {
 	s, err := stack.NewSwarm(&stack.Options{Host: lateEngine(t, true)})
 	must(t, err)
 	defer s.Close()
-	must(t, s.Start(t.Context(), "big", stack.StartOptions{Limit: 10 * time.Second}))
+	must(t, s.Start(t.Context(), "big", stack.StartOptions{Limit: time.Minute}))
 }
 
 // Whether one replica waits for a dependency or five do, is the same.
@@ -136,7 +136,7 @@ func TestEachReplicaMayFailAsOftenAsOne(t *testing.T) {
 		s, err := stack.NewSwarm(&stack.Options{Host: lateEngine(t, false)})
 		must(t, err)
 		defer s.Close()
-		err = s.Start(t.Context(), "big", stack.StartOptions{Failures: failures, Limit: 10 * time.Second})
+		err = s.Start(t.Context(), "big", stack.StartOptions{Failures: failures, Limit: time.Minute})
 		if !errors.Is(err, want) {
 			t.Errorf("with %d failures: %v, want %v", failures, err, want)
 		}
@@ -170,7 +170,11 @@ func TestATaskWhoseContainerDoesNotRunIsNotHealthy(t *testing.T) {
 		s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
 		must(t, err)
 		defer s.Close()
-		err = s.Start(t.Context(), "big", stack.StartOptions{Stable: time.Millisecond, Limit: time.Second})
+		limit := time.Second
+		if want == nil {
+			limit = time.Minute
+		}
+		err = s.Start(t.Context(), "big", stack.StartOptions{Stable: time.Millisecond, Limit: limit})
 		if !errors.Is(err, want) {
 			t.Errorf("containers %s: %v, want %v", containers, err, want)
 		}
