@@ -168,6 +168,6 @@ func TestAStopThatWaitsForANodeThatIsDownSaysSo(t *testing.T) {
 	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
 	must(t, err)
 	defer s.Close()
-	err = s.Stop(t.Context(), "big", stack.StopOptions{Limit: 500 * time.Millisecond})
+	err = s.Stop(t.Context(), "big", stack.StopOptions{Limit: 3 * time.Second})
 	mustBe(t, err, context.DeadlineExceeded, "task s000.1 on node far (running), which is down")
 }

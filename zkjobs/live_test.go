@@ -253,7 +253,7 @@ func TestAProducerThatNeverRestsHoldsNoRebuildUp(t *testing.T) {
 			}
 			return false
 		}})
-		res, err := r.Apply(within(t, 20*time.Second), plan, zkjobs.ApplyOptions{Force: true, Batch: 11})
+		res, err := r.Apply(within(t, time.Minute), plan, zkjobs.ApplyOptions{Force: true, Batch: 11})
 		if err != nil || res.Written != 30 || res.Transactions != 3 {
 			t.Errorf("got %+v, %v", res, err)
 		}
