@@ -256,6 +256,9 @@ func (f *Fake) wipe(ctx context.Context, plan *stack.WipePlan, guard func(contex
 		return context.Cause(ctx)
 	}
 	for _, v := range now.Volumes {
+		if there := f.volumes[v.Name]; there != nil && !there.created.Equal(v.Created) {
+			return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is not the one of the plan", Err: nuvlaops.ErrConflict}
+		}
 		delete(f.volumes, v.Name)
 	}
 	return nil

@@ -127,3 +127,30 @@ func TestProbesOfAGroupAreCalledAtTheSameTime(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// As of a Swarm: what has the volume's name then, may be data of a later recovery.
+func TestAVolumeThatWasMadeAnewWhileTheGuardWasAskedStays(t *testing.T) {
+	f := stacktest.NewFake()
+	f.AddFile("db.yml", stacktest.Service{Name: "es", Replicas: 1, Volumes: []string{"esdata"}})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(f.Deploy(t.Context(), "db", stack.DeployOptions{Files: []string{"db.yml"}}))
+	must(f.Stop(t.Context(), "db", stack.StopOptions{}))
+	plan, err := f.PlanWipe(t.Context(), "db", stack.WipeOptions{})
+	must(err)
+	err = f.Wipe(t.Context(), plan, func(ctx context.Context) error {
+		must(f.Wipe(ctx, plan, stack.Unguarded))
+		must(f.Start(ctx, "db", stack.StartOptions{}))
+		return nil
+	})
+	if !errors.Is(err, nuvlaops.ErrConflict) {
+		t.Errorf("got %v, want ErrConflict", err)
+	}
+	if s, err := f.Look(t.Context(), "db"); err != nil || len(s.Volumes) != 1 {
+		t.Errorf("%v, volumes %+v", err, s.Volumes)
+	}
+}
