@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/filelock"
 	"github.com/nuvla/nuvlaops/internal/poll"
+	"github.com/nuvla/nuvlaops/internal/retry"
 )
 
 // Labels of a claim.
@@ -106,20 +108,33 @@ func (c *Claim) take(ctx context.Context, token string) error {
 		return err
 	}
 	for {
-		err := c.create(ctx, token)
-		if err == nil || taken(err) { // also by this call, when its reply was lost
-			c.mark, err = c.look(ctx)
+		if ours, err := c.send(ctx, token, func(ctx context.Context) error { return c.create(ctx, token) }); ours || err != nil {
+			return err
 		}
-		switch {
-		case err != nil:
-			return explain(c.name, err)
-		case c.mark != nil && c.mark.Spec.Labels[labelToken] == token:
-			return nil
-		}
-		if gone, err := c.takeOver(ctx, token); gone || err != nil {
+		if ours, err := c.takeOver(ctx, token); ours || err != nil {
 			return err
 		}
 	}
+}
+
+// send sends what makes the mark ours, and looks whether it is: a reply may be lost, and not the request. What was not carried out
+// is sent again, as long as the policy says.
+func (c *Claim) send(ctx context.Context, token string, request func(context.Context) error) (ours bool, err error) {
+	var blind error // a look repeats itself
+	err = retry.Do(ctx, c.s.opts.Retry, c.s.opts.Logger, transient, func(ctx context.Context) error {
+		sent := request(ctx)
+		if sent != nil && !transient(sent) && !taken(sent) && !outOfSequence(sent) && !cerrdefs.IsNotFound(sent) {
+			return sent
+		}
+		if c.mark, blind = c.look(ctx); blind != nil {
+			return nil
+		}
+		if ours = c.mark != nil && c.mark.Spec.Labels[labelToken] == token; !ours && transient(sent) {
+			return sent
+		}
+		return nil
+	})
+	return ours, explain(c.name, cmp.Or(err, blind))
 }
 
 func taken(err error) bool { return cerrdefs.IsConflict(err) || cerrdefs.IsAlreadyExists(err) }
@@ -127,9 +142,6 @@ func taken(err error) bool { return cerrdefs.IsConflict(err) || cerrdefs.IsAlrea
 func (c *Claim) create(ctx context.Context, token string) error {
 	_, err := c.s.api.ConfigCreate(ctx, client.ConfigCreateOptions{Spec: swarm.ConfigSpec{
 		Annotations: swarm.Annotations{Name: c.name, Labels: c.labels(token)}, Data: []byte("who works on the stack: see the labels\n")}})
-	if transient(err) { // the reply may be lost, not the request: the next look decides
-		return cerrdefs.ErrAlreadyExists
-	}
 	return err
 }
 
@@ -169,14 +181,7 @@ func (c *Claim) takeOver(ctx context.Context, token string) (bool, error) {
 				Err: nuvlaops.ErrBusy, Hint: "wait for it, or end it; two at once would undo each other's work"}
 		}
 	}
-	err = c.write(ctx, first, token)
-	if err != nil && !outOfSequence(err) && !cerrdefs.IsNotFound(err) && !transient(err) { // the next look decides
-		return false, explain(c.name, err)
-	}
-	if c.mark, err = c.look(ctx); err != nil || c.mark == nil {
-		return false, err
-	}
-	return c.mark.Spec.Labels[labelToken] == token, nil
+	return c.send(ctx, token, func(ctx context.Context) error { return c.write(ctx, first, token) })
 }
 
 // watch returns the mark as soon as it is another one, else after the time in which a living holder renews it.
@@ -231,7 +236,7 @@ func (c *Claim) renewOnce(ctx context.Context, token string) error {
 	case err != nil:
 		return nil // the engine is away
 	case mark == nil: // somebody has removed it, or the swarm was made anew
-		if err = c.create(once, token); err == nil || taken(err) {
+		if err = c.create(once, token); err == nil || taken(err) || transient(err) {
 			mark, err = c.look(once)
 		}
 		if err != nil || mark == nil {

@@ -235,3 +235,29 @@ func TestAClaimWhoseReplyIsLostIsKnownAgain(t *testing.T) {
 	must(t, err)
 	must(t, c.Release(t.Context()))
 }
+
+// What stands between may let nothing pass that changes something.
+func TestAClaimThatCannotBeMadeIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	host := inFront(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			panic(http.ErrAbortHandler)
+		}
+		engine.ServeHTTP(w, r)
+	})
+	s, err := stack.NewSwarm(&stack.Options{Host: host, Retry: nuvlaops.RetryPolicy{MaxElapsed: time.Second}})
+	must(t, err)
+	defer s.Close()
+	claim := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := s.Claim(ctx, b.stack, stack.ClaimOptions{Place: "here"})
+		return err
+	}
+	mustBe(t, claim(), nuvlaops.ErrUnavailable)
+	first, err := b.claim(stack.ClaimOptions{Place: "here"})
+	must(t, err)
+	mustBe(t, claim(), nuvlaops.ErrUnavailable)
+	must(t, first.Release(t.Context()))
+}
