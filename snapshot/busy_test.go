@@ -79,12 +79,14 @@ type cleaned struct {
 	began, asked time.Time
 	busy, others time.Duration // how long, and how often
 	taken        time.Duration // by others
+	lists        int
 }
 
 func (c *cleaned) List(ctx context.Context, f snapshot.Filter) iter.Seq2[snapshot.Snapshot, error] {
 	if f.NewestFirst {
 		return relay{c.Fake, c.began}.List(ctx, f)
 	}
+	c.lists++
 	return c.Fake.List(ctx, f)
 }
 
@@ -122,6 +124,9 @@ func TestThePolicyOfACycleWaitsAsLongOnceMoreAndNoLonger(t *testing.T) {
 					Policy: &snapshot.Policy{Last: 1, MinComplete: 1}})
 				if took := time.Since(r.asked); !errors.Is(err, c.err) || took < c.want || took > c.want+time.Minute {
 					t.Errorf("after %v: %v, want %v after %v", took, err, c.err, c.want)
+				}
+				if r.lists > 100 { // each reads an object for each snapshot
+					t.Errorf("the repository was listed %d times", r.lists)
 				}
 			})
 		})

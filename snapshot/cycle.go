@@ -236,7 +236,8 @@ func (c *cycle) prune(ctx context.Context) error {
 func (c *cycle) remove(ctx context.Context, repo SnapshotRepo, plan *Plan, limit time.Time) (removed []string, waited bool, err error) {
 	req := c.opts.Create.withDefaults()
 	reporter := newReporter(req, c.resource(), time.Now)
-	err = poll.Until(ctx, poll.Interval{First: time.Second, Max: 5 * time.Second}, func(ctx context.Context) (bool, string, error) {
+	// Each try lists the repository, which costs a read for each snapshot.
+	err = poll.Until(ctx, poll.Interval{First: time.Second, Max: 30 * time.Second}, func(ctx context.Context) (bool, string, error) {
 		var err error
 		removed, err = Prune(ctx, repo, plan)
 		if errors.Is(err, nuvlaops.ErrBusy) && req.WhenBusy != BusyRefuse && time.Now().Before(limit) {
