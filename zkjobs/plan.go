@@ -299,8 +299,8 @@ func (p *Plan) compare(before, after *listing) {
 	}
 	p.place(index, after)
 	p.placeGone(index, before, after)
-	// The job behind an entry that is new may be as new, and not among those that were read.
-	p.Extra = slices.DeleteFunc(p.Extra, func(e Entry) bool { _, old := before.find(e.Name); return !old })
+	// The job behind an entry that is new may be as new, and not among those that were read. In a queue that was made anew all are.
+	p.Extra = slices.DeleteFunc(p.Extra, func(e Entry) bool { _, old := before.find(e.Name); return !old || !sameQueue(before, after) })
 	p.spared = nil
 	p.mark, p.known = after.mark, after
 	p.Busy = busy(before, after)
