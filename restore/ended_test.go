@@ -15,13 +15,7 @@ import (
 func TestWhatIsLostAfterTheEndOfARestoreIsNotDeleted(t *testing.T) {
 	b := places[1].bench(t)
 	b.fill(b.index("a"), 2, 10, 100)
-	b.snapshot("snap")
-	b.wipe()
-	plan := b.plan(b.request())
-	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
-		t.Fatalf("%v\n%s", err, report)
-	}
-	b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":7}`)
+	plan := b.restoredAndWrittenTo(b.index("a"))
 	b.losePrimary(b.index("a"))
 
 	for name, call := range map[string]func() (*restore.Report, error){
@@ -47,13 +41,7 @@ func TestWhatIsFoundLostWhileItStartsIsNotDeletedEither(t *testing.T) {
 	b := places[1].bench(t)
 	b.fill(b.index("a"), 2, 10, 100)
 	b.fill(b.index("b"), 1, 10, 100)
-	b.snapshot("snap")
-	b.wipe()
-	plan := b.plan(b.request())
-	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
-		t.Fatalf("%v\n%s", err, report)
-	}
-	b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":7}`)
+	plan := b.restoredAndWrittenTo(b.index("a"))
 	was := b.state()[b.index("a")]
 	b.do("DELETE", "/"+b.index("b"), "") // which is restored again, as the hint of a loss says
 	starts := b.holdStarts()
@@ -69,6 +57,19 @@ func TestWhatIsFoundLostWhileItStartsIsNotDeletedEither(t *testing.T) {
 	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) || b.state()[b.index("a")] != was {
 		t.Errorf("called again: %v, want ErrConflict and the index as it is\n%s", err, report)
 	}
+}
+
+// restoredAndWrittenTo brings all that is there back from a snapshot, and goes on with one of the indices.
+func (b *bench) restoredAndWrittenTo(index string) *restore.Plan {
+	b.t.Helper()
+	b.snapshot("snap")
+	b.wipe()
+	plan := b.plan(b.request())
+	if report, err := b.repo.Apply(b.t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		b.t.Fatalf("%v\n%s", err, report)
+	}
+	b.do("POST", "/"+index+"/_doc?refresh", `{"n":7}`)
+	return plan
 }
 
 // losePrimary takes the files of a shard away while its index is closed.

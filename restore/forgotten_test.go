@@ -139,12 +139,7 @@ func TestWhatAnotherRestoreHasMadeIsNotTakenForOneThatWasRefused(t *testing.T) {
 func TestWhatIsJustBeingStartedIsNotAbandoned(t *testing.T) {
 	b := places[1].bench(t)
 	b.fill(b.index("a"), 1, 10, 100)
-	b.snapshot("snap")
-	b.wipe()
-	if report, err := b.repo.Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{}); err != nil {
-		t.Fatalf("%v\n%s", err, report)
-	}
-	b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":7}`)
+	b.restoredAndWrittenTo(b.index("a"))
 	starts := b.holdStarts()
 	b.do("POST", "/"+b.index("a")+"/_close?wait_for_active_shards=0", "")
 	b.do("POST", "/"+b.index("a")+"/_open?wait_for_active_shards=0", "")

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -87,38 +84,22 @@ func lateEngine(t *testing.T, stopped bool) (host string) {
 		}
 		return `{"ID":"app","Spec":{"Name":"big_app",` + spec + `}}`
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch path := strings.TrimPrefix(r.URL.Path, "/v1.41"); {
-		case path == "/services":
-			_, _ = io.WriteString(w, "["+service()+"]")
-		case path == "/services/app":
-			_, _ = io.WriteString(w, service())
-		case path == "/services/app/update":
-			started.Store(true)
-			_, _ = io.WriteString(w, "{}")
-		case path == "/tasks":
-			var tasks []string
-			for i := range 5 {
-				was := "running"
-				if started.Load() {
-					was = "failed"
-					tasks = append(tasks, fmt.Sprintf(`{"ID":"new%d","ServiceID":"app","DesiredState":"running","Status":{"State":"running"}}`, i))
-				}
-				if stopped || started.Load() {
-					tasks = append(tasks, fmt.Sprintf(`{"ID":"old%d","Slot":%d,"ServiceID":"app","DesiredState":"remove","Status":{"State":%q}}`, i, i+1, was))
-				}
+	tasks := func() string {
+		var tasks []string
+		for i := range 5 {
+			was := "running"
+			if started.Load() {
+				was = "failed"
+				tasks = append(tasks, fmt.Sprintf(`{"ID":"new%d","ServiceID":"app","DesiredState":"running","Status":{"State":"running"}}`, i))
 			}
-			_, _ = io.WriteString(w, "["+strings.Join(tasks, ",")+"]")
-		case path == "/events":
-			<-r.Context().Done()
-		case strings.HasSuffix(path, "/logs"):
-			w.WriteHeader(http.StatusNotFound)
-		default:
-			engine.ServeHTTP(w, r)
+			if stopped || started.Load() {
+				tasks = append(tasks, fmt.Sprintf(`{"ID":"old%d","Slot":%d,"ServiceID":"app","DesiredState":"remove","Status":{"State":%q}}`, i, i+1, was))
+			}
 		}
-	}))
-	t.Cleanup(server.Close)
-	return "tcp://" + server.Listener.Addr().String()
+		return "[" + strings.Join(tasks, ",") + "]"
+	}
+	return said(t, engine, map[string]func() string{"/services": func() string { return "[" + service() + "]" }, "/services/app": service, "/tasks": tasks,
+		"/services/app/update": func() string { started.Store(true); return "{}" }})
 }
 
 func TestTasksThatStopHasEndedAreNoFailuresOfTheStart(t *testing.T) {
@@ -153,21 +134,9 @@ func TestATaskWhoseContainerDoesNotRunIsNotHealthy(t *testing.T) {
 	} {
 		engine := fakeEngine(t, 0, 0, new(atomic.Int64))
 		const service = `{"ID":"app","Spec":{"Name":"big_app","Labels":{"com.docker.stack.namespace":"big"},"Mode":{"Replicated":{"Replicas":1}}}}`
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			answer, known := map[string]string{"/services": "[" + service + "]", "/services/app": service, "/containers/json": containers,
-				"/tasks": `[{"ID":"t","ServiceID":"app","NodeID":"self","DesiredState":"running","Status":{"State":"running","ContainerStatus":{"ContainerID":"c"}}}]`,
-			}[strings.TrimPrefix(r.URL.Path, "/v1.41")]
-			switch {
-			case known:
-				_, _ = io.WriteString(w, answer)
-			case r.URL.Path == "/v1.41/events":
-				<-r.Context().Done()
-			default:
-				engine.ServeHTTP(w, r)
-			}
-		}))
-		t.Cleanup(server.Close)
-		s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+		host := said(t, engine, map[string]func() string{"/services": always("[" + service + "]"), "/services/app": always(service), "/containers/json": always(containers),
+			"/tasks": always(`[{"ID":"t","ServiceID":"app","NodeID":"self","DesiredState":"running","Status":{"State":"running","ContainerStatus":{"ContainerID":"c"}}}]`)})
+		s, err := stack.NewSwarm(&stack.Options{Host: host})
 		must(t, err)
 		defer s.Close()
 		limit := time.Second

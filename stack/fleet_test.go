@@ -88,26 +88,20 @@ func TestANodeThatGoesDownIsWaitedForNoMore(t *testing.T) {
 	t.Parallel()
 	engine := fakeEngine(t, 0, 0, new(atomic.Int64))
 	var looks atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/v1.41/nodes":
+	host := said(t, engine, map[string]func() string{
+		"/nodes": func() string {
 			state := "ready"
 			if looks.Load() > 1 {
 				state = "down"
 			}
-			fmt.Fprintf(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":%q}}]`, state)
-		case "/v1.41/tasks":
+			return fmt.Sprintf(`[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":%q}}]`, state)
+		},
+		"/tasks": func() string {
 			looks.Add(1)
-			_, _ = io.WriteString(w, `[{"ID":"t","ServiceID":"gone","NodeID":"f","DesiredState":"remove","Status":{"State":"running"},
-				"Spec":{"ContainerSpec":{"Labels":{"com.docker.stack.namespace":"big"}}}}]`)
-		case "/v1.41/events":
-			<-r.Context().Done()
-		default:
-			engine.ServeHTTP(w, r)
-		}
-	}))
-	t.Cleanup(server.Close)
-	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+			return `[{"ID":"t","ServiceID":"gone","NodeID":"f","DesiredState":"remove","Status":{"State":"running"},
+				"Spec":{"ContainerSpec":{"Labels":{"com.docker.stack.namespace":"big"}}}}]`
+		}})
+	s, err := stack.NewSwarm(&stack.Options{Host: host})
 	must(t, err)
 	defer s.Close()
 	must(t, s.Stop(t.Context(), "big", stack.StopOptions{Limit: 5 * time.Second}))
@@ -152,20 +146,10 @@ func TestAStopThatWaitsForANodeThatIsDownSaysSo(t *testing.T) {
 	host := twoNodes(t, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"down"}}]`)
 	at, err := url.Parse(host)
 	must(t, err)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/v1.41/tasks":
-			_, _ = io.WriteString(w, `[{"ID":"t","Slot":1,"ServiceID":"service000","NodeID":"f","DesiredState":"shutdown","Status":{"State":"running"}}]`)
-		case "/v1.41/services/service000":
-			_, _ = io.WriteString(w, `{"ID":"service000","Spec":{"Name":"big_s000","Mode":{"Replicated":{"Replicas":0}}}}`)
-		case "/v1.41/events":
-			<-r.Context().Done()
-		default:
-			httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: at.Host}).ServeHTTP(w, r)
-		}
-	}))
-	t.Cleanup(server.Close)
-	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+	behind := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: at.Host})
+	s, err := stack.NewSwarm(&stack.Options{Host: said(t, behind, map[string]func() string{
+		"/tasks":               always(`[{"ID":"t","Slot":1,"ServiceID":"service000","NodeID":"f","DesiredState":"shutdown","Status":{"State":"running"}}]`),
+		"/services/service000": always(`{"ID":"service000","Spec":{"Name":"big_s000","Mode":{"Replicated":{"Replicas":0}}}}`)})})
 	must(t, err)
 	defer s.Close()
 	err = s.Stop(t.Context(), "big", stack.StopOptions{Limit: 3 * time.Second})

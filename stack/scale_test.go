@@ -73,6 +73,30 @@ func fakeEngine(t testing.TB, services, tasksEach int, requests *atomic.Int64) h
 	})
 }
 
+// said is where an engine is that answers at these paths as told; nothing happens, no task has written a log, and all else is
+// asked of the one behind it.
+func said(t testing.TB, engine http.Handler, answers map[string]func() string) (host string) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := strings.TrimPrefix(r.URL.Path, "/v1.41")
+		answer, told := answers[path]
+		switch {
+		case told:
+			_, _ = io.WriteString(w, answer())
+		case path == "/events":
+			<-r.Context().Done()
+		case strings.HasSuffix(path, "/logs"):
+			w.WriteHeader(http.StatusNotFound)
+		default:
+			engine.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return "tcp://" + server.Listener.Addr().String()
+}
+
+// always is the same answer each time.
+func always(answer string) func() string { return func() string { return answer } }
+
 // stoppable is a fakeEngine with one service of so many replicas, which can be scaled down. It counts how often that is asked.
 func stoppable(t testing.TB, replicas uint64, updated *atomic.Int64) http.Handler {
 	engine := fakeEngine(t, 1, 1, new(atomic.Int64))

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -83,29 +80,14 @@ func forgetful(t *testing.T) (host string) {
 	engine := fakeEngine(t, 1, 1, new(atomic.Int64))
 	const service = `{"ID":"bad","Spec":{"Name":"big_bad","Labels":{"com.docker.stack.namespace":"big"},"Mode":{"Replicated":{"Replicas":1}}}}`
 	failed := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch path := strings.TrimPrefix(r.URL.Path, "/v1.41"); {
-		case path == "/services":
-			_, _ = io.WriteString(w, "["+service+"]")
-		case path == "/services/bad":
-			_, _ = io.WriteString(w, service)
-		case path == "/tasks":
-			failed += 2
-			tasks := []string{`{"ID":"next","ServiceID":"bad","DesiredState":"ready","Status":{"State":"ready"}}`}
-			for i := max(0, failed-5); i < failed; i++ {
-				tasks = append(tasks, fmt.Sprintf(`{"ID":"%d","ServiceID":"bad","DesiredState":"shutdown","Status":{"State":"failed","Err":"network sandbox join failed: error creating vxlan interface: file exists"}}`, i))
-			}
-			_, _ = io.WriteString(w, "["+strings.Join(tasks, ",")+"]")
-		case path == "/events":
-			<-r.Context().Done()
-		case strings.HasSuffix(path, "/logs"):
-			w.WriteHeader(http.StatusNotFound)
-		default:
-			engine.ServeHTTP(w, r)
+	return said(t, engine, map[string]func() string{"/services": always("[" + service + "]"), "/services/bad": always(service), "/tasks": func() string {
+		failed += 2
+		tasks := []string{`{"ID":"next","ServiceID":"bad","DesiredState":"ready","Status":{"State":"ready"}}`}
+		for i := max(0, failed-5); i < failed; i++ {
+			tasks = append(tasks, fmt.Sprintf(`{"ID":"%d","ServiceID":"bad","DesiredState":"shutdown","Status":{"State":"failed","Err":"network sandbox join failed: error creating vxlan interface: file exists"}}`, i))
 		}
-	}))
-	t.Cleanup(server.Close)
-	return "tcp://" + server.Listener.Addr().String()
+		return "[" + strings.Join(tasks, ",") + "]"
+	}})
 }
 
 func TestFailedTasksCountAlsoWhenTheyAreForgotten(t *testing.T) {
