@@ -97,6 +97,7 @@ func TestARecoveryBringsEverythingBack(t *testing.T) {
 	t.Run("typed by hand, the operations page gives what it says", d.byHand)
 	t.Run("with no Elasticsearch alive, planned through a throw-away one", d.plannedWithoutElasticsearch)
 	t.Run("with no Elasticsearch alive and the stack gone, no volume goes without a snapshot", d.nothingToRestore)
+	t.Run("with no Elasticsearch alive, nor an address that leads to the throw-away one", d.lookedThroughItsContainer)
 	t.Run("with no Elasticsearch alive, the stack gone, and a second call beside it", func(t *testing.T) { d.recovered(t, d.besideAnother) })
 	if full() {
 		t.Run("from a step on", d.fromAStepOn)
@@ -160,6 +161,16 @@ func (d *demo) nothingToRestore(t *testing.T) {
 	}
 	if left, err := docker(t.Context(), "", "ps", "--all", "--quiet", "--filter", "name=^"+d.platform.db+"_es-copy"); err != nil || left != "" {
 		t.Errorf("the throw-away Elasticsearch is still there: %q, %v", left, err)
+	}
+}
+
+// lookedThroughItsContainer: -es is a port that only the stack's own Elasticsearch would publish. The throw-away one is asked all the
+// same, and what it shows is the ground to go on from. The next call goes on with an address that leads to it.
+func (d *demo) lookedThroughItsContainer(t *testing.T) {
+	cmd := d.recovery(t.Context(), "-es", "http://127.0.0.1:9")
+	out := watched(t, cmd, begins("wipe"), func() { _ = cmd.Process.Kill() })
+	if !ends("look").MatchString(out) || !begins("wipe").MatchString(out) {
+		t.Fatalf("the throw-away one was not asked through its container:\n%s", out)
 	}
 }
 
