@@ -11,6 +11,7 @@ import (
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
+	"github.com/nuvla/nuvlaops/restore"
 )
 
 // finish checks what the flags said. Each error names its flag.
@@ -32,7 +33,7 @@ func (c *config) checkSnapshot(r raw) error {
 	if c.snapshot == "latest" {
 		c.snapshot = ""
 	}
-	if strings.ContainsAny(c.snapshot, "*, /\\") {
+	if (restore.Selector{Name: c.snapshot}).Validate() != nil {
 		return cli.Usagef("-snapshot %q: want one name, without wildcards", c.snapshot)
 	}
 	if r.before != "" {

@@ -11,7 +11,6 @@ import (
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/poll"
-	"github.com/nuvla/nuvlaops/restore"
 	"github.com/nuvla/nuvlaops/snapshot"
 	"github.com/nuvla/nuvlaops/stack"
 )
@@ -44,7 +43,11 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 		return "", err
 	}
 	defer way.Close()
-	repo, from, err := r.reach(boot, way, bootsWithin)
+	client, err := r.reach(boot, way, bootsWithin)
+	if err != nil {
+		return "", err
+	}
+	repo, from, err := r.cfg.through(client)
 	if err != nil {
 		return "", err
 	}
@@ -67,46 +70,39 @@ type way interface {
 	Reach(context.Context) error
 }
 
-// reach waits until the throw-away one serves, and says through whom the repository is seen: at -es where its name leads there,
-// else, since it publishes no port, through its container. There each question is a process beside the boot, so it is asked
+// reach waits until the throw-away one serves, and returns the client that it answers: that of -es where its name leads there,
+// else, since it publishes no port, one through its container. There each question is a process beside the boot, so it is asked
 // only after a while.
-func (r *recovery) reach(ctx context.Context, into way, after time.Duration) (repo *snapshot.Repo, from restore.Restorer, err error) {
-	client, err := cli.Elasticsearch(r.cfg.spokenTo(into.Addr()))
+func (r *recovery) reach(ctx context.Context, into way, after time.Duration) (snapshot.Client, error) {
+	inside, err := cli.Elasticsearch(r.cfg.spokenTo(into.Addr()))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	named, inside := make(chan error, 1), make(chan error, 1)
+	type answer struct {
+		client snapshot.Client
+		err    error
+	}
+	answers := make(chan answer, 2)
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	defer cancel()
-	asking.Go(func() { named <- r.waitForES(ctx, r.client, nil) })
+	asking.Go(func() { answers <- answer{r.client, r.waitForES(ctx, r.client, nil)} })
 	asking.Go(func() {
 		select {
 		case <-ctx.Done():
 		case <-time.After(after):
 		}
-		inside <- r.waitForES(ctx, client, into.Reach)
+		answers <- answer{inside, r.waitForES(ctx, inside, into.Reach)}
 	})
-	for range 2 {
-		select {
-		case notNamed := <-named:
-			if notNamed == nil {
-				return r.repo, r.restorer, nil
-			}
-			err = errors.Join(err, notNamed)
-		case notInside := <-inside:
-			if notInside == nil {
-				repo, err = snapshot.New(client, r.cfg.repository, nil)
-				if err == nil {
-					from, err = restore.New(client, r.cfg.repository, nil)
-				}
-				return repo, from, err
-			}
-			err = errors.Join(err, notInside)
+	for range cap(answers) {
+		first := <-answers
+		if first.err == nil {
+			return first.client, nil
 		}
+		err = errors.Join(err, first.err)
 	}
-	return nil, nil, err
+	return nil, err
 }
 
 // leave removes the throw-away one beside the steps that come next: it has nothing that they need, and is gone long before

@@ -45,7 +45,7 @@ func TestTheThrowAwayOneIsReachedAlsoWhereItsNameIsNot(t *testing.T) {
 		if tt.want == "" {
 			ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		}
-		repo, from, err := r.reach(ctx, tt.inside, 0)
+		client, err := r.reach(ctx, tt.inside, 0)
 		cancel()
 		if tt.want == "" {
 			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "its node cannot be reached") {
@@ -53,7 +53,7 @@ func TestTheThrowAwayOneIsReachedAlsoWhereItsNameIsNot(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || from == nil || (repo == r.repo) != (tt.want == "name") {
+		if err != nil || client == nil || (client == r.client) != (tt.want == "name") {
 			t.Errorf("%s: %v, want it reached by its %s", name, err, tt.want)
 		}
 	}

@@ -77,11 +77,17 @@ func (r *recovery) talkTo(address string) error {
 		return err
 	}
 	r.client, r.conn = client, &es.Conn{Client: client}
-	if r.repo, err = snapshot.New(client, r.cfg.repository, nil); err != nil {
-		return cli.Usagef("-repository: %w", err)
-	}
-	r.restorer, err = restore.New(client, r.cfg.repository, nil)
+	r.repo, r.restorer, err = r.cfg.through(client)
 	return err
+}
+
+// through is the repository as it is seen through a client.
+func (c *config) through(client snapshot.Client) (repo *snapshot.Repo, from restore.Restorer, err error) {
+	if repo, err = snapshot.New(client, c.repository, nil); err != nil {
+		return nil, nil, cli.Usagef("-repository: %w", err)
+	}
+	from, err = restore.New(client, c.repository, nil)
+	return repo, from, err
 }
 
 func (r *recovery) close() {

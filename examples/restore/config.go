@@ -246,7 +246,7 @@ func (c *config) finishSelection() error {
 	case name == "verified":
 		c.verified = true
 	case name != "latest":
-		if strings.ContainsAny(name, "*, /\\") {
+		if (restore.Selector{Name: name}).Validate() != nil {
 			return cli.Usagef("-snapshot %q: want one name, without wildcards", name)
 		}
 		if c.text.before != "" {
