@@ -23,6 +23,7 @@ type recovery struct {
 	cfg    *config
 	screen *cli.Screen
 	now    func() time.Time
+	linger time.Duration // how long a throw-away Elasticsearch may answer whose service was removed
 
 	client   snapshot.Client
 	conn     *es.Conn
@@ -61,7 +62,7 @@ type state struct {
 }
 
 func newRecovery(cfg *config, screen *cli.Screen) (*recovery, error) {
-	r := &recovery{cfg: cfg, screen: screen, now: time.Now, zk: cfg.zookeeper}
+	r := &recovery{cfg: cfg, screen: screen, now: time.Now, linger: 20 * time.Second, zk: cfg.zookeeper}
 	r.state.Started = r.now().UTC()
 	err := r.talkTo(cfg.es)
 	if err == nil {

@@ -270,6 +270,18 @@ func TestADatabaseThatOutlivesItsStackIsNotTakenForTheStacks(t *testing.T) {
 	}
 }
 
+// A call that was killed has removed the service of its throw-away one, whose container ends a moment later.
+func TestAThrowAwayElasticsearchThatIsEndingIsWaitedFor(t *testing.T) {
+	asked := 0
+	ends := func(context.Context) bool { asked++; return asked < 3 }
+	if stillAnswers(t.Context(), time.Minute, ends) || asked != 3 {
+		t.Errorf("it is taken for another one after %d questions, want it waited for", asked)
+	}
+	if stays := func(context.Context) bool { return true }; !stillAnswers(t.Context(), 300*time.Millisecond, stays) {
+		t.Error("one that stays is taken for one that ends")
+	}
+}
+
 func TestAPlanDoesNotPromiseToProveWhatIsLeftOut(t *testing.T) {
 	r := takenUp(t, "restore")
 	for _, skip := range [][]string{nil, {"restore"}} {

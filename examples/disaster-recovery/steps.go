@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/runbook"
@@ -103,23 +104,41 @@ func (r *recovery) stopDB(ctx context.Context) (string, error) {
 }
 
 // silent refuses when a database answers although none of the stack is left: it is another one, and all that is meant for the
-// stack's would go there. A throw-away one that a killed call has left answers under the stack's name.
+// stack's would go there. A throw-away one that a killed call has left answers under the stack's name, and goes on for a moment
+// when its service is removed.
 func (r *recovery) silent(ctx context.Context) error {
-	soon, cancel := context.WithTimeout(ctx, aliveWithin)
-	defer cancel()
 	other := func(service, address, flag string) error {
 		return refused(address, "give the address of the stack's own with "+flag+"; no volume was touched",
 			"it still answers, although no container of service %s of stack %s is left, so that it is none of the stack's", service, r.cfg.db)
 	}
-	if r.found.alive && r.cfg.recovers(onlyES) && cli.ElasticsearchServes(r.client)(soon) == nil {
-		if left, err := r.stacks.CopyIsLeft(ctx, r.cfg.db, "es"); err != nil || !left {
-			return cmp.Or(err, other("es", r.cfg.es, "-es"))
+	es := func(ctx context.Context) bool { return cli.ElasticsearchServes(r.client)(ctx) == nil }
+	if r.found.alive && r.cfg.recovers(onlyES) && stillAnswers(ctx, 0, es) {
+		left, err := r.stacks.CopyIsLeft(ctx, r.cfg.db, "es")
+		if err != nil || !left && stillAnswers(ctx, r.linger, es) {
+			return cmp.Or(err, context.Cause(ctx), other("es", r.cfg.es, "-es"))
 		}
 	}
-	if r.found.queue && r.cfg.recovers(onlyZK) && r.zk.answers(soon) {
+	if r.found.queue && r.cfg.recovers(onlyZK) && stillAnswers(ctx, 0, r.zk.answers) {
 		return other("zk", r.zk.String(), "-zk")
 	}
 	return nil
+}
+
+// stillAnswers reports whether a database answers now, and goes on for so long.
+func stillAnswers(ctx context.Context, long time.Duration, answers func(context.Context) bool) bool {
+	for end := time.Now().Add(long); ; {
+		asked, cancel := context.WithTimeout(ctx, aliveWithin)
+		is := answers(asked)
+		cancel()
+		if !is || !time.Now().Before(end) {
+			return is
+		}
+		select {
+		case <-ctx.Done():
+			return true
+		case <-time.After(often):
+		}
+	}
 }
 
 // dbRuns says whether a database that is meant was running when this call began.
