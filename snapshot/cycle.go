@@ -219,8 +219,8 @@ func (c *cycle) prune(ctx context.Context) error {
 			return err
 		}
 		c.report.Plan = plan
-		var waited bool
-		c.report.Removed, waited, err = c.remove(ctx, repo, plan, limit)
+		removed, waited, err := c.remove(ctx, repo, plan, limit)
+		c.report.Removed = append(c.report.Removed, removed...)
 		if waited {
 			try = 1
 		}
@@ -238,8 +238,10 @@ func (c *cycle) remove(ctx context.Context, repo SnapshotRepo, plan *Plan, limit
 	reporter := newReporter(req, c.resource(), time.Now)
 	// Each try lists the repository, which costs a read for each snapshot.
 	err = poll.Until(ctx, poll.Interval{First: time.Second, Max: 30 * time.Second}, func(ctx context.Context) (bool, string, error) {
-		var err error
-		removed, err = Prune(ctx, repo, plan)
+		gone, err := Prune(ctx, repo, plan)
+		if len(gone) > len(removed) { // an error may come after some are gone
+			removed = gone
+		}
 		if errors.Is(err, nuvlaops.ErrBusy) && req.WhenBusy != BusyRefuse && time.Now().Before(limit) {
 			reporter.say("waiting to remove snapshots", err.Error())
 			waited = true

@@ -113,6 +113,33 @@ func TestASnapshotThatBeginsWhileACyclePrunesDoesNotFailIt(t *testing.T) {
 	}
 }
 
+// halting deletes the first of what it is asked to delete, and fails.
+type halting struct {
+	*snapshottest.Fake
+	err error
+}
+
+func (h *halting) Delete(ctx context.Context, names ...string) error {
+	if err := h.Fake.Delete(ctx, names[0]); err != nil {
+		return err
+	}
+	return h.err
+}
+
+func TestWhatIsGoneWhenADeletionFailsIsReported(t *testing.T) {
+	broken := errors.New("the connection is gone")
+	repo := &halting{Fake: &snapshottest.Fake{Documents: map[string]int64{"nuvla-job": 1}}, err: broken}
+	if _, err := repo.Ensure(t.Context(), snapshot.Settings{FS: &snapshot.FS{Location: "/x"}}); err != nil {
+		t.Fatal(err)
+	}
+	first := taken(day0)
+	repo.Add(first, taken(day0.Add(time.Hour)))
+	report, err := snapshot.Cycle(t.Context(), repo, snapshot.CycleOptions{Policy: &snapshot.Policy{Last: 1, MinComplete: 1}})
+	if diff := cmp.Diff([]string{first.Name}, report.Removed); diff != "" || !errors.Is(err, broken) {
+		t.Errorf("%v, removed: %s", err, diff)
+	}
+}
+
 func TestACycleThatIsAskedWronglyChangesNothing(t *testing.T) {
 	fs := &snapshot.Settings{FS: &snapshot.FS{Location: "/x"}}
 	for name, opts := range map[string]snapshot.CycleOptions{

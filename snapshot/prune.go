@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/nuvla/nuvlaops"
 )
@@ -31,10 +32,10 @@ func collect(ctx context.Context, repo SnapshotRepo) ([]Snapshot, error) {
 	return all, nil
 }
 
-// Prune removes what the plan removes, and returns the names that are gone. It refuses with ErrConflict a plan that is
-// stale: when a snapshot has appeared, has changed, or is gone that the plan keeps. What the plan removes may be gone
-// already, so a call after a crash or a lost reply ends the work. A plan that was tampered with so that it breaks one of
-// its policy's promises is refused as well.
+// Prune removes what the plan removes, and returns the names that are gone, also beside an error of a deletion (none, where
+// the repository cannot be listed then). It refuses with ErrConflict a plan that is stale: when a snapshot has appeared, has
+// changed, or is gone that the plan keeps. What the plan removes may be gone already, so a call after a crash or a lost reply
+// ends the work. A plan that was tampered with so that it breaks one of its policy's promises is refused as well.
 func Prune(ctx context.Context, repo SnapshotRepo, plan *Plan) ([]string, error) {
 	if plan == nil {
 		return nil, nuvlaops.Wrap("snapshot.Prune", "", invalid("no plan", "make one with PlanPrune"))
@@ -51,9 +52,20 @@ func Prune(ctx context.Context, repo SnapshotRepo, plan *Plan) ([]string, error)
 		return nil, nil
 	}
 	if err := repo.Delete(ctx, removed...); err != nil {
-		return nil, err // some of them may be gone; plan again to see
+		return gone(ctx, repo, removed), err
 	}
 	return removed, nil
+}
+
+// gone are those of the names that are there no more, as far as the repository can be listed.
+func gone(ctx context.Context, repo SnapshotRepo, names []string) []string {
+	left, err := collect(ctx, repo)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(left, func(s Snapshot) bool { return s.Name == name })
+	})
 }
 
 // stillHolds compares the plan with what is there now.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -228,7 +229,7 @@ func (b *backup) forget(ctx context.Context, r *snapshot.CycleReport) error {
 	}
 	var gone []string
 	for _, d := range r.Plan.Decisions {
-		if !d.Keep {
+		if slices.Contains(r.Removed, d.Name) {
 			gone = append(gone, d.UUID)
 		}
 	}

@@ -40,6 +40,9 @@ func (p *program) prune(ctx context.Context) error {
 			return err
 		}
 		if out.Removed, err = snapshot.Prune(ctx, p.repo, plan); err != nil {
+			if len(out.Removed) > 0 {
+				p.screen.Printf("removed before it failed: %s", strings.Join(out.Removed, ", "))
+			}
 			return err
 		}
 		var uuids []string
