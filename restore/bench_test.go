@@ -158,7 +158,7 @@ func (b *bench) fill(index string, shards, documents, size int) {
 	for done := 0; done < documents; {
 		var lines strings.Builder
 		for ; done < documents && lines.Len() < 4<<20; done++ {
-			fmt.Fprintf(&lines, "{\"index\":{}}\n{\"n\":%d,\"text\":%q}\n", done, noise(random, size))
+			fmt.Fprintf(&lines, "{\"index\":{}}\n{\"n\":%d,\"text\":\"%s\"}\n", done, noise(random, size))
 		}
 		b.do("POST", "/"+index+"/_bulk", lines.String())
 	}
@@ -167,8 +167,13 @@ func (b *bench) fill(index string, shards, documents, size int) {
 func noise(random *rand.Rand, size int) string {
 	const letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 	out := make([]byte, size)
+	var bits uint64
 	for i := range out {
-		out[i] = letters[random.IntN(len(letters))]
+		if i%10 == 0 { // six bits each
+			bits = random.Uint64()
+		}
+		out[i] = letters[bits%64]
+		bits /= 64
 	}
 	return string(out)
 }
