@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"time"
 
@@ -96,7 +97,8 @@ var _ JobQueueRebuilder = (*Rebuilder)(nil)
 func New(source Source, conn *Conn, opts *Options) (*Rebuilder, error) {
 	o := opts.withDefaults()
 	err := o.validate()
-	if err == nil && (source == nil || conn == nil) {
+	// A nil pointer is what NewDocuments returns beside an error.
+	if v := reflect.ValueOf(source); err == nil && (source == nil || (v.Kind() == reflect.Pointer && v.IsNil()) || conn == nil) {
 		err = &nuvlaops.Error{Reason: "want a source and a connection", Err: nuvlaops.ErrInvalid}
 	}
 	if err != nil {

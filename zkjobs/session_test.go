@@ -101,6 +101,7 @@ func TestNonsenseIsInvalidBeforeAnythingIsConnected(t *testing.T) {
 	}
 	conn := newQueueOf(t, testenv.ZooKeeper34).connect()
 	_, noSource := zkjobs.New(nil, conn, nil)
+	_, nilSource := zkjobs.New((*zkjobs.Documents)(nil), conn, nil)
 	_, noConn := zkjobs.New(zkjobstest.Jobs{}, nil, nil)
 	_, noSlash := zkjobs.New(zkjobstest.Jobs{}, conn, &zkjobs.Options{Path: "job"})
 	_, noQueue := zkjobs.NewQueue(nil, nil)
@@ -117,7 +118,7 @@ func TestNonsenseIsInvalidBeforeAnythingIsConnected(t *testing.T) {
 	edited = zkjobs.NewPlan("/job", clock(), []zkjobs.Job{job("a", 50, 1), job("b", 50, 2)}, nil, zkjobs.PlanOptions{})
 	edited.Jobs = append(edited.Jobs, zkjobs.Planned{Job: job("a", 60, 1), Do: zkjobs.DecisionAdd})
 	_, twice := r.Apply(t.Context(), edited, zkjobs.ApplyOptions{DryRun: true})
-	for name, err := range map[string]error{"no source": noSource, "no connection": noConn, "path": noSlash, "no path of ZooKeeper": notOne, "no connection to a queue": noQueue,
+	for name, err := range map[string]error{"no source": noSource, "a source that is nil": nilSource, "no connection": noConn, "path": noSlash, "no path of ZooKeeper": notOne, "no connection to a queue": noQueue,
 		"no client": noClient, "page": page, "a plan of another queue": otherPath, "an edited id": badID, "an edited order": badOrder, "a job twice": twice} {
 		if !errors.Is(err, nuvlaops.ErrInvalid) {
 			t.Errorf("%s: got %v", name, err)
