@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -278,4 +279,13 @@ func TestWhatConsumersFinishBetweenAPlanAndItsVerificationIsNotMissing(t *testin
 			t.Errorf("got %v, %v", report, err)
 		}
 	})
+}
+
+// TestAnOldPlanIsSaidToBeOne: what was written after it and is finished cannot be told from what is missing.
+func TestAnOldPlanIsSaidToBeOne(t *testing.T) {
+	var e *nuvlaops.Error
+	_, err := zkjobs.NewPlan("/job", clock(), []zkjobs.Job{job("a", 50, 1)}, nil, zkjobs.PlanOptions{}).Compare(nil)
+	if !errors.As(err, &e) || !strings.Contains(e.Hint, "plan again") || !strings.Contains(e.Hint, "consumers have finished") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -30,7 +30,8 @@ type JobQueueRebuilder interface {
 	// Other errors: ErrInvalid, ErrRefused, ErrConflict (the queue was deleted), ErrDenied, ErrUnavailable, ErrVerification.
 	Apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*Result, error)
 	// Verify reads the whole queue and compares it with what the plan wants there. A difference is an error that matches
-	// ErrVerification; the report is returned beside it.
+	// ErrVerification; the report is returned beside it. What consumers finished that was not on the queue yet when the plan
+	// was made, or that a plan from a file wants, counts as missing: plan again to verify later than right after Apply.
 	Verify(ctx context.Context, plan *Plan) (*Report, error)
 }
 

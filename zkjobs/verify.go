@@ -184,7 +184,7 @@ func (r *Report) err() error {
 func (r *Report) hint() string {
 	switch {
 	case r.Missing.Count > 0:
-		return "plan and apply again: only what is missing is written"
+		return "plan again, since what consumers have finished after the plan may look missing, and apply: only what is missing is written"
 	case r.Doubled.Count > 0:
 		return "apply with prune: it removes doubled entries"
 	}
