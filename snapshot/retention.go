@@ -33,7 +33,8 @@ type Policy struct {
 	// Pins are names or patterns with * of what is kept for good, beside those that were pinned when they were taken.
 	Pins []string `json:"pins,omitempty"`
 	// Prefix, when not empty, makes those whose names begin in another way somebody else's, as are those that Name or today's
-	// scripts made with a longer prefix: snapshot.jobs-2026-01-02t150405z is of another schedule than snapshot.
+	// scripts made with a longer prefix: snapshot.jobs-2026-01-02t150405z is of another schedule than snapshot. One that lacks
+	// the dot of all names is an error of Plan.
 	Prefix string `json:"prefix,omitempty"`
 	// Others lets the rules remove also what this SDK did not take.
 	Others bool `json:"others,omitempty"`
@@ -116,13 +117,16 @@ func (p *Plan) Removed() []string {
 }
 
 // Plan decides on each of the snapshots of one repository. It is pure: the same snapshots give the same plan, in whatever
-// order and at whatever time.
+// order and at whatever time. Error: ErrInvalid.
 func (p Policy) Plan(snapshots []Snapshot) (*Plan, error) {
 	if err := p.Validate(); err != nil {
 		return nil, nuvlaops.Wrap("snapshot.Plan", "", err)
 	}
 	p = p.withDefaults()
 	all := sortedByStart(snapshots)
+	if err := p.lacksDot(all); err != nil {
+		return nil, nuvlaops.Wrap("snapshot.Plan", "policy", err)
+	}
 	keep := p.protect(all)
 	p.apply(all, keep)
 	plan := &Plan{Policy: p, Decisions: make([]Decision, len(all))}
@@ -142,6 +146,17 @@ func (p Policy) Plan(snapshots []Snapshot) (*Plan, error) {
 		plan.Decisions[i] = d
 	}
 	return plan, nil
+}
+
+// lacksDot refuses a prefix that no name was made with, and some were with a dot behind it: nothing would ever be removed.
+func (p Policy) lacksDot(all []Snapshot) error {
+	made := func(prefix string) bool {
+		return slices.ContainsFunc(all, func(s Snapshot) bool { _, ok := ParseName(prefix, s.Name); return ok && (s.Ours() || p.Others) })
+	}
+	if p.Prefix == "" || made(p.Prefix) || !made(p.Prefix+".") {
+		return nil
+	}
+	return invalid(fmt.Sprintf("no snapshot was made with the prefix %q", p.Prefix), fmt.Sprintf("did you mean %q?", p.Prefix+"."))
 }
 
 func whyRemoved(s Snapshot) string {

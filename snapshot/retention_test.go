@@ -94,6 +94,23 @@ func TestAPolicyLeavesAloneWhatALongerPrefixNames(t *testing.T) {
 	}
 }
 
+// Without the dot the dated names are of a longer prefix, and a policy would remove none of them, without a word.
+func TestAPrefixThatLacksItsDotIsRefused(t *testing.T) {
+	all := []snapshot.Snapshot{taken(day0), taken(day0.Add(time.Hour)), taken(day0.Add(2 * time.Hour))}
+	all[1].Name = "snapshot.before-upgrade"
+	p := snapshot.Policy{Last: 1, MinComplete: 1, Prefix: "snapshot"}
+	if _, err := p.Plan(all); !errors.Is(err, nuvlaops.ErrInvalid) || !strings.Contains(err.Error(), `"snapshot."`) {
+		t.Errorf("got %v", err)
+	}
+	all[0].Name = snapshot.Name("snapshot", day0) // one of its own
+	for _, prefix := range []string{"snapshot", "another"} {
+		p.Prefix = prefix
+		if _, err := p.Plan(all); err != nil {
+			t.Errorf("%s: %v", prefix, err)
+		}
+	}
+}
+
 // A name may hold what is a class in a pattern.
 func TestAPinIsAlsoTheNameItself(t *testing.T) {
 	all := []snapshot.Snapshot{taken(day0), taken(day0.Add(time.Hour))}
