@@ -15,6 +15,7 @@ import (
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/metrics"
 	"github.com/nuvla/nuvlaops/internal/filelock"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
@@ -59,6 +60,9 @@ func (b *backup) locked(ctx context.Context, id identity, began time.Time) (*sna
 	waited := b.now().Sub(began)
 	defer func() { _ = lock.Close() }()
 	b.status.load(b.config) // the run that held the lock may have counted
+	if b.metrics != "" && metrics.Another(b.metrics, metrics.BackupLastAttempt, labelsOf(b.config)) {
+		b.out.log.Warn("the -metrics file is another backup's, which no longer shows whether it fails: give each a file of its own", "file", b.metrics)
+	}
 	if id == (identity{}) {
 		if id, err = b.unfinished(ctx, lock.Kept(b.hostRun())); err != nil {
 			report := &snapshot.CycleReport{Err: err}

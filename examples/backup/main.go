@@ -17,7 +17,9 @@
 // the other. Hosts of one -schedule take one snapshot for each slot all the same.
 //
 // Without a -keep flag nothing is removed. Backups of different -indices in one repository need a -prefix each: what is kept
-// goes by it, and so does the name of a slot's snapshot, which only one of two schedules gets.
+// goes by it, and so does the name of a slot's snapshot, which only one of two schedules gets. It is a label of the metrics,
+// where it is not the default. On one host each needs a -timestamp and a -metrics file of its own, too: what one has written there
+// would hide that the other fails.
 //
 // A run that was killed leaves its snapshot running in Elasticsearch. The next run on the same host with the same -indices,
 // -global-state and -timestamp finds it, waits for it and records it, if it began within the last half hour and no run here after

@@ -15,7 +15,8 @@ import (
 // status is what is known of the last runs, for metrics and health. It is safe for concurrent use.
 type status struct {
 	mu          sync.Mutex
-	repository  string
+	labels      map[string]string
+	prefix      string // of the names of its snapshots
 	attempt     time.Time
 	success     time.Time
 	newestGood  time.Time
@@ -30,19 +31,28 @@ type status struct {
 	lastFailure string
 }
 
+// labelsOf tell the backups of one repository apart. Most have one alone, with the default prefix, which needs no label.
+func labelsOf(c *config) map[string]string {
+	labels := map[string]string{"repository": c.repository}
+	if c.create.Prefix != snapshot.DefaultPrefix {
+		labels["prefix"] = c.create.Prefix
+	}
+	return labels
+}
+
 // load reads what earlier runs left in the metrics file, so that a counter goes on from where it was. Without one, the
-// timestamp file tells the last success.
+// timestamp file tells the last success, which another backup may touch, too.
 func (s *status) load(c *config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.repository = c.repository
+	s.labels, s.prefix = labelsOf(c), c.create.Prefix
 	if info, err := os.Stat(c.timestamp); err == nil {
 		s.success = info.ModTime()
 	}
 	if c.metrics == "" {
 		return
 	}
-	old, err := metrics.ReadFile(c.metrics, map[string]string{"repository": c.repository})
+	old, err := metrics.ReadFile(c.metrics, s.labels)
 	if err != nil {
 		return // there is none yet, or it is not ours
 	}
@@ -54,7 +64,7 @@ func (s *status) load(c *config) {
 	}
 	s.failures = max(s.failures, old[metrics.BackupFailures]) // one that goes down would look like one that began anew
 	s.newestGood = at(metrics.BackupNewestGood)
-	if t := at(metrics.BackupLastSuccess); t.After(s.success) {
+	if t := at(metrics.BackupLastSuccess); !t.IsZero() {
 		s.success = t
 	}
 	if d, there := old[metrics.BackupDuration]; there {
@@ -108,7 +118,7 @@ func (s *status) count(ctx context.Context, repo snapshot.SnapshotRepo) {
 			return
 		}
 		states[one.State]++
-		if one.Complete() && one.Start.After(newest) {
+		if _, own := snapshot.ParseName(s.prefix, one.Name); own && one.Complete() && one.Start.After(newest) {
 			newest = one.Start
 		}
 	}
@@ -125,7 +135,7 @@ func (s *status) set() *metrics.Set {
 	for _, m := range metrics.All() {
 		help[m.Name] = m.Help
 	}
-	set := metrics.New(map[string]string{"repository": s.repository})
+	set := metrics.New(s.labels)
 	moment := func(name string, at time.Time) { set.Time(name, help[name], at) }
 	gauge := func(name string, known bool, value float64) {
 		if known {

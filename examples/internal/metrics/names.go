@@ -1,8 +1,8 @@
 package metrics
 
 // The metrics of all programs; the alert rules and the dashboard in examples/monitoring are built on them. Each carries the
-// label "repository", those of a recovery also "mode", which is "recovery" or "drill". Times are seconds since 1970, and are
-// left out while they never happened.
+// label "repository", those of a backup also "prefix" where its snapshots have another one than the default, those of a recovery
+// also "mode", which is "recovery" or "drill". Times are seconds since 1970, and are left out while they never happened.
 const (
 	BackupLastSuccess = "nuvla_backup_last_success_timestamp_seconds"
 	BackupLastAttempt = "nuvla_backup_last_attempt_timestamp_seconds"
@@ -34,7 +34,7 @@ const (
 type Metric struct {
 	Name   string
 	Type   string   // gauge or counter
-	Labels []string // beside "repository"
+	Labels []string // beside "repository" and a backup's "prefix"
 	Help   string
 }
 
@@ -49,7 +49,7 @@ func All() []Metric {
 		{BackupSize, gauge, nil, "Bytes in the files of the last complete snapshot, those shared with older ones included."},
 		{BackupDocuments, gauge, nil, "Documents in the last complete snapshot."},
 		{BackupSnapshots, gauge, []string{"state"}, "Snapshots in the repository."},
-		{BackupNewestGood, gauge, nil, "When the newest complete snapshot in the repository began."},
+		{BackupNewestGood, gauge, nil, "When the newest complete snapshot in the repository began, of those with the prefix of this backup."},
 		{BackupFailures, counter, nil, "Backups that failed."},
 		{BackupExitCode, gauge, nil, "Exit code of the last backup; 0 is a complete one."},
 

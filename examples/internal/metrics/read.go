@@ -3,6 +3,7 @@ package metrics
 import (
 	"maps"
 	"os"
+	"slices"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -11,6 +12,32 @@ import (
 // ReadFile reads the gauges and counters of a file of WriteFile that carry these labels and no other, by name: so a program
 // that ends after each run goes on counting from what the run before left.
 func ReadFile(path string, labels map[string]string) (map[string]float64, error) {
+	samples, err := parse(path)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]float64{}
+	for _, s := range samples {
+		if maps.Equal(s.labels, labels) {
+			out[s.name] = s.value
+		}
+	}
+	return out, nil
+}
+
+// Another reports whether a file of WriteFile holds this metric with other labels than these: somebody else has written it.
+func Another(path, name string, labels map[string]string) bool {
+	samples, _ := parse(path)
+	return slices.ContainsFunc(samples, func(s sample) bool { return s.name == name && !maps.Equal(s.labels, labels) })
+}
+
+type sample struct {
+	name   string
+	labels map[string]string
+	value  float64
+}
+
+func parse(path string) ([]sample, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -21,16 +48,14 @@ func ReadFile(path string, labels map[string]string) (map[string]float64, error)
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]float64{}
+	var out []sample
 	for name, family := range families {
 		for _, m := range family.GetMetric() {
-			has := map[string]string{}
+			s := sample{name: name, labels: map[string]string{}, value: m.GetGauge().GetValue() + m.GetCounter().GetValue()} // one of them is nil
 			for _, l := range m.GetLabel() {
-				has[l.GetName()] = l.GetValue()
+				s.labels[l.GetName()] = l.GetValue()
 			}
-			if maps.Equal(has, labels) {
-				out[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue() // one of them is nil
-			}
+			out = append(out, s)
 		}
 	}
 	return out, nil

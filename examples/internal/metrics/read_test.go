@@ -22,6 +22,11 @@ func TestAFileIsReadAsItWasWritten(t *testing.T) {
 	if got, err := metrics.ReadFile(path, map[string]string{"repository": "another"}); err != nil || len(got) != 0 {
 		t.Errorf("of another repository: %v, %v", got, err)
 	}
+	for repository, want := range map[string]bool{`a"b`: false, "another": true} {
+		if got := metrics.Another(path, "x_last_seconds", map[string]string{"repository": repository}); got != want {
+			t.Errorf("%s: another's is %v", repository, got)
+		}
+	}
 	if err := os.WriteFile(path, []byte("not a metric\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
