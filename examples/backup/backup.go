@@ -120,6 +120,12 @@ func (b *backup) digest(more ...string) string {
 	return hex.EncodeToString(sum[:4])
 }
 
+// named reports whether a snapshot has a name of this prefix, and not of a longer one, which is another schedule's.
+func named(s snapshot.Snapshot, prefix string) bool {
+	_, own := snapshot.ParseName(prefix, s.Name)
+	return own
+}
+
 // begun is when a run of this program began, by the clock of its host: the server's may be another.
 func begun(s snapshot.Snapshot) time.Time {
 	_, text, _ := strings.Cut(s.RunID, "@")
@@ -150,7 +156,7 @@ func (b *backup) unfinished(ctx context.Context, last string) (identity, error) 
 			continue
 		}
 		ours := strings.HasPrefix(s.RunID, b.hostRun()) && (last == "" || s.RunID == last) || b.schedule != nil && strings.HasPrefix(s.RunID, b.slotRun())
-		if ours && strings.HasPrefix(s.Name, b.create.Prefix) && (s.Running() || s.Complete() && !b.recorded(s) && b.whole(ctx, s.Name)) {
+		if ours && named(s, b.create.Prefix) && (s.Running() || s.Complete() && !b.recorded(s) && b.whole(ctx, s.Name)) {
 			b.out.info("taking up a run that was broken off", "snapshot", s.Name)
 			return identity{s.Name, s.RunID}, nil
 		}

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/metrics"
@@ -45,6 +48,32 @@ func TestOfTwoBackupsOnAHostNoneHidesThatTheOtherFails(t *testing.T) {
 		}
 		if err := run(all); err != nil || !strings.Contains(all.out.String(), "another backup's") {
 			t.Errorf("%v, %s", err, &all.out)
+		}
+	})
+}
+
+// The longer prefix is that of another schedule, whose snapshots say nothing of this one's slots.
+func TestAScheduleLooksBackAtItsOwnSnapshotsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newClockwork(t, "30 * * * *")
+		jobs := newClockwork(t, "0 * * * *", "-prefix", "snapshot.jobs-", "-indices", "nuvla-job")
+		jobs.repo = all.fake
+		at := func(w *clockwork, slot time.Time) {
+			time.Sleep(time.Until(slot))
+			if err := w.once(t.Context(), w.identityOf(slot, time.Time{})); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(w.timestamp, w.now(), w.now()); err != nil { // touch goes by the real clock
+				t.Fatal(err)
+			}
+		}
+		midnight := time.Now()
+		at(all, midnight.Add(30*time.Minute))
+		at(jobs, midnight.Add(time.Hour))
+		time.Sleep(10 * time.Minute)
+		want := []string{"00:30:00 snapshot.2000-01-01t003000z", "01:00:00 snapshot.jobs-2000-01-01t010000z"}
+		if diff := cmp.Diff(want, all.runFor(t, time.Minute, nil)); diff != "" {
+			t.Errorf("started again in between (-want +got):\n%s", diff)
 		}
 	})
 }

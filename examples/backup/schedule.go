@@ -90,7 +90,7 @@ func (b *backup) lookBack(ctx context.Context, slot time.Time) (served bool, fur
 		if strings.HasPrefix(s.RunID, b.slotRun()) && begun(s).After(furthest) {
 			furthest = begun(s)
 		}
-		if newest && s.Complete() && strings.HasPrefix(s.Name, b.create.Prefix) && !begun(s).After(b.now()) {
+		if newest && s.Complete() && named(s, b.create.Prefix) && !begun(s).After(b.now()) {
 			served, newest = b.recorded(s), false
 		}
 	}

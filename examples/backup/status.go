@@ -118,7 +118,7 @@ func (s *status) count(ctx context.Context, repo snapshot.SnapshotRepo) {
 			return
 		}
 		states[one.State]++
-		if _, own := snapshot.ParseName(s.prefix, one.Name); own && one.Complete() && one.Start.After(newest) {
+		if named(one, s.prefix) && one.Complete() && one.Start.After(newest) {
 			newest = one.Start
 		}
 	}
