@@ -80,3 +80,24 @@ func TestPruneLeavesADoubledEntryWhoseOtherOneIsGone(t *testing.T) {
 		}
 	})
 }
+
+// TestAPlanIsAppliedAgainAfterItsEntriesWerePrunedAndMoved: what an earlier call of it has removed was not consumed.
+func TestAPlanIsAppliedAgainAfterItsEntriesWerePrunedAndMoved(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		q.make()
+		for _, id := range []string{"job/gone", "job/a", "job/a", "job/b"} {
+			q.put(50, id)
+		}
+		r := q.rebuilder(zkjobstest.Jobs{job("a", 50, 1), job("b", 60, 2), job("c", 70, 3)})
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		opts := zkjobs.ApplyOptions{Prune: true, Move: true}
+		must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, opts))
+		res, err := r.Apply(t.Context(), plan, opts)
+		if err != nil || res.Written+res.Moved+res.Pruned != 0 || res.Present != 3 {
+			t.Errorf("again: %+v, %v", res, err)
+		}
+		if diff := cmp.Diff([]string{"050 job/a", "060 job/b", "070 job/c"}, q.ids()); diff != "" {
+			t.Errorf("queue (-want +got):\n%s", diff)
+		}
+	})
+}

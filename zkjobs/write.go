@@ -139,7 +139,8 @@ func (w *writer) find(id string) (int, bool) {
 }
 
 // changes says what others did with the queue since the plan was made, and whether anything changed at all. Entries of
-// the plan's own missing jobs are not signs of others: an earlier Apply may have made them.
+// the plan's own missing jobs are not signs of others: an earlier Apply may have made them. Nor are those that are gone and
+// that it would have removed.
 func (w *writer) changes(l *listing) (signs []string, changed bool) {
 	if w.plan.known == nil { // the plan came from a file: its own remarks are all there is
 		return append(slices.Clone(w.plan.Busy), busy(l, l)...), true
@@ -154,13 +155,34 @@ func (w *writer) changes(l *listing) (signs []string, changed bool) {
 	if m.czxid != l.mark.czxid && m.czxid != 0 {
 		return append(signs, "the queue was deleted and made anew since the plan"), true
 	}
-	if n := l.mark.deleted - m.deleted; n > 0 {
+	if n := l.mark.deleted - m.deleted - w.removed(l); n > 0 {
 		signs = append(signs, fmt.Sprintf("%d entries were consumed since the plan", n))
 	}
 	if n := w.foreign(l, w.plan.known); n > 0 {
 		signs = append(signs, fmt.Sprintf("the queue grew by %d entries since the plan", n))
 	}
 	return signs, len(signs) > 0
+}
+
+// removed counts the entries that are gone since the plan and that an Apply of it prunes or moves.
+func (w *writer) removed(l *listing) (n int64) {
+	gone := func(name string) bool { _, there := l.find(name); return !there }
+	if w.opts.Prune {
+		for _, e := range slices.Concat(w.plan.Extra, w.plan.Doubled) {
+			if gone(e.Name) {
+				n++
+			}
+		}
+	}
+	if !w.opts.Move {
+		return n
+	}
+	for _, e := range l.entries {
+		if i, wanted := w.find(e.id); wanted && w.plan.Jobs[i].Do == DecisionElsewhere && e.priority() == w.plan.Jobs[i].Priority && gone(w.plan.Jobs[i].Entry) {
+			n++
+		}
+	}
+	return n
 }
 
 // foreign counts entries that are not known and not of the plan's missing jobs.
