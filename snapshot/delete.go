@@ -21,7 +21,8 @@ const (
 )
 
 // Delete implements SnapshotRepo. Names are deleted in batches, each with one request, since every request rewrites the
-// repository's list of contents. What is gone already counts as deleted, so a call after a lost reply ends the work.
+// repository's list of contents. What is gone already counts as deleted, so a call after a lost reply ends the work. Where what
+// stands between ends each call of a deletion that takes long, the context or RetryPolicy.MaxAttempts alone ends the wait for it.
 func (r *Repo) Delete(ctx context.Context, names ...string) error {
 	for _, name := range names {
 		if err := ValidateName(name); err != nil {
