@@ -18,7 +18,7 @@ type PlanOptions struct {
 	States  []string `json:"states,omitempty"`
 	Modes   []string `json:"modes,omitempty"`
 	Actions []string `json:"actions,omitempty"`
-	// NotBefore leaves out jobs created earlier; MaxAge those created earlier than this before now. 0 means no limit.
+	// NotBefore leaves out jobs created earlier; MaxAge those created earlier than this before the plan. 0 means no limit.
 	NotBefore time.Time     `json:"not_before,omitzero"`
 	MaxAge    time.Duration `json:"-"` // max_age_seconds in JSON
 	// WithoutRunning leaves out RUNNING jobs: queued again, they run again from the start.

@@ -106,6 +106,7 @@ func (w *writer) lookAgain(ctx context.Context) error {
 		left[i] = true
 	}
 	opts := w.plan.Opts
+	opts.NotBefore, opts.MaxAge = w.plan.notBefore(), 0 // a job that was young enough for the plan has grown older since
 	opts.Progress = nil
 	again, err := w.r.plan(ctx, opts)
 	if err != nil {

@@ -275,7 +275,8 @@ func (s *suite) takesPlansFromFiles() {
 	if err := json.Unmarshal(raw, &plan); err != nil {
 		s.Fatal(err)
 	}
-	s.apply(&plan, zkjobs.ApplyOptions{})
+	plan.At, plan.Opts.MaxAge = plan.Jobs[0].Created.Add(time.Minute), time.Hour // the plan is as old as its jobs
+	s.want("dropped for their age", 0, s.apply(&plan, zkjobs.ApplyOptions{}).Dropped)
 	s.want("queue", []string{"007 job/b", "050 job/a"}, s.queue())
 	s.looksAgainForFiles()
 }

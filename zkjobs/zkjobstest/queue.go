@@ -185,7 +185,7 @@ func (q *Queue) ended(plan *zkjobs.Plan) map[string]bool {
 	for _, job := range plan.Jobs {
 		ended[job.ID] = true
 	}
-	for _, job := range zkjobs.NewPlan(path, time.Now(), q.jobs, nil, plan.Opts).Jobs {
+	for _, job := range zkjobs.NewPlan(path, plan.At, q.jobs, nil, plan.Opts).Jobs {
 		delete(ended, job.ID)
 	}
 	return ended
