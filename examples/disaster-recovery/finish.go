@@ -49,12 +49,27 @@ func (r *recovery) finish(records []runbook.Record, err error) {
 			rep.NotVerified = append(rep.NotVerified, "step "+step.Name+" was left out as asked")
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil && r.cfg.drill:
+		rep.Outcome, rep.Error = "drill failed", err.Error()
+	case err != nil:
 		rep.Outcome, rep.Error = "not recovered", err.Error()
-		if r.cfg.drill {
-			rep.Outcome = "drill failed"
+	default:
+		if rep.NotDone = r.notDone(s); len(rep.NotDone) > 0 {
+			rep.Outcome = "done in part"
 		}
 	}
+}
+
+// notDone is the data that neither this call nor one before has brought back, since its step was left out as asked.
+func (r *recovery) notDone(s state) (what []string) {
+	if s.Restored == nil && r.cfg.asked("restore") {
+		what = append(what, "no document was restored")
+	}
+	if s.Jobs == nil && r.cfg.asked("queue") {
+		what = append(what, "the job queue was not rebuilt")
+	}
+	return what
 }
 
 // coreNotDrilled says what of the core a drill has not started.
@@ -83,7 +98,7 @@ func (r *recovery) measureLoss(s state) {
 		rep.NotVerified = append(rep.NotVerified, "Elasticsearch was taken as it is")
 		return
 	}
-	if s.Snapshot == nil {
+	if s.Snapshot == nil || s.Restored == nil && r.cfg.asked("restore") { // nothing came back whose age would be the loss
 		return
 	}
 	rep.Snapshot = *s.Snapshot

@@ -319,3 +319,35 @@ func TestWhatWasNotTouchedIsNotCalledLost(t *testing.T) {
 		}
 	}
 }
+
+// A core that was started on empty databases is none that was recovered, whoever asked for it.
+func TestDataThatWasLeftOutIsNotCalledRecovered(t *testing.T) {
+	documents, jobs := state{Restored: &restore.Report{}}, state{Jobs: &report.Jobs{}}
+	whole := state{Restored: documents.Restored, Jobs: jobs.Jobs}
+	for _, tt := range []struct {
+		name string
+		cfg  config
+		was  state
+		want []string
+	}{
+		{"all of it", config{}, whole, nil},
+		{"both left out", config{skip: []string{"restore", "queue"}}, state{}, []string{"no document was restored", "the job queue was not rebuilt"}},
+		{"no queue", config{skip: []string{"queue"}}, documents, []string{"the job queue was not rebuilt"}},
+		{"what an earlier call has done", config{from: "start-core"}, whole, nil},
+		{"nothing before", config{from: "queue"}, jobs, []string{"no document was restored"}},
+		{"only the queue", config{only: onlyZK}, jobs, nil},
+	} {
+		r := takenUp(t)
+		tt.cfg.db, tt.cfg.core = "db", "nuvla"
+		tt.was.Snapshot = &report.Snapshot{Name: "s"}
+		r.cfg, r.state = &tt.cfg, tt.was
+		r.finish(nil, nil)
+		outcome := map[bool]string{true: "recovered", false: "done in part"}[tt.want == nil]
+		if diff := cmp.Diff(tt.want, r.report.NotDone); diff != "" || r.report.Outcome != outcome {
+			t.Errorf("%s: %q (-want +got):\n%s", tt.name, r.report.Outcome, diff)
+		}
+		if restored := tt.was.Restored != nil; tt.cfg.only == "" && (r.report.Snapshot.Name != "") != restored {
+			t.Errorf("%s: snapshot %q, although it was restored: %t", tt.name, r.report.Snapshot.Name, restored)
+		}
+	}
+}

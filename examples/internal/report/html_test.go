@@ -63,7 +63,7 @@ func TestAFailureHeadsThePageAndSaysHowToGoOn(t *testing.T) {
 	r.Steps[0].State, r.Steps[0].Error = "failed", r.Error
 	page := html(t, r)
 	text := words(page)
-	for _, want := range []string{"NOT RECOVERED step queue: &lt;b&gt;ZooKeeper&lt;/b&gt; is away Call the same command again", "FAILED: step queue"} {
+	for _, want := range []string{"NOT RECOVERED step queue: &lt;b&gt;ZooKeeper&lt;/b&gt; is away Call the same command again within a day: it", "FAILED: step queue"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}

@@ -16,9 +16,11 @@ import (
 
 // Report of a recovery. Times are UTC; durations are seconds.
 type Report struct {
-	// Outcome is "recovered" or "not recovered", of a drill "drill passed" or "drill failed"; Error says why not.
-	Outcome string `json:"outcome"`
-	Error   string `json:"error,omitempty"`
+	// Outcome is "recovered" or "not recovered", of a drill "drill passed" or "drill failed"; Error says why not. It is "done in
+	// part" when all went well and a step was left out, as asked, that would have brought data back: NotDone says what is not there.
+	Outcome string   `json:"outcome"`
+	Error   string   `json:"error,omitempty"`
+	NotDone []string `json:"not_done,omitempty"`
 	// Mode is ModeRecovery or ModeDrill; Only names the database that alone was recovered.
 	Mode string `json:"mode"`
 	Only string `json:"only,omitempty"`
@@ -55,7 +57,7 @@ const (
 )
 
 // Recovered reports whether all was brought back and verified.
-func (r *Report) Recovered() bool { return r.Error == "" }
+func (r *Report) Recovered() bool { return r.Error == "" && len(r.NotDone) == 0 }
 
 // Snapshot that was restored.
 type Snapshot struct {

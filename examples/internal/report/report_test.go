@@ -63,6 +63,26 @@ func TestAFailureIsTheLastLine(t *testing.T) {
 	}
 }
 
+func TestWhatWasNotDoneIsSaidWhereTheOutcomeIs(t *testing.T) {
+	neither := &report.Report{Mode: report.ModeRecovery, Outcome: "done in part", NotDone: []string{"no document was restored", "the job queue was not rebuilt"}, RTO: 90}
+	documents := example()
+	documents.Outcome, documents.NotDone, documents.Jobs = "done in part", neither.NotDone[1:], nil
+	for want, r := range map[string]*report.Report{
+		"no document was restored, as asked, the job queue was not rebuilt, as asked, in 1m30s": neither,
+		"the job queue was not rebuilt, as asked, 9 documents in 2 indices, in 1m30s":           documents,
+	} {
+		if text := r.Text(); !strings.HasSuffix(text, "\nDONE IN PART: "+want+"\n") {
+			t.Errorf("want %q at the end of\n%s", want, text)
+		}
+		if text := words(html(t, r)); !strings.HasPrefix(text, "DONE IN PART "+want) || strings.Contains(text, "Call the same command again") {
+			t.Errorf("want %q at the head of\n%s", want, text)
+		}
+		if r.Recovered() {
+			t.Errorf("%q is called recovered", want)
+		}
+	}
+}
+
 func TestAReportIsReadAsItWasWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "report.json")
 	want := example()

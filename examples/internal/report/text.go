@@ -48,18 +48,21 @@ func (r *Report) sum() string {
 	if r.Error != "" {
 		return r.Error
 	}
-	if len(r.Indices) == 0 && r.Jobs != nil {
-		return fmt.Sprintf("%d jobs on the queue, each once, in %s", r.Jobs.Total, seconds(r.RTO))
+	var said []string
+	for _, what := range r.NotDone {
+		said = append(said, what+", as asked")
 	}
-	total := int64(0)
-	for _, i := range r.Indices {
-		total += i.Documents
+	if len(r.Indices) > 0 || r.Jobs == nil && len(r.NotDone) == 0 {
+		total := int64(0)
+		for _, i := range r.Indices {
+			total += i.Documents
+		}
+		said = append(said, fmt.Sprintf("%d documents in %d indices", total, len(r.Indices)))
 	}
-	said := fmt.Sprintf("%d documents in %d indices", total, len(r.Indices))
 	if r.Jobs != nil {
-		said += fmt.Sprintf(", %d jobs on the queue, each once", r.Jobs.Total)
+		said = append(said, fmt.Sprintf("%d jobs on the queue, each once", r.Jobs.Total))
 	}
-	return said + ", in " + seconds(r.RTO)
+	return strings.Join(said, ", ") + ", in " + seconds(r.RTO)
 }
 
 func (r *Report) steps(b *strings.Builder) {
