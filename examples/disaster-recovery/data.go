@@ -87,7 +87,11 @@ func (r *recovery) keepPlan(plan *restore.Plan) error {
 
 // newest finds when the newest document that came back was written: what the recovery has lost is counted from then.
 func (r *recovery) newest(ctx context.Context) (string, error) {
-	at, err := r.newestDocument(ctx)
+	var at time.Time
+	err := r.patiently(ctx, "newest", func(ctx context.Context) (err error) {
+		at, err = r.newestDocument(ctx)
+		return err
+	})
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
 )
 
 const (
@@ -17,20 +18,36 @@ const (
 	storeEvery = 2 * time.Second
 )
 
-// patiently repeats what uses the repository while that cannot be reached: this recovery has read it before, so its settings
-// are right. do only reads, or may be done again.
+// patiently repeats what uses the repository or a database while that cannot be reached, for storeWithin from the first failure
+// on: this recovery has read the repository before, so its settings are right, and has started the databases. do only reads, or
+// may be done again.
 func (r *recovery) patiently(ctx context.Context, step string, do func(context.Context) error) error {
-	deadline := r.now().Add(storeWithin)
+	var deadline time.Time
 	for {
 		err := do(ctx)
-		if !errors.Is(err, nuvlaops.ErrRepository) || r.chosen() == nil || r.now().After(deadline) || ctx.Err() != nil {
+		away := r.away(err)
+		if deadline.IsZero() {
+			deadline = r.now().Add(storeWithin)
+		}
+		if away == "" || r.now().After(deadline) || ctx.Err() != nil {
 			return err
 		}
-		r.screen.Printf("%-11s waiting for the repository, which could be read before: %v", step, err)
+		r.screen.Printf("%-11s waiting for %s: %v", step, away, err)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(storeEvery):
 		}
 	}
+}
+
+// away names what may come back by itself, "" when it is nothing of the kind.
+func (r *recovery) away(err error) string {
+	switch {
+	case errors.Is(err, nuvlaops.ErrRepository) && r.chosen() != nil:
+		return "the repository, which could be read before"
+	case es.Transient(err):
+		return "a database that ran before"
+	}
+	return ""
 }

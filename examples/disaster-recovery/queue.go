@@ -34,7 +34,11 @@ func (r *recovery) queue(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	plan, err := r.planQueue(ctx, rebuilder)
+	var plan *zkjobs.Plan
+	err = r.patiently(ctx, "queue", func(ctx context.Context) (err error) {
+		plan, err = r.planQueue(ctx, rebuilder)
+		return err
+	})
 	if err != nil {
 		return "", err
 	}

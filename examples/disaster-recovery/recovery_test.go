@@ -85,35 +85,41 @@ func TestWhatIsLookedForAndProvenAgainDependsOnWhatIsDone(t *testing.T) {
 	}
 }
 
-func TestARepositoryThatGoesAwayInTheMiddleIsWaitedFor(t *testing.T) {
-	away := &nuvlaops.Error{Op: "snapshot.Ensure", Err: nuvlaops.ErrRepository}
+func TestWhatGoesAwayInTheMiddleIsWaitedFor(t *testing.T) {
+	seen, repository, database := &report.Snapshot{Name: "s"}, nuvlaops.ErrRepository, nuvlaops.ErrUnavailable
 	tests := []struct {
-		name string
-		seen *report.Snapshot // before
-		away time.Duration
-		err  error // of another kind
-		want error
+		name  string
+		seen  *report.Snapshot // before
+		works time.Duration    // before it goes away
+		away  time.Duration
+		kind  error
+		err   error // of another kind
+		want  error
 	}{
-		{"it comes back", &report.Snapshot{Name: "s"}, 100 * time.Second, nil, nil},
-		{"it stays away", &report.Snapshot{Name: "s"}, time.Hour, nil, nuvlaops.ErrRepository},
-		{"it has never been read", nil, 100 * time.Second, nil, nuvlaops.ErrRepository},
-		{"something else is wrong", &report.Snapshot{Name: "s"}, 0, nuvlaops.ErrConflict, nuvlaops.ErrConflict},
+		{"it comes back", seen, 0, 100 * time.Second, repository, nil, nil},
+		{"it comes back, away after a while", seen, time.Hour, 100 * time.Second, repository, nil, nil},
+		{"it stays away", seen, 0, time.Hour, repository, nil, repository},
+		{"it has never been read", nil, 0, 100 * time.Second, repository, nil, repository},
+		{"a database comes back", nil, 0, 100 * time.Second, database, nil, nil},
+		{"a database stays away", nil, 0, time.Hour, database, nil, database},
+		{"something else is wrong", seen, 0, 0, nil, nuvlaops.ErrConflict, nuvlaops.ErrConflict},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := &recovery{cfg: &config{}, screen: cli.NewScreen(io.Discard), now: time.Now, state: state{Snapshot: tt.seen}}
-				began := time.Now()
+				began := time.Now().Add(tt.works)
 				err := r.patiently(t.Context(), "repository", func(context.Context) error {
+					time.Sleep(time.Until(began))
 					if time.Since(began) < tt.away {
-						return away
+						return &nuvlaops.Error{Op: "snapshot.Ensure", Err: tt.kind}
 					}
 					return tt.err
 				})
 				if !errors.Is(err, tt.want) {
 					t.Errorf("got %v, want %v", err, tt.want)
 				}
-				if waited := time.Since(began); waited > 130*time.Second || (tt.seen == nil || tt.err != nil) && waited > 0 {
+				if waited := time.Since(began); waited > 130*time.Second || (tt.seen == nil && tt.kind == repository || tt.err != nil) && waited > 0 {
 					t.Errorf("it waited for %s", waited)
 				}
 			})
