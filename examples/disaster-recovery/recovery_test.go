@@ -329,6 +329,10 @@ func TestNothingIsCalledArchivedWhileVolumesMayBeOutOfSight(t *testing.T) {
 	if said, err := r.keepVolumes(t.Context()); !errors.Is(err, nuvlaops.ErrRefused) || r.remembered().Kept != "" {
 		t.Errorf("it says %q, %v; want it refused", said, err)
 	}
+	r.cfg.skip = []string{"wipe"} // as the preflight says
+	if said, err := r.keepVolumes(t.Context()); err != nil || r.remembered().Kept != "" {
+		t.Errorf("nothing is removed, and it says %q, %v; archived is %q", said, err, r.remembered().Kept)
+	}
 }
 
 // A node with volumes may have come back since the call that has archived those that it saw.

@@ -87,7 +87,7 @@ func (r *recovery) keepVolumes(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(plan.Obstacles) > 0 { // as the wipe would refuse: not all that it may see later can be seen
+	if len(plan.Obstacles) > 0 && r.comes("wipe") { // as it would refuse: not all that it may see later can be seen
 		return "", refused(r.cfg.db, "nothing was removed", "%s", strings.Join(plan.Obstacles, "; "))
 	}
 	dir := r.keepFolder()
@@ -102,7 +102,9 @@ func (r *recovery) keepVolumes(ctx context.Context) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%d volumes are in %s", len(plan.Volumes), dir), r.remember(func(st *state) {
-		st.Kept = dir
+		if len(plan.Obstacles) == 0 {
+			st.Kept = dir
+		}
 		if len(plan.Volumes) > 0 {
 			st.warn("the old volumes are kept in %s; remove them when they are not needed any more: they hold all data of the platform", dir)
 		}
