@@ -171,6 +171,9 @@ func (p *page) end(r *recovery) {
 	if r.found.jobsSeen {
 		p.Queue = fmt.Sprintf("%d open jobs", r.found.openJobs)
 	}
+	if why := r.cfg.leftOut("queue"); why != "" {
+		p.Queue = "as it is then: step queue is " + why
+	}
 	p.addSteps(r)
 }
 
@@ -298,7 +301,11 @@ func (p *page) deeds(b *strings.Builder) {
 		fmt.Fprintf(b, "    keep      %s of service %s: %s\n", k.Target, k.Service, k.Why)
 	}
 	if s := p.Snapshot; s != nil {
-		fmt.Fprintf(b, "    restore   snapshot %s of %s, taken %s (%s ago)\n", s.Name, s.Repository, s.Started.Format(time.RFC3339), p.At.Sub(s.Started).Round(time.Second))
+		deed := "restore   snapshot"
+		if why := p.leftOut("restore"); why != "" {
+			deed = "restore   nothing: " + why + ". Seen was"
+		}
+		fmt.Fprintf(b, "    %s %s of %s, taken %s (%s ago)\n", deed, s.Name, s.Repository, s.Started.Format(time.RFC3339), p.At.Sub(s.Started).Round(time.Second))
 	}
 	if p.SeenThrough != "" {
 		fmt.Fprintf(b, "              seen through: %s\n", p.SeenThrough)
@@ -307,6 +314,15 @@ func (p *page) deeds(b *strings.Builder) {
 		fmt.Fprintf(b, "              %d indices, %d primaries, %s, %d documents\n", m.Indices, m.Primaries, units.Bytes(m.Bytes), m.Documents)
 	}
 	fmt.Fprintf(b, "    queue     %s\n", p.Queue)
+}
+
+func (p *page) leftOut(step string) string {
+	for _, s := range p.Steps {
+		if s.Name == step {
+			return s.LeftOut
+		}
+	}
+	return ""
 }
 
 // question says what the name of the stack is asked for.

@@ -351,3 +351,20 @@ func TestDataThatWasLeftOutIsNotCalledRecovered(t *testing.T) {
 		}
 	}
 }
+
+// Who types the name of the stack must not believe that the data comes back.
+func TestAPlanSaysThatNothingIsRestoredWhereThatIsLeftOut(t *testing.T) {
+	for _, skip := range [][]string{nil, {"restore", "queue"}} {
+		r := takenUp(t)
+		r.cfg.skip = skip
+		r.state.Snapshot = &report.Snapshot{Name: "s", Repository: "r"}
+		r.found.db, r.found.core = &stack.Stack{Name: "db"}, &stack.Stack{Name: "nuvla"}
+		r.page.end(r)
+		text := r.page.String()
+		for _, promise := range []string{"restore   snapshot s", "queue     the open jobs of the snapshot"} {
+			if strings.Contains(text, promise) != (skip == nil) {
+				t.Errorf("-skip %v: %q is wrong on the page:\n%s", skip, promise, text)
+			}
+		}
+	}
+}
