@@ -12,9 +12,11 @@ type Stack struct {
 // Service runs replicas of one container.
 type Service struct {
 	// Name is without the stack's prefix.
-	Name  string `json:"name"`
-	ID    string `json:"id"`
-	Image string `json:"image"`
+	Name string `json:"name"`
+	ID   string `json:"id"`
+	// Version is another one after each change of the service: one that was started and stopped again has not the version that it had.
+	Version uint64 `json:"version"`
+	Image   string `json:"image"`
 	// Global services run one task on each node that meets their constraints.
 	Global bool `json:"global,omitempty"`
 	// Replicas are wanted now; Running of them run (and are healthy, where the image has a healthcheck).

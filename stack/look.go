@@ -46,7 +46,7 @@ func (s *Swarm) look(ctx context.Context, stack string) (*Stack, error) {
 }
 
 func (s *Swarm) describe(name string, v swarm.Service, tasks []swarm.Task, f *fleet, networks map[string]string) Service {
-	out := Service{Name: name, ID: v.ID, Global: v.Spec.Mode.Global != nil, Mounts: mounts(v),
+	out := Service{Name: name, ID: v.ID, Version: v.Version.Index, Global: v.Spec.Mode.Global != nil, Mounts: mounts(v),
 		Needs: needed(v.Spec.Labels[labelNeeds])}
 	out.Stopped, out.Remembered = stopped(v.Spec)
 	if spec := v.Spec.TaskTemplate.ContainerSpec; spec != nil {

@@ -55,6 +55,7 @@ type conformance struct {
 	World
 	neighbour []string // its tasks
 	plan      *stack.WipePlan
+	stopped   uint64 // version of app then
 }
 
 func (c *conformance) volume() string { return c.Stack + "_data" }
@@ -177,8 +178,12 @@ func (c *conformance) stops(t *testing.T) {
 	if !slices.Equal(order, []string{"app", "db"}) {
 		t.Errorf("services gone in the order %v", order)
 	}
+	c.stopped = c.look(t, c.Stack).Service("app").Version
 	must(t, c.Controller.Stop(t.Context(), c.Stack, stack.StopOptions{}))
 	s := c.look(t, c.Stack)
+	if v := s.Service("app").Version; v != c.stopped {
+		t.Errorf("a second stop changed the version from %d to %d", c.stopped, v)
+	}
 	for name, want := range map[string]int{"db": 1, "app": 2} {
 		if v := s.Service(name); !v.Stopped || v.Remembered != want || v.Running != 0 {
 			t.Errorf("%s: stopped %v, remembers %d, runs %d; want it stopped, %d remembered", name, v.Stopped, v.Remembered, v.Running, want)
@@ -249,6 +254,9 @@ func (c *conformance) starts(t *testing.T) {
 	s := c.look(t, c.Stack)
 	if s.Service("db").Running != 1 || s.Service("app").Running != 2 || s.Service("app").Stopped {
 		t.Errorf("not as before the stop:\n%s", s)
+	}
+	if s.Service("app").Version == c.stopped {
+		t.Errorf("a start has left the version at %d", c.stopped)
 	}
 	if n := c.Starts(t, c.volume()); n != 1 {
 		t.Errorf("%d starts on the volume, want 1: a new one", n)

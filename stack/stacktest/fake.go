@@ -41,6 +41,7 @@ type service struct {
 	Service
 	now        int // replicas
 	remembered int // by Stop
+	version    uint64
 	tasks      []string
 	broken     string // why its tasks fail
 }
@@ -97,7 +98,7 @@ func (f *Fake) describe(name string) *stack.Stack {
 	out := &stack.Stack{Name: name, Volumes: f.describeVolumes(name)}
 	for _, key := range slices.Sorted(maps.Keys(f.stacks[name])) {
 		v := f.stacks[name][key]
-		s := stack.Service{Name: key, ID: name + "/" + key, Image: key, Replicas: v.now, Stopped: v.remembered > 0, Remembered: v.remembered,
+		s := stack.Service{Name: key, ID: name + "/" + key, Version: v.version, Image: key, Replicas: v.now, Stopped: v.remembered > 0, Remembered: v.remembered,
 			Needs: v.Needs, Health: stack.HealthHealthy}
 		switch {
 		case v.now == 0:
@@ -158,6 +159,7 @@ func (f *Fake) Stop(ctx context.Context, name string, opts stack.StopOptions) er
 		for _, key := range group {
 			if v := f.stacks[name][key]; v != nil && v.now > 0 {
 				v.remembered, v.now, v.tasks = v.now, 0, nil
+				v.version++
 			}
 		}
 		f.mu.Unlock()
@@ -319,6 +321,7 @@ func (f *Fake) merged(files []string) (map[string]Service, error) {
 // run starts n tasks, on new volumes where there are none.
 func (f *Fake) run(name string, v *service, n int) {
 	v.now, v.remembered = n, 0
+	v.version++
 	for range n {
 		f.serial++
 		v.tasks = append(v.tasks, fmt.Sprintf("task%d", f.serial))
