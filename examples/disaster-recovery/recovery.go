@@ -47,18 +47,19 @@ type recovery struct {
 
 // state is what a later call needs of an earlier one. It is kept in the journal, and holds no secrets.
 type state struct {
-	Started  time.Time        `json:"started"`
-	From     string           `json:"from,omitempty"`     // -from, once it has been followed
-	Snapshot *report.Snapshot `json:"snapshot,omitempty"` // the choice
-	Seen     time.Time        `json:"seen,omitzero"`      // when it was last seen complete
-	Anew     time.Time        `json:"anew,omitzero"`      // since when the volumes, if there are any, are others than those at the start
-	Kept     string           `json:"kept,omitempty"`     // where the volumes are that come to be removed
-	Plan     *restore.Plan    `json:"plan,omitempty"`
-	Restored *restore.Report  `json:"restored,omitempty"`
-	Newest   time.Time        `json:"newest,omitzero"` // document that came back
-	Jobs     *report.Jobs     `json:"jobs,omitempty"`
-	Before   before           `json:"before"`
-	Warnings []string         `json:"warnings,omitempty"`
+	Started  time.Time         `json:"started"`
+	From     string            `json:"from,omitempty"`     // -from, once it has been followed
+	Snapshot *report.Snapshot  `json:"snapshot,omitempty"` // the choice
+	Seen     time.Time         `json:"seen,omitzero"`      // when it was last seen complete
+	Anew     time.Time         `json:"anew,omitzero"`      // since when the volumes, if there are any, are others than those at the start
+	Kept     string            `json:"kept,omitempty"`     // where the volumes are that come to be removed
+	Stopped  map[string]uint64 `json:"stopped,omitempty"`  // versions of the databases' services when they were stopped, by ID
+	Plan     *restore.Plan     `json:"plan,omitempty"`
+	Restored *restore.Report   `json:"restored,omitempty"`
+	Newest   time.Time         `json:"newest,omitzero"` // document that came back
+	Jobs     *report.Jobs      `json:"jobs,omitempty"`
+	Before   before            `json:"before"`
+	Warnings []string          `json:"warnings,omitempty"`
 }
 
 func newRecovery(cfg *config, screen *cli.Screen) (*recovery, error) {

@@ -309,7 +309,7 @@ func TestWhatIsWipedAgainIsArchivedAgain(t *testing.T) {
 
 // foreignVolume is a manager of a swarm whose database stack mounts a volume that somebody has made by hand.
 func foreignVolume(t *testing.T) *stack.Swarm {
-	return swarmOf(t, map[string]string{"/services": `[{"ID":"es","Spec":{"Name":"db_es","Labels":{"com.docker.stack.namespace":"db"},"Mode":{"Replicated":{"Replicas":0}},
+	return swarmOf(t, map[string]string{"/services": `[{"ID":"es","Version":{"Index":7},"Spec":{"Name":"db_es","Labels":{"com.docker.stack.namespace":"db"},"Mode":{"Replicated":{"Replicas":0}},
 		"TaskTemplate":{"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"db_esdata","Target":"/data","VolumeOptions":{"Labels":{"com.docker.stack.namespace":"db"}}}]}}}}]`,
 		"/tasks": "[]", "/networks": "[]", "/volumes/db_esdata": `{"Name":"db_esdata","Driver":"local"}`})
 }

@@ -211,17 +211,32 @@ func TestWhatWasStartedAgainBeforeTheWipeIsStoppedAgain(t *testing.T) {
 
 // The archive that an earlier call has made is older than what was written since.
 func TestVolumesThatWereWrittenToSinceAreArchivedAgain(t *testing.T) {
-	for _, running := range []int{0, 1} {
+	const index = 7 // of the service, see foreignVolume
+	for _, tt := range []struct {
+		name    string
+		es      stack.Service
+		stopped map[string]uint64
+		again   bool
+	}{
+		{"it runs", stack.Service{Name: "es", ID: "es", Version: index, Replicas: 1, Running: 1}, map[string]uint64{"es": index}, true},
+		{"as it was stopped", stack.Service{Name: "es", ID: "es", Version: index}, map[string]uint64{"es": index}, false},
+		{"stopped by hand", stack.Service{Name: "es", ID: "es", Version: index}, map[string]uint64{"es": index - 2}, true},
+		{"deployed anew", stack.Service{Name: "es", ID: "es", Version: index}, map[string]uint64{"old": index}, true},
+		{"nobody knows", stack.Service{Name: "es", ID: "es", Version: index}, nil, false},
+	} {
 		r := takenUp(t, "stop-core", "stop-db", "keep-old")
-		r.stacks, r.cfg.keepOld = emptyEngine(t), "/old"
-		r.state = state{Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Kept: "/old/first"}
-		r.found.db = &stack.Stack{Name: "db", Services: []stack.Service{{Name: "es", Replicas: running, Running: running}}}
+		r.stacks, r.cfg.keepOld = foreignVolume(t), "/old"
+		r.state = state{Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Kept: "/old/first", Stopped: tt.stopped}
+		r.found.db = &stack.Stack{Name: "db", Services: []stack.Service{tt.es}}
 		first := r.keepFolder()
 		if _, err := r.stopDB(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if again := running > 0; r.done("keep-old") == again || (r.keepFolder() != first) != again || (r.remembered().Kept == "") != again {
-			t.Errorf("%d running: archived %t, %+v", running, r.done("keep-old"), r.remembered())
+		if r.done("keep-old") == tt.again || (r.keepFolder() != first) != tt.again || (r.remembered().Kept == "") != tt.again {
+			t.Errorf("%s: archived %t, %+v", tt.name, r.done("keep-old"), r.remembered())
+		}
+		if diff := cmp.Diff(map[string]uint64{"es": index}, r.remembered().Stopped); diff != "" {
+			t.Errorf("%s: what was stopped (-want +got):\n%s", tt.name, diff)
 		}
 	}
 }

@@ -94,13 +94,19 @@ func (r *recovery) stopDB(ctx context.Context) (string, error) {
 		_, err := r.stop(ctx, &stack.Stack{Name: r.cfg.db}, all)
 		return "nothing to do: the copy has not been started", err
 	}
-	if r.began("keep-old") && r.comes("wipe") && r.dbRuns() {
+	if r.began("keep-old") && r.comes("wipe") && (r.dbRuns() || r.dbRan()) {
 		if err := r.archiveAgain(); err != nil {
 			return "", err
 		}
 	}
 	said, err := r.stop(ctx, r.found.db, all)
-	return said, cmp.Or(err, r.silent(ctx))
+	if err == nil {
+		err = r.silent(ctx)
+	}
+	if err == nil {
+		err = r.rememberStopped(ctx)
+	}
+	return said, err
 }
 
 // silent refuses when a database answers although none of the stack is left: it is another one, and all that is meant for the
@@ -147,6 +153,35 @@ func (r *recovery) dbRuns() bool {
 	return slices.ContainsFunc(r.found.db.Services, func(s stack.Service) bool {
 		return (len(meant) == 0 || slices.Contains(meant, s.Name)) && s.Running+s.Replicas > 0
 	})
+}
+
+// dbRan says whether a database that is meant may have run since an earlier call has stopped it: its service is not what it was.
+func (r *recovery) dbRan() bool {
+	for id, version := range r.remembered().Stopped {
+		same := func(s stack.Service) bool { return s.ID == id && s.Version == version }
+		if !slices.ContainsFunc(r.found.db.Services, same) {
+			return true
+		}
+	}
+	return false
+}
+
+// rememberStopped keeps for dbRan what the services are that were stopped.
+func (r *recovery) rememberStopped(ctx context.Context) error {
+	if r.cfg.keepOld == "" {
+		return nil
+	}
+	now, err := r.stacks.Look(ctx, r.cfg.db)
+	if err != nil {
+		return err
+	}
+	meant, stopped := r.cfg.dbMeant(), map[string]uint64{}
+	for _, s := range now.Services {
+		if len(meant) == 0 || slices.Contains(meant, s.Name) {
+			stopped[s.ID] = s.Version
+		}
+	}
+	return r.remember(func(st *state) { st.Stopped = stopped })
 }
 
 func (r *recovery) stop(ctx context.Context, s *stack.Stack, groups [][]string) (string, error) {
