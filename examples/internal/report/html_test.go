@@ -48,6 +48,15 @@ func TestThePageSaysEverything(t *testing.T) {
 	}
 }
 
+// A recovery that was refused before it removed anything has lost nothing.
+func TestThePageCallsNothingLostThatWasNotTouched(t *testing.T) {
+	r := example()
+	r.Outcome, r.Error, r.Untouched = "not recovered", "step look: no snapshot", true
+	if text := words(html(t, r)); strings.Contains(text, "Data lost") || !strings.Contains(text, "Data that would be lost, at most (RPO) 25m0s") {
+		t.Errorf("the page says:\n%s", text)
+	}
+}
+
 func TestThePageNeedsNothingButItself(t *testing.T) {
 	page := html(t, example())
 	for _, no := range []string{"http:", "https:", "//", "<script", "<link", "<img", "@import", "url(", "src=", "href="} {
