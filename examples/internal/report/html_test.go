@@ -194,3 +194,15 @@ func TestMetricsKeepNoSuccessOfAnother(t *testing.T) {
 		}
 	}
 }
+
+// Nothing went back where nothing was touched: an alert would say so for a week.
+func TestMetricsOfWhatWasNotTouchedHaveNoLoss(t *testing.T) {
+	r, path := example(), filepath.Join(t.TempDir(), "recovery.prom")
+	r.Error, r.Untouched = "x", true
+	if err := r.WriteMetrics(path); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := os.ReadFile(path); err != nil || strings.Contains(string(raw), metrics.RecoveryRPO) {
+		t.Errorf("%v, a loss that never was:\n%s", err, raw)
+	}
+}

@@ -22,7 +22,7 @@ func (r *Report) WriteMetrics(path string) error {
 	set.Time(metrics.RecoveryLastSuccess, help[metrics.RecoveryLastSuccess], success)
 	set.Time(metrics.RecoveryLastAttempt, help[metrics.RecoveryLastAttempt], r.Started)
 	set.Gauge(metrics.RecoveryDuration, help[metrics.RecoveryDuration], r.RTO)
-	if r.Snapshot.Name != "" {
+	if r.Snapshot.Name != "" && !r.Untouched {
 		set.Gauge(metrics.RecoveryRPO, help[metrics.RecoveryRPO], r.RPO)
 	}
 	if r.Budget.Whole > 0 {
