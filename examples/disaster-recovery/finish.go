@@ -107,12 +107,15 @@ func (r *recovery) measureLoss(s state) {
 		as = s.Newest
 	}
 	rep.RPO = max(0, s.Started.Sub(as).Seconds())
-	rep.Untouched = !slices.ContainsFunc(r.journal.Records(), func(rec runbook.Record) bool {
-		return (rec.Step == "wipe" || rec.Step == "restore") && rec.State != runbook.LeftOut
-	})
+	rep.Untouched = !r.touched()
 	if !r.cfg.drill && !rep.Untouched {
 		rep.NotVerified = append(rep.NotVerified, "what was written after the snapshot was taken is lost and not listed")
 	}
+}
+
+// touched says whether this recovery has begun to remove or to restore something, by this call or one before.
+func (r *recovery) touched() bool {
+	return r.remembered().Touched || r.began("wipe") || r.began("restore")
 }
 
 // versions are those of what took part, as far as it is known.

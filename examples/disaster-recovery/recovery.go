@@ -54,6 +54,7 @@ type state struct {
 	Anew     time.Time         `json:"anew,omitzero"`      // since when the volumes, if there are any, are others than those at the start
 	Kept     string            `json:"kept,omitempty"`     // where the volumes are that come to be removed
 	Stopped  map[string]uint64 `json:"stopped,omitempty"`  // versions of the databases' services when they were stopped, by ID
+	Touched  bool              `json:"touched,omitempty"`  // volumes or indices, by a call whose steps are to be done again
 	Plan     *restore.Plan     `json:"plan,omitempty"`
 	Restored *restore.Report   `json:"restored,omitempty"`
 	Newest   time.Time         `json:"newest,omitzero"` // document that came back
@@ -127,6 +128,7 @@ func (r *recovery) goOn() {
 		r.screen.Printf("going on with the recovery that began %s (%s)", started.UTC().Format(time.RFC3339), r.cfg.journal)
 	}
 	if r.cfg.from != "" && r.cfg.from != r.state.From { // a call without -from goes on where the one with it was
+		r.state.Touched = r.touched()
 		r.journal.Forget(r.cfg.fromOn()...)
 	}
 	_ = r.remember(func(st *state) { st.From = r.cfg.from }) // and when this began
@@ -154,10 +156,11 @@ func (r *recovery) claim(ctx context.Context, place string) (_ context.Context, 
 // beginAnew forgets what an earlier call did, but not when it began. The volumes that are there now are others than those
 // that were archived.
 func (r *recovery) beginAnew() {
+	touched := r.touched()
 	r.journal.Forget(stepNames...)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.state = state{Started: r.state.Started, Anew: r.now().UTC(), From: r.state.From, Before: r.state.Before, Warnings: r.state.Warnings}
+	r.state = state{Started: r.state.Started, Anew: r.now().UTC(), Touched: touched, From: r.state.From, Before: r.state.Before, Warnings: r.state.Warnings}
 }
 
 // done and began say what the journal knows of a step.

@@ -297,6 +297,27 @@ func TestAThrowAwayElasticsearchThatIsEndingIsWaitedFor(t *testing.T) {
 	}
 }
 
+// What an earlier call has removed stays removed, also where its steps are to be done again.
+func TestWhatWasWipedOnceIsNotCalledUntouchedWhenItIsBegunAnew(t *testing.T) {
+	for name, begin := range map[string]func(*recovery){
+		"by -from":                func(r *recovery) { r.cfg.from = "stop-core"; r.goOn() },
+		"after a second disaster": func(r *recovery) { r.goOn(); r.beginAnew() },
+	} {
+		for _, done := range [][]string{{"stop-core"}, {"stop-core", "wipe"}} {
+			r := takenUp(t, done...)
+			begin(r)
+			if r.done("stop-core") {
+				t.Fatalf("%s: it is not begun anew", name)
+			}
+			r.state.Snapshot = &report.Snapshot{Name: "s", UUID: "u", Started: time.Now()}
+			r.finish(nil, errors.New("no snapshot"))
+			if wiped := len(done) > 1; r.report.Untouched == wiped {
+				t.Errorf("%s after %v: untouched %t", name, done, r.report.Untouched)
+			}
+		}
+	}
+}
+
 func TestAPlanDoesNotPromiseToProveWhatIsLeftOut(t *testing.T) {
 	r := takenUp(t, "restore")
 	for _, skip := range [][]string{nil, {"restore"}} {
