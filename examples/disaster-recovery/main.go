@@ -30,9 +30,9 @@
 // -drill recovers a copy of the database stack beside production, which is only read, and removes it again: it says how long a
 // recovery takes, and whether it works. -drill-services copies services of the core too.
 //
-// Exit codes: 0 recovered and verified, but for what -skip and -from leave out, 1 failed, 2 usage, 3 not all was restored, 4 time-out, 5 another recovery runs,
-// 10 repository, 11 refused: a precondition does not hold, and what needs it was left alone, 12 verification failed, 130
-// interrupted.
+// Exit codes: 0 recovered and verified, but for what -skip and -from leave out, 1 failed, 2 usage, 3 not all was restored,
+// 4 time-out, 5 another recovery runs, 10 repository, 11 refused: a precondition does not hold, and what needs it was left alone,
+// 12 verification failed, 130 interrupted.
 package main
 
 import (
