@@ -72,6 +72,9 @@ type WipeOptions struct {
 	// Files are compose files, as DeployOptions.Files. Services of theirs that are gone count as there, and stopped: they
 	// mount what the files say, and have run where the files let them run.
 	Files []string `json:"files,omitempty"`
+	// Env are variables for the files, as DeployOptions.Env: a volume may have its name from one. They may be secret, and are
+	// left out of a plan's JSON: whoever hands one to Wipe that was read from there sets them again.
+	Env map[string]string `json:"-"`
 }
 
 // DeployOptions says what to deploy.

@@ -35,6 +35,8 @@ type CopyOptions struct {
 	// Files are compose files that the service is read from when it is not there, as DeployOptions.Files. The copy joins
 	// those of its networks that are there, or one of its own when none is. What is made for it, is removed with it.
 	Files []string
+	// Env are variables for the files, as DeployOptions.Env.
+	Env map[string]string
 }
 
 // RunCopy starts one replica of a copy of a stopped service, and returns when it was accepted: ask what it serves. One that
@@ -68,7 +70,7 @@ func (s *Swarm) runCopy(ctx context.Context, stack, service string, opts CopyOpt
 func (c *Copy) start(ctx context.Context, opts CopyOptions) error {
 	spec, err := c.s.original(ctx, c.stack, c.service)
 	if isNotFound(err) && len(opts.Files) > 0 {
-		spec, err = c.fromFiles(ctx, opts.Files)
+		spec, err = c.fromFiles(ctx, opts)
 	}
 	if err != nil {
 		return err

@@ -18,8 +18,8 @@ import (
 func (c *Copy) scratch() string { return "nuvlaops-copy-" + c.stack }
 
 // fromFiles reads the service from compose files.
-func (c *Copy) fromFiles(ctx context.Context, files []string) (swarm.ServiceSpec, error) {
-	opts := DeployOptions{Files: files, CreateNetworks: true}
+func (c *Copy) fromFiles(ctx context.Context, from CopyOptions) (swarm.ServiceSpec, error) {
+	opts := DeployOptions{Files: from.Files, Env: from.Env, CreateNetworks: true}
 	file, err := c.s.load(ctx, opts)
 	if err != nil {
 		return swarm.ServiceSpec{}, err

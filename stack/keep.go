@@ -73,7 +73,7 @@ func (s *Swarm) keepVolumes(ctx context.Context, plan *WipePlan, opts KeepOption
 	}
 	w, err := s.see(ctx, plan.Stack, f)
 	if err == nil {
-		err = s.seeGone(ctx, w, plan.Options.Files)
+		err = s.seeGone(ctx, w, plan.Options)
 	}
 	if err != nil {
 		return err

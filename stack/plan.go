@@ -80,7 +80,7 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 	}
 	w, err := s.see(ctx, stack, f)
 	if err == nil {
-		err = s.seeGone(ctx, w, opts.Files)
+		err = s.seeGone(ctx, w, opts)
 	}
 	if err != nil {
 		return nil, nil, err

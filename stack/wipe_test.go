@@ -219,6 +219,37 @@ networks:
 	}
 }
 
+// What Deploy has read with variables must be read with them again, or other volumes are looked for.
+func TestVariablesOfAComposeFileAreThoseOfTheCall(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	text := strings.NewReplacer("data: {labels", "data: {name: '%STACK%_${WHOSE}', labels", "command: [run]", "command: [run]\n    environment: ['OF=${WHOSE}']").Replace(dbStack)
+	files, env := []string{b.file(text)}, map[string]string{"WHOSE": "ours"}
+	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Files: files, Env: env}))
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	_, err := b.api.ServiceRemove(t.Context(), b.stack+"_db", client.ServiceRemoveOptions{})
+	must(t, err)
+	c, err := b.RunCopy(t.Context(), b.stack, "db", stack.CopyOptions{Aside: true, Files: files, Env: env})
+	must(t, err)
+	v, err := b.api.ServiceInspect(t.Context(), b.stack+"_db-copy", client.ServiceInspectOptions{})
+	must(t, err)
+	if diff := cmp.Diff([]string{"OF=ours"}, v.Service.Spec.TaskTemplate.ContainerSpec.Env); diff != "" {
+		t.Errorf("environment of the copy (-want +got):\n%s", diff)
+	}
+	must(t, c.Remove(t.Context()))
+	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Services: []string{"db"}, Files: files, Env: env})
+	must(t, err)
+	if diff := cmp.Diff([]string{b.stack + "_ours"}, names(plan.Volumes)); diff != "" {
+		t.Errorf("volumes to remove (-want +got):\n%s", diff)
+	}
+	must(t, b.KeepVolumes(t.Context(), plan, stack.KeepOptions{Dir: b.dir}))
+	must(t, b.Wipe(t.Context(), plan, stack.Unguarded))
+	if left := b.look().Volumes; len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // Swarm mounts what has the right name, whoever made it: the services would come back to its data.
 func TestAVolumeWithoutTheStacksLabelIsNotPassedOver(t *testing.T) {
 	t.Parallel()

@@ -57,11 +57,11 @@ func (s *Swarm) see(ctx context.Context, stack string, f *fleet) (*world, error)
 }
 
 // seeGone adds the services of compose files that are not there.
-func (s *Swarm) seeGone(ctx context.Context, w *world, files []string) error {
-	if len(files) == 0 {
+func (s *Swarm) seeGone(ctx context.Context, w *world, opts WipeOptions) error {
+	if len(opts.Files) == 0 {
 		return nil
 	}
-	file, err := s.load(ctx, DeployOptions{Files: files})
+	file, err := s.load(ctx, DeployOptions{Files: opts.Files, Env: opts.Env})
 	if err != nil {
 		return err
 	}
