@@ -49,7 +49,8 @@ func (o KeepOptions) validate() error {
 
 // KeepVolumes archives or copies each volume of the plan, for a caller who wants to keep old data before Wipe: call it when
 // the services are stopped. An archive or a copy is there whole or not at all, and what a killed call has left of one is
-// made anew. A whole one that is there already is an error, ErrExists: it may be the last copy of other data.
+// made anew. A whole one that is there already is an error, ErrExists: it may be the last copy of other data. So is a volume that
+// is not the very one of the plan, ErrConflict.
 //
 // A volume is read through a container that is never started, so that nothing of its image runs.
 func (s *Swarm) KeepVolumes(ctx context.Context, plan *WipePlan, opts KeepOptions) error {
@@ -98,6 +99,8 @@ func (s *Swarm) keepVolume(ctx context.Context, w *world, v Volume, opts KeepOpt
 		return err
 	case there == nil: // mounting it would make it anew
 		return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is gone", Err: nuvlaops.ErrNotFound}
+	case !v.is(there, w.stack):
+		return otherVolume(v.Name, "it was not kept")
 	}
 	if k.image == "" {
 		if k.image, err = w.imageOver(v.Name); err != nil {

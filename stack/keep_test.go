@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/client"
@@ -94,6 +95,26 @@ func TestTheVolumeOfAServiceThatIsGoneIsKeptAndRemoved(t *testing.T) {
 	must(t, b.Wipe(t.Context(), plan, stack.Unguarded))
 	if left := b.look().Volumes; len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// What has the volume's name by then may be data of a later recovery, or of somebody else.
+func TestAVolumeThatIsNotTheOneOfThePlanIsNotKeptInItsPlace(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	name := b.stack + "_data"
+	b.volume(name, b.stack, nil)
+	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
+	must(t, err)
+	_, err = b.api.VolumeRemove(t.Context(), name, client.VolumeRemoveOptions{})
+	must(t, err)
+	time.Sleep(1100 * time.Millisecond) // the engine may know the time to the second only
+	b.volume(name, b.stack, nil)
+	mustBe(t, b.KeepVolumes(t.Context(), plan, stack.KeepOptions{Dir: b.dir, Image: b.image}), nuvlaops.ErrConflict, name, "plan again")
+	files, err := filepath.Glob(filepath.Join(b.dir, "*.tar*"))
+	must(t, err)
+	if len(files) > 0 {
+		t.Errorf("archives: %v", files)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
 
 	"github.com/nuvla/nuvlaops"
@@ -101,11 +102,20 @@ func (s *Swarm) removePlanned(ctx context.Context, e *engine, stack string, v Vo
 	switch {
 	case err != nil || there == nil:
 		return err
-	case there.Labels[labelStack] != stack || !created(there.CreatedAt).Equal(v.Created):
-		return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is not the one of the plan", Err: nuvlaops.ErrConflict,
-			Hint: "it was not removed; plan again, and look at what is new"}
+	case !v.is(there, stack):
+		return otherVolume(v.Name, "it was not removed")
 	}
 	return s.removeVolume(ctx, e, v.Name)
+}
+
+// is says whether the volume that is there is the very one that was seen when the stack's were looked at.
+func (v Volume) is(there *volume.Volume, stack string) bool {
+	return there.Labels[labelStack] == stack && created(there.CreatedAt).Equal(v.Created)
+}
+
+func otherVolume(name, left string) error {
+	return &nuvlaops.Error{Resource: name, Reason: "the volume is not the one of the plan", Err: nuvlaops.ErrConflict,
+		Hint: left + "; plan again, and look at what is new"}
 }
 
 // removeVolume removes a volume. A reply that was lost is answered by the repetition: what is not found is gone.
