@@ -127,7 +127,9 @@ func (c *compose) only(services []string) ([]byte, error) {
 	for kind, used := range c.uses(services) {
 		defined := within(out[kind])
 		maps.DeleteFunc(defined, func(key string, _ any) bool { return !slices.Contains(used, key) })
-		out[kind] = defined
+		if out[kind] = defined; len(defined) == 0 {
+			delete(out, kind) // an old version of files does not know it
+		}
 	}
 	return yaml.Marshal(escape(out))
 }

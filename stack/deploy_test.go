@@ -349,3 +349,19 @@ networks:
 		t.Errorf("services were made:\n%s", s)
 	}
 }
+
+// Files before 3.3 have no configs, and may not even say that there are none.
+func TestAFileOfAnOldVersionIsDeployedStopped(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Stopped: true, Files: []string{b.file(`
+version: "3.0"
+services:
+  db: {image: %IMAGE%, command: [run], deploy: {labels: %OWNER%}}
+networks:
+  default: {labels: %OWNER%}
+`)}}))
+	if v := b.look().Service("db"); !v.Stopped || v.Remembered != 1 {
+		t.Errorf("db after the deployment: %+v", v)
+	}
+}
