@@ -50,6 +50,9 @@ func TestAGlobalServiceThatNoNodeMayRunIsNotWaitedFor(t *testing.T) {
 	must(t, b.starts("agent"))
 	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
 	must(t, b.starts("agent"))
+	err := b.Start(t.Context(), b.stack, stack.StartOptions{Groups: [][]string{{"agent"}}, Limit: time.Second,
+		Probes: map[string]func(context.Context) error{"agent": func(context.Context) error { return nil }}})
+	mustBe(t, err, context.DeadlineExceeded, "agent: 0 of 0 tasks run, no active node meets its constraints")
 }
 
 // A task that is told to end may end well before its node hears that it shall, and then counts as one that needs no other.
@@ -129,6 +132,7 @@ func TestATaskWhoseContainerDoesNotRunIsNotHealthy(t *testing.T) {
 	t.Parallel()
 	for containers, want := range map[string]error{
 		`[]`: context.DeadlineExceeded,
+		`[{"Id":"c","State":"paused","Names":["/c"],"Labels":{"com.docker.swarm.service.id":"app","com.docker.swarm.service.name":"big_app"}}]`:  context.DeadlineExceeded,
 		`[{"Id":"c","State":"exited","Names":["/c"],"Labels":{"com.docker.swarm.service.id":"app","com.docker.swarm.service.name":"big_app"}}]`:  context.DeadlineExceeded,
 		`[{"Id":"c","State":"running","Names":["/c"],"Labels":{"com.docker.swarm.service.id":"app","com.docker.swarm.service.name":"big_app"}}]`: nil,
 	} {
@@ -146,6 +150,9 @@ func TestATaskWhoseContainerDoesNotRunIsNotHealthy(t *testing.T) {
 		err = s.Start(t.Context(), "big", stack.StartOptions{Stable: time.Millisecond, Limit: limit})
 		if !errors.Is(err, want) {
 			t.Errorf("containers %s: %v, want %v", containers, err, want)
+		}
+		if strings.Contains(containers, "paused") && !strings.Contains(err.Error(), "container c is paused") {
+			t.Errorf("%v does not name the container that only people can let go on", err)
 		}
 	}
 }

@@ -254,10 +254,10 @@ func (w *world) allRunning(name string) (running, why string) {
 			continue
 		}
 		live++
-		up := t.Status.State == swarm.TaskStateRunning && t.DesiredState == swarm.TaskStateRunning
+		up, halted := t.Status.State == swarm.TaskStateRunning && t.DesiredState == swarm.TaskStateRunning, w.halted(name, t)
 		switch {
-		case up && !w.containerRuns(name, t):
-			note = "a container does not run"
+		case up && halted != "":
+			note = halted
 		case up:
 			ids = append(ids, t.ID)
 		default:
@@ -267,9 +267,12 @@ func (w *world) allRunning(name string) (running, why string) {
 			}
 		}
 	}
-	want := live
-	if r := w.services[name].Spec.Mode.Replicated; r != nil && r.Replicas != nil {
+	want, spec := live, w.services[name].Spec
+	if r := spec.Mode.Replicated; r != nil && r.Replicas != nil {
 		want = int(*r.Replicas)
+	}
+	if spec.Mode.Global != nil && live == 0 && !w.fleet.hasPlaceFor(spec) {
+		note = "no active node meets its constraints"
 	}
 	if len(ids) == 0 || len(ids) != want || len(ids) != live {
 		why = fmt.Sprintf("%d of %d tasks run", len(ids), want)
@@ -282,13 +285,22 @@ func (w *world) allRunning(name string) (running, why string) {
 	return fmt.Sprint(ids), ""
 }
 
-// containerRuns says whether the container of a task that runs does so too, as far as it can be seen: a node that has just
-// been restarted has not told yet which have ended.
-func (w *world) containerRuns(name string, t swarm.Task) bool {
+// halted says why the container of a task that runs does not do so too, as far as it can be seen, or "": a node that has just
+// been restarted has not told yet which have ended, and none tells which are paused.
+func (w *world) halted(name string, t swarm.Task) string {
 	id := containerOf(t)
-	return id == "" || w.fleet.on(t.NodeID) == nil || slices.ContainsFunc(w.containers[name], func(c held) bool {
-		return c.ID == id && c.State == container.StateRunning
-	})
+	if id == "" || w.fleet.on(t.NodeID) == nil {
+		return ""
+	}
+	i := slices.IndexFunc(w.containers[name], func(c held) bool { return c.ID == id })
+	switch {
+	case i < 0:
+		return "a container is gone"
+	case w.containers[name][i].State == container.StateRunning:
+		return ""
+	}
+	c := w.containers[name][i]
+	return "container " + containerName(c.Names, c.ID) + " is " + string(c.State)
 }
 
 // probe calls a service's probe while its tasks run, until it succeeds for the tasks that run now.
