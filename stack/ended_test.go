@@ -143,6 +143,11 @@ func TestATaskWhoseContainerDoesNotRunIsNotHealthy(t *testing.T) {
 		s, err := stack.NewSwarm(&stack.Options{Host: host})
 		must(t, err)
 		defer s.Close()
+		there, err := s.Look(t.Context(), "big")
+		must(t, err)
+		if v := there.Services[0]; (v.Health == stack.HealthHealthy) != (want == nil) {
+			t.Errorf("containers %s: app looks %s", containers, v.Health)
+		}
 		limit := time.Second
 		if want == nil {
 			limit = time.Minute

@@ -12,7 +12,8 @@ type Health string
 const (
 	// HealthHealthy: as many tasks run as are wanted, have done so for a second, and their healthchecks succeed, if they have any.
 	HealthHealthy Health = "healthy"
-	// HealthStarting: tasks are still to come up, or have just done so.
+	// HealthStarting: tasks are still to come up, or have just done so; or the container of one is paused or gone, which the
+	// orchestrator does not see, or not yet.
 	HealthStarting Health = "starting"
 	// HealthFailing: tasks are missing, and the last that ended has failed.
 	HealthFailing Health = "failing"
@@ -32,7 +33,7 @@ func (s *Service) assess(now time.Time) {
 		}
 		switch {
 		case t.live():
-			settled = settled && now.Sub(t.Since) >= defaultStable
+			settled = settled && t.Error == "" && now.Sub(t.Since) >= defaultStable
 		case t.State == string(swarm.TaskStateFailed), t.State == string(swarm.TaskStateRejected):
 			failed = true
 		default:

@@ -38,14 +38,15 @@ func (s *Swarm) look(ctx context.Context, stack string) (*Stack, error) {
 	}
 	out := &Stack{Name: stack}
 	for name, v := range w.services {
-		out.Services = append(out.Services, s.describe(name, v, w.tasks[name], f, networks))
+		out.Services = append(out.Services, s.describe(name, v, w, networks))
 	}
 	slices.SortFunc(out.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
 	out.Volumes, err = s.volumes(ctx, w, nil)
 	return out, err
 }
 
-func (s *Swarm) describe(name string, v swarm.Service, tasks []swarm.Task, f *fleet, networks map[string]string) Service {
+func (s *Swarm) describe(name string, v swarm.Service, w *world, networks map[string]string) Service {
+	tasks := w.tasks[name]
 	out := Service{Name: name, ID: v.ID, Version: v.Version.Index, Global: v.Spec.Mode.Global != nil, Mounts: mounts(v),
 		Needs: needed(v.Spec.Labels[labelNeeds])}
 	out.Stopped, out.Remembered = stopped(v.Spec)
@@ -66,12 +67,14 @@ func (s *Swarm) describe(name string, v swarm.Service, tasks []swarm.Task, f *fl
 	}
 	out.Replicas = replicas(v.Spec, tasks)
 	for _, t := range tasks {
+		problem := t.Status.Err
 		if t.Status.State == swarm.TaskStateRunning && wanted(t) {
 			out.Running++
+			problem = cmp.Or(problem, w.halted(name, t))
 		}
-		out.Tasks = append(out.Tasks, Task{ID: t.ID, Slot: t.Slot, Node: f.nodeName(t.NodeID),
+		out.Tasks = append(out.Tasks, Task{ID: t.ID, Slot: t.Slot, Node: w.fleet.nodeName(t.NodeID),
 			State: string(t.Status.State), Wanted: string(t.DesiredState), Since: t.Status.Timestamp,
-			Error: t.Status.Err, Container: containerOf(t)})
+			Error: problem, Container: containerOf(t)})
 	}
 	slices.SortFunc(out.Tasks, func(a, b Task) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID)) })
 	out.assess(s.now())
