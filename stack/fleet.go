@@ -47,14 +47,14 @@ func (s *Swarm) fleet(ctx context.Context) (*fleet, error) {
 	f.nodes = nodes
 	known := map[string]bool{} // the keys of Options.Engines that are those of nodes
 	for _, n := range nodes {
-		key := n.Description.Hostname
-		known[key], known[n.ID] = true, true
+		key := n.ID // several nodes may have one host name
+		known[key], known[n.Description.Hostname] = true, true
 		if n.ID == self.id { // the same engines may be named on each manager
-			self.name = key
+			self.name = n.Description.Hostname
 			continue
 		}
 		if s.others[key] == nil {
-			key = n.ID
+			key = n.Description.Hostname
 		}
 		api := s.others[key]
 		if api == nil {

@@ -140,6 +140,40 @@ func TestANodeThatWasMadeAnewIsReachedByItsHostName(t *testing.T) {
 	}
 }
 
+// Two machines may have one host name; the identifier tells them apart.
+func TestAnEngineIsFoundByItsIdentifierBesideOneOfTheSameHostName(t *testing.T) {
+	t.Parallel()
+	far := func(id string) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Api-Version", "1.41")
+			switch r.URL.Path {
+			case "/v1.41/info":
+				_, _ = io.WriteString(w, `{"Name":"far","Swarm":{"NodeID":"`+id+`"}}`)
+			case "/v1.41/volumes":
+				_, _ = io.WriteString(w, `{"Volumes":[{"Name":"big_far","Driver":"local"}]}`)
+			case "/v1.41/containers/json":
+				_, _ = io.WriteString(w, `[]`)
+			}
+		}))
+		t.Cleanup(server.Close)
+		return "tcp://" + server.Listener.Addr().String()
+	}
+	engines := map[string]string{"far": far("a"), "b": far("b")}
+	const a, b = `{"ID":"a","Description":{"Hostname":"far"},"Status":{"State":"ready"}}`, `{"ID":"b","Description":{"Hostname":"far"},"Status":{"State":"ready"}}`
+	for _, nodes := range []string{a + "," + b, b + "," + a} {
+		s, err := stack.NewSwarm(&stack.Options{Host: twoNodes(t, `[{"ID":"self"},`+nodes+`]`), Engines: engines})
+		must(t, err)
+		defer s.Close()
+		there, err := s.Look(t.Context(), "big")
+		must(t, err)
+		for _, id := range []string{"a", "b"} {
+			if !slices.ContainsFunc(there.Volumes, func(v stack.Volume) bool { return v.NodeID == id }) {
+				t.Errorf("volumes %v, want one of node %s", there.Volumes, id)
+			}
+		}
+	}
+}
+
 // Its task is not known to have ended before the node is back, or is removed from the swarm.
 func TestAStopThatWaitsForANodeThatIsDownSaysSo(t *testing.T) {
 	t.Parallel()
