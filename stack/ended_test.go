@@ -127,6 +127,29 @@ func TestEachReplicaMayFailAsOftenAsOne(t *testing.T) {
 	}
 }
 
+// What needs a service of the first group fails until that one is healthy.
+func TestWhatFailedBeforeItsGroupWasStartedIsForgiven(t *testing.T) {
+	t.Parallel()
+	engine := fakeEngine(t, 0, 0, new(atomic.Int64))
+	var failed atomic.Bool
+	const service = `{"ID":%q,"Spec":{"Name":"big_%[1]s","Labels":{"com.docker.stack.namespace":"big"},"Mode":{"Replicated":{"Replicas":1}}}}`
+	db, app := fmt.Sprintf(service, "db"), fmt.Sprintf(service, "app")
+	host := said(t, engine, map[string]func() string{"/services": always("[" + db + "," + app + "]"), "/services/db": always(db), "/services/app": always(app),
+		"/tasks": func() string {
+			tasks := []string{`{"ID":"d","Slot":1,"ServiceID":"db","DesiredState":"running","Status":{"State":"running"}}`,
+				`{"ID":"a","Slot":1,"ServiceID":"app","DesiredState":"running","Status":{"State":"running"}}`}
+			for i := 0; failed.Load() && i < 3; i++ {
+				tasks = append(tasks, fmt.Sprintf(`{"ID":"a%d","Slot":1,"ServiceID":"app","DesiredState":"shutdown","Status":{"State":"failed"}}`, i))
+			}
+			return "[" + strings.Join(tasks, ",") + "]"
+		}})
+	s, err := stack.NewSwarm(&stack.Options{Host: host})
+	must(t, err)
+	defer s.Close()
+	must(t, s.Start(t.Context(), "big", stack.StartOptions{Groups: [][]string{{"db"}, {"app"}}, Stable: time.Millisecond, Limit: time.Minute,
+		Healthy: func([]string) { failed.Store(true) }}))
+}
+
 // An engine that was restarted says that tasks run which it ran before, until its node has looked at their containers.
 func TestATaskWhoseContainerDoesNotRunIsNotHealthy(t *testing.T) {
 	t.Parallel()

@@ -111,7 +111,11 @@ func (s *Swarm) startGroup(ctx context.Context, first *world, group []string, op
 	events := s.watch(ctx, first.fleet, first.stack)
 	defer events.close()
 	report.say("waiting for", group)
-	health := newHealth(s, first, group, opts, report, events)
+	before, err := s.see(ctx, first.stack, first.fleet) // what failed while it lacked an earlier group is forgiven
+	if err != nil {
+		return err
+	}
+	health := newHealth(s, before, group, opts, report, events)
 	for _, name := range group {
 		if err := s.update(ctx, first.services[name].ID, up); err != nil {
 			return fmt.Errorf("start %s: %w", name, err)
@@ -124,7 +128,7 @@ func (s *Swarm) startGroup(ctx context.Context, first *world, group []string, op
 			wg.Go(func() { health.probe(ctx, name, probe) })
 		}
 	}
-	err := events.until(ctx, health.look)
+	err = events.until(ctx, health.look)
 	cancel(errDone)
 	wg.Wait()
 	return err
