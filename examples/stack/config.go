@@ -117,6 +117,7 @@ func (c *config) flags(fs *flag.FlagSet) error {
 	case "volumes", "wipe":
 		fs.Func("services", "`services` whose volumes are meant, divided by commas (default all of the stack, or those of -volumes alone)", list(&c.services))
 		fs.Func("volumes", "full `names` of volumes that are meant, divided by commas", list(&c.volumes))
+		fs.Func("file", "compose `file` that says what services mount that are gone; may be repeated", c.addFile)
 		fs.BoolVar(&c.json, "json", false, "print one JSON object")
 		fs.BoolVar(&c.sizes, "sizes", true, "read the sizes of volumes")
 		if c.command == "wipe" {
@@ -126,7 +127,7 @@ func (c *config) flags(fs *flag.FlagSet) error {
 			fs.StringVar(&c.keep.Image, "keep-image", "", "`image` to read the volumes through (default that of their service)")
 		}
 	case "deploy":
-		fs.Func("file", "compose `file`; may be repeated", func(s string) error { c.files = append(c.files, s); return nil })
+		fs.Func("file", "compose `file`; may be repeated", c.addFile)
 		fs.BoolVar(&c.createNetworks, "create-networks", false, "make external networks that are missing, attachable")
 		fs.BoolVar(&c.registryAuth, "with-registry-auth", false, "hand the login of the docker program to the nodes")
 	case "start", "wait":
@@ -141,6 +142,11 @@ func (c *config) flags(fs *flag.FlagSet) error {
 	default:
 		return cli.Usagef("unknown command %q: want %s", c.command, commands)
 	}
+	return nil
+}
+
+func (c *config) addFile(path string) error {
+	c.files = append(c.files, path)
 	return nil
 }
 

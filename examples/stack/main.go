@@ -3,8 +3,8 @@
 //
 //	stack ps      STACK [-json] [-sizes]
 //	stack stop    STACK [-groups "job-executor,ui;api"] [-limit 1m]
-//	stack volumes STACK [-services es,zk] [-json]
-//	stack wipe    STACK [-services es,zk] [-yes STACK] [-keep FOLDER] [-keep-as -old]
+//	stack volumes STACK [-services es,zk] [-file db.yml] [-json]
+//	stack wipe    STACK [-services es,zk] [-file db.yml] [-yes STACK] [-keep FOLDER] [-keep-as -old]
 //	stack deploy  STACK -file db.yml [-create-networks]
 //	stack start   STACK [-groups es,zk] [-probe "es=http://localhost:9200/_cluster/health?wait_for_status=yellow&timeout=1s"]
 //	                    [-probe zk=zk://localhost:2181] [-stable 1s] [-limit 5m]
@@ -17,9 +17,9 @@
 // org.nuvla.ops.needs ("es, zk"). A probe runs here (-probe), or in a short container on a network where the services' names
 // resolve (-inside).
 //
-// Run it where the docker program reaches a manager; deploy reads its files by that program, 23.0 or later. The volumes of
-// another node are seen and removed through its engine (-engine NODE=ADDRESS), or by a job service of ours with the node's
-// socket (-job-image), from the image of "make image".
+// Run it where the docker program reaches a manager; files are read by that program, 23.0 or later, with the variables of the
+// environment. The volumes of another node are seen and removed through its engine (-engine NODE=ADDRESS), or by a job service
+// of ours with the node's socket (-job-image), from the image of "make image".
 //
 // Credentials come from the environment as for the docker program: DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the context that
 // DOCKER_CONTEXT or its configuration names.
@@ -132,7 +132,7 @@ func (p *program) stop(ctx context.Context) error {
 }
 
 func (p *program) plan(ctx context.Context) (*stack.WipePlan, error) {
-	plan, err := p.controller.PlanWipe(ctx, p.name, stack.WipeOptions{Services: p.services, Volumes: p.volumes})
+	plan, err := p.controller.PlanWipe(ctx, p.name, stack.WipeOptions{Services: p.services, Volumes: p.volumes, Files: p.files})
 	if err != nil {
 		return nil, err
 	}

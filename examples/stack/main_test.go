@@ -36,6 +36,7 @@ func deployed(t *testing.T) *stacktest.Fake {
 	t.Helper()
 	f := stacktest.NewFake()
 	f.AddFile("db.yml", stacktest.Service{Name: "es", Replicas: 1, Volumes: []string{"esdata"}}, stacktest.Service{Name: "zk", Replicas: 1})
+	f.AddFile("kibana.yml", stacktest.Service{Name: "kibana", Replicas: 1})
 	if out, code := call(t, f, "", "deploy", "db", "-file", "db.yml"); code != 0 {
 		t.Fatal(out)
 	}
@@ -83,6 +84,8 @@ func TestCommandsAndTheirExitCodes(t *testing.T) {
 		{"wipe of a running stack is refused", "wipe db -yes db", cli.ExitRefused, "in use"},
 		{"wait for what runs", "wait db", 0, ""},
 		{"start of an unknown service", "start db -groups nope", cli.ExitFailed, "no such service"},
+		{"volumes of a service that is gone", "volumes db -services kibana", cli.ExitFailed, "kibana"},
+		{"volumes of a service that is gone, with its file", "volumes db -services kibana -file kibana.yml", 0, "REMOVE VOLUME"},
 		{"no command", "", cli.ExitUsage, "wipe"},
 		{"unknown command", "remove db", cli.ExitUsage, "unknown command"},
 		{"no stack", "ps", cli.ExitUsage, "name the stack"},
