@@ -65,7 +65,7 @@ func (s *Swarm) PlanWipe(ctx context.Context, stack string, opts WipeOptions) (*
 	return plan, nuvlaops.Wrap("stack.PlanWipe", stack, err)
 }
 
-func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*WipePlan, *fleet, error) {
+func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*WipePlan, *world, error) {
 	if err := ValidateName(stack); err != nil {
 		return nil, nil, err
 	}
@@ -92,11 +92,10 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 		}
 	}
 	plan := &WipePlan{Stack: stack, Options: opts}
-	own, err := s.volumes(ctx, w, w.meant(opts))
-	if err != nil {
+	if w.own, err = s.volumes(ctx, w, w.meant(opts)); err != nil {
 		return nil, nil, err
 	}
-	plan.choose(w, own)
+	plan.choose(w, w.own)
 	for _, check := range []func(context.Context, *world, *WipePlan) error{s.checkNamed, s.checkUnnamed, s.checkDrivers, s.checkUse, s.checkNodes} {
 		if err := check(ctx, w, plan); err != nil {
 			return nil, nil, err
@@ -104,7 +103,7 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 	}
 	slices.Sort(plan.Obstacles)
 	slices.Sort(plan.Lasting)
-	return plan, f, nil
+	return plan, w, nil
 }
 
 // meant are the names of volumes that were given, and of those that the services in question mount as the stack's own. A name

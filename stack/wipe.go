@@ -34,11 +34,12 @@ func (s *Swarm) wipe(ctx context.Context, plan *WipePlan, guard func(context.Con
 		return &nuvlaops.Error{Reason: "no plan or no guard", Err: nuvlaops.ErrInvalid,
 			Hint: "plan with PlanWipe; hand in Unguarded to remove without a guard"}
 	}
-	now, f, err := s.planWipe(ctx, plan.Stack, plan.Options)
+	now, w, err := s.planWipe(ctx, plan.Stack, plan.Options)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(sameVolumes(plan, now), f.allReached(plan)); err != nil {
+	f := w.fleet
+	if err := errors.Join(sameVolumes(plan, now), w.allMeant(plan, now), f.allReached(plan)); err != nil {
 		return err
 	}
 	if len(now.Obstacles) > 0 {
@@ -72,12 +73,24 @@ func (s *Swarm) wipe(ctx context.Context, plan *WipePlan, guard func(context.Con
 // sameVolumes: what is there now must have been in the plan, the very same volume. What is gone is no conflict.
 func sameVolumes(plan, now *WipePlan) error {
 	for _, v := range now.Volumes {
-		same := slices.ContainsFunc(plan.Volumes, func(p Volume) bool {
-			return p.Name == v.Name && p.NodeID == v.NodeID && p.Created.Equal(v.Created)
-		})
-		if !same {
+		if !slices.ContainsFunc(plan.Volumes, v.same) {
 			return &nuvlaops.Error{Resource: v.Name, Reason: "the volume is not in the plan, or was made anew or written to since",
 				Err: nuvlaops.ErrConflict, Hint: "nothing was removed; plan again, and look at what is new"}
+		}
+	}
+	return nil
+}
+
+func (v Volume) same(as Volume) bool {
+	return v.Name == as.Name && v.NodeID == as.NodeID && v.Created.Equal(as.Created)
+}
+
+// allMeant: a volume of the plan that is there must be one that the options still mean, or it would stay without a word.
+func (w *world) allMeant(plan, now *WipePlan) error {
+	for _, v := range plan.Volumes {
+		if slices.ContainsFunc(w.own, v.same) && !slices.ContainsFunc(now.Volumes, v.same) {
+			return &nuvlaops.Error{Resource: v.Name, Reason: "the volume of the plan is there, and is not meant any more: the services, or their compose files, are others now",
+				Err: nuvlaops.ErrConflict, Hint: "nothing was removed; plan again"}
 		}
 	}
 	return nil

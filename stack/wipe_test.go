@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -244,7 +245,13 @@ func TestVariablesOfAComposeFileAreThoseOfTheCall(t *testing.T) {
 		t.Errorf("volumes to remove (-want +got):\n%s", diff)
 	}
 	must(t, b.KeepVolumes(t.Context(), plan, stack.KeepOptions{Dir: b.dir}))
-	must(t, b.Wipe(t.Context(), plan, stack.Unguarded))
+	plain, err := json.Marshal(plan)
+	must(t, err)
+	var written stack.WipePlan
+	must(t, json.Unmarshal(plain, &written))
+	mustBe(t, b.Wipe(t.Context(), &written, stack.Unguarded), nuvlaops.ErrConflict, b.stack+"_ours", "is not meant any more")
+	written.Options.Env = env
+	must(t, b.Wipe(t.Context(), &written, stack.Unguarded))
 	if left := b.look().Volumes; len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}

@@ -21,6 +21,7 @@ type world struct {
 	// of services that are gone.
 	containers map[string][]held
 	answers    map[string]jobAnswer // of jobs that have looked at nodes
+	own        []Volume             // the stack's volumes, once they were looked at
 }
 
 // held is a container on one node.
