@@ -55,7 +55,7 @@ func (r *remains) left(ctx context.Context, w *world, group []string) (names []s
 		}
 		for _, t := range w.tasks[name] {
 			here := w.fleet.on(t.NodeID) != nil && containerOf(t) != "" // its container is counted above
-			if ended(t) || !wanted(t) && (here || t.NodeID == "") {
+			if ended(t) || !wanted(t) && (here || t.NodeID == "" || !assigned(t)) {
 				continue
 			}
 			r.remote = r.remote || w.fleet.on(t.NodeID) == nil

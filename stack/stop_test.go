@@ -226,3 +226,28 @@ networks:
 	mustBe(t, b.Start(t.Context(), b.stack, stack.StartOptions{Limit: 20 * time.Second}), nuvlaops.ErrUnsupported, b.stack+"_job")
 	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{Groups: [][]string{{"app"}}}))
 }
+
+// As of a global service whose port another has: such a task is on its node from its beginning, and the node never hears of it.
+func TestATaskThatNeverCameToItsNodeIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	file := `
+version: "3.7"
+services:
+  %WHO%:
+    image: %IMAGE%
+    command: [run]
+    ports: [{mode: host, target: 9100, published: 39117}]
+    deploy: {mode: global, endpoint_mode: dnsrr, labels: %OWNER%}
+networks:
+  default: {labels: %OWNER%}
+`
+	b.deploy(strings.Replace(file, "%WHO%", "first", 1))
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+	b.deploy(strings.Replace(file, "%WHO%", "second", 1))
+	b.eventually("a task that waits", func() bool {
+		v := b.look().Service("second")
+		return len(v.Tasks) == 1 && v.Tasks[0].State == "pending" && v.Tasks[0].Error != ""
+	})
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{Groups: [][]string{{"second"}}, Limit: 20 * time.Second}))
+}

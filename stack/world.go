@@ -177,6 +177,15 @@ func endState(s swarm.TaskState) bool {
 	return false
 }
 
+// assigned says whether the task's node has been told of it: never of one that is not wanted by then.
+func assigned(t swarm.Task) bool {
+	switch t.Status.State {
+	case swarm.TaskStateNew, swarm.TaskStateAllocated, swarm.TaskStatePending:
+		return false
+	}
+	return true
+}
+
 // failed says whether a task ended because something is wrong.
 func failed(t swarm.Task) bool {
 	return t.Status.State == swarm.TaskStateFailed || t.Status.State == swarm.TaskStateRejected
