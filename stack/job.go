@@ -76,7 +76,7 @@ func (j *NodeJob) cannotReach(n swarm.Node) string {
 }
 
 func (j *NodeJob) socketOn(n swarm.Node) string {
-	for _, key := range []string{n.Description.Hostname, n.ID} {
+	for _, key := range []string{n.ID, n.Description.Hostname} {
 		if path := j.Sockets[key]; path != "" {
 			return path
 		}

@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/client"
 
 	"github.com/nuvla/nuvlaops"
@@ -147,6 +149,43 @@ func TestJobsOfOthersAreNotTakenForOldByOurClock(t *testing.T) {
 	for name, want := range map[string]bool{"theirs": false, "old": true} {
 		if _, is := removed.Load(name); is != want {
 			t.Errorf("job %q removed: %v, want %v", name, is, want)
+		}
+	}
+}
+
+// Two machines may have one host name; the identifier tells them apart.
+func TestASocketIsFoundByTheIdentifierOfItsNode(t *testing.T) {
+	t.Parallel()
+	engine := fakeEngine(t, 1, 1, new(atomic.Int64))
+	var mounted sync.Map
+	const node = `{"ID":%q,"Description":{"Hostname":"far"},"Status":{"State":"ready"},"Spec":{"Availability":"active"}}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := strings.TrimPrefix(r.URL.Path, "/v1.41"); {
+		case path == "/nodes":
+			_, _ = fmt.Fprintf(w, `[{"ID":"self"},`+node+`,`+node+`]`, "a", "b")
+		case path == "/services/create":
+			var spec swarm.ServiceSpec
+			if err := json.NewDecoder(r.Body).Decode(&spec); err != nil {
+				t.Error(err)
+			}
+			mounted.Store(spec.TaskTemplate.Placement.Constraints[0], spec.TaskTemplate.ContainerSpec.Mounts[0].Source)
+			w.WriteHeader(http.StatusBadRequest)
+		case r.Method == http.MethodDelete:
+			w.WriteHeader(http.StatusNotFound)
+		default:
+			engine.ServeHTTP(w, r)
+		}
+	}))
+	defer server.Close()
+	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String(),
+		Job: &stack.NodeJob{Image: "job", Sockets: map[string]string{"far": "/of/a", "b": "/of/b"}}})
+	must(t, err)
+	defer s.Close()
+	_, err = s.Look(t.Context(), "big")
+	must(t, err)
+	for id, want := range map[string]string{"a": "/of/a", "b": "/of/b"} {
+		if got, _ := mounted.Load("node.id==" + id); got != want {
+			t.Errorf("socket on node %s: %v, want %s", id, got, want)
 		}
 	}
 }
