@@ -319,6 +319,9 @@ func TestDeployOfWhatIsMissingLeavesTheSecretsOfOthersAlone(t *testing.T) {
 	opts := b.nuvla()
 	opts.CreateNetworks = true
 	b.secret(b.stack + "-key")
+	b.atEnd(func(ctx context.Context) {
+		_, _ = b.api.NetworkRemove(ctx, b.stack+"-backend", client.NetworkRemoveOptions{})
+	})
 	must(t, b.Deploy(t.Context(), b.stack, opts))
 	for _, change := range []func() error{
 		func() error { return os.WriteFile(filepath.Join(b.dir, "own.txt"), []byte("changed"), 0o600) },
