@@ -44,6 +44,7 @@ type application struct {
 	were      []string // UUIDs of the plan's indices before some were expected
 	asked     bool     // the server may have taken the restore of this round
 	withdrawn bool     // what was expected is not any more, and that is not yet written
+	proven    bool     // all of it, and the journal has its UUIDs: what follows is counted and reported only
 }
 
 // Apply restores what the plan says.
@@ -82,7 +83,7 @@ func (a *application) carryOut(ctx context.Context) error {
 	a.report.AlreadyThere = w.count(complete)
 	if w.count(complete) == len(w) && !w.leftovers() && !a.journal.Swapping && (a.journal.Global || !a.plan.Request.GlobalState) {
 		err := errors.Join(a.remember(ctx, w), a.conclude(ctx, a.plan, w, a.report, verification{VerifyOptions: a.verify}))
-		return errors.Join(err, a.putBack(ctx, true, err == nil))
+		return errors.Join(err, a.putBack(ctx, true, true))
 	}
 	err = a.prepare(ctx, seen, w)
 	detached := false
@@ -101,7 +102,7 @@ func (a *application) end(ctx context.Context, detached bool, err error) error {
 	if err != nil {
 		a.withdraw()
 	}
-	back := a.putBack(ctx, !detached, err == nil && !detached)
+	back := a.putBack(ctx, !detached, a.proven)
 	switch {
 	case back == nil:
 		return err
@@ -192,6 +193,7 @@ func (a *application) restoreAll(ctx context.Context, w world) (detached bool, e
 			if w, err = a.swapAll(ctx, w); err != nil {
 				return a.left(ctx, err)
 			}
+			a.proven = w.count(complete) == len(w)
 			if err = a.finish(ctx, w); err != nil && ctx.Err() == nil { // a shard has failed, and others may go on
 				return a.left(ctx, err)
 			}
@@ -242,6 +244,7 @@ func (a *application) left(ctx context.Context, err error) (running bool, _ erro
 	}
 	a.report.fill(w)
 	a.learn(w.uuids())
+	a.proven = w.count(complete) == len(w)
 	e.Reason = fmt.Sprintf("stopped waiting (%s); of %s %d are restored, %s%d are being restored by the server and %d are not there",
 		context.Cause(ctx), plural(len(w), "index"), w.count(complete), w.besideText(), w.count(underway), w.count(absent))
 	return w.count(complete) < len(w), e

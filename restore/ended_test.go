@@ -1,10 +1,13 @@
 package restore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/nuvla/nuvlaops"
@@ -33,6 +36,34 @@ func TestWhatIsLostAfterTheEndOfARestoreIsNotDeleted(t *testing.T) {
 	b.wipe() // as the hint says
 	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil || !report.OK() {
 		t.Errorf("%v\n%s", err, report)
+	}
+}
+
+// The count of the documents comes after the proof, and may not come to its end or find others than there were.
+func TestWhatIsProvenIsNotDeletedWhenTheCallEndsBeforeItIsCounted(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 2, 10, 100)
+	b.snapshot("snap")
+	for name, end := range map[string]func(context.CancelFunc) restore.Client{
+		"its context ends": func(cancel context.CancelFunc) restore.Client {
+			return &before{Client: b.client, like: func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/_stats") }, do: cancel}
+		},
+		"it may not count": func(context.CancelFunc) restore.Client {
+			return denied{b.client, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/_stats") }}
+		},
+	} {
+		b.wipe()
+		plan := b.plan(b.request())
+		ctx, cancel := context.WithCancel(t.Context())
+		if report, err := b.open(end(cancel), nil).Apply(ctx, plan, restore.ApplyOptions{}); err == nil {
+			t.Errorf("%s: the call ended well\n%s", name, report)
+		}
+		cancel()
+		b.losePrimary(b.index("a"))
+		was := b.state()
+		if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) || !maps.Equal(was, b.state()) {
+			t.Errorf("%s: called again: %v, want ErrConflict and the index as it is\n%s", name, err, report)
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func (a *application) stopILM(ctx context.Context, mode string) error {
 }
 
 // putBack leaves the limit as it was, and ILM too when it may run again; the journal then says that nothing is left to
-// put back, and whether the restore has ended well. It works on a context of its own: the caller's may have ended.
+// put back, and whether all was proven. It works on a context of its own: the caller's may have ended.
 func (a *application) putBack(ctx context.Context, ilm, ended bool) error {
 	end := a.journal.Ended
 	if ended {
