@@ -95,6 +95,10 @@ func (a *application) takeUp(ctx context.Context, seen *before) (world, error) {
 	if old != nil && old.Swapping && old.Plan != a.plan.ID {
 		return nil, conflict("a restore of "+old.Repository+"/"+old.Snapshot+" is putting replacements into their places", "attach to it first")
 	}
+	if old != nil && old.Plan != a.plan.ID && !a.scratch && old.running(seen.indices.restores) {
+		return nil, &nuvlaops.Error{Reason: "the server is restoring " + old.Repository + "/" + old.Snapshot + " for another plan",
+			Hint: "wait for its end, attach to it, or abandon it; then apply this plan again", Err: nuvlaops.ErrBusy}
+	}
 	if old != nil {
 		a.journal.Limit, a.journal.ILM = old.Limit, old.ILM // what a killed call has left to put back is now ours to put back
 		if old.Plan == a.plan.ID {

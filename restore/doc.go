@@ -30,8 +30,9 @@
 //
 // ErrNotFound (no such repository or snapshot), ErrInvalid (a request that makes no sense), ErrRefused (a finding of the
 // plan stands in the way), ErrConflict (the cluster or the snapshot is not what the plan saw), ErrBusy (the snapshot is still
-// being taken), ErrPartial (it is not complete), ErrVerification (a shard has failed or documents are missing; the report
-// names them), ErrDenied (no credentials, or a role that is too small), ErrRepository, ErrUnavailable.
+// being taken, or the server restores for another plan), ErrPartial (the snapshot is not complete), ErrVerification (a shard has
+// failed or documents are missing; the report names them), ErrDenied (no credentials, or a role that is too small),
+// ErrRepository, ErrUnavailable.
 //
 // # Retries
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,6 +69,56 @@ func TestDetachedRestoreIsFinishedByAttach(t *testing.T) {
 	report, err = b.open(b.client, nil).Attach(t.Context(), "snap", restore.ApplyOptions{})
 	if err != nil || report.Documents != 600 || report.Proven != 3 || b.limit() != "21mb" {
 		t.Errorf("attached: %v, limit %s\n%s", err, b.limit(), report)
+	}
+}
+
+// Two restores would put back from one journal: ILM would run again at the end of the first.
+func TestAnotherPlanWaitsForTheEndOfARestore(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("big"), 3, 2000, 2000)
+	b.snapshot("snap")
+	b.slow()
+	first, second := b.request(), b.request()
+	first.RenamePrefix, second.RenamePrefix = "first-", "second-"
+	plan, other := b.plan(first), b.plan(second)
+	begun, ended := make(chan struct{}), make(chan error, 1)
+	var once sync.Once
+	go func() {
+		_, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{Progress: func(nuvlaops.Progress) { once.Do(func() { close(begun) }) }})
+		ended <- err
+	}()
+	<-begun
+	report, err := b.repo.Apply(t.Context(), other, restore.ApplyOptions{})
+	if !errors.Is(err, nuvlaops.ErrBusy) || !strings.Contains(err.Error(), b.repository()+"/snap") || len(b.state()) != 2 {
+		t.Errorf("beside another: %v, want ErrBusy that names it\n%s\n%v", err, report, b.state())
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the first: %v", err)
+	}
+	if report, err := b.repo.Apply(t.Context(), other, restore.ApplyOptions{}); err != nil || report.Documents != 2000 {
+		t.Errorf("after its end: %v\n%s", err, report)
+	}
+}
+
+// A crash has left a restore that the server brings to its end by itself: the next plan puts back what is left.
+func TestAnotherPlanGoesOnWhenTheServerHasEndedWhatWasLeft(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("big"), 3, 600, 2000)
+	b.snapshot("snap")
+	b.slow()
+	b.setLimit("21mb")
+	first, second := b.request(), b.request()
+	first.RenamePrefix, second.RenamePrefix = "first-", "second-"
+	if _, err := b.repo.Apply(t.Context(), b.plan(first), restore.ApplyOptions{Detach: true}); err != nil {
+		t.Fatal(err)
+	}
+	plan := b.plan(second)
+	if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrBusy) {
+		t.Errorf("beside what is left: %v, want ErrBusy", err)
+	}
+	b.do("GET", "/_cluster/health/first-"+b.index("big")+"?wait_for_no_initializing_shards=true&timeout=60s", "")
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil || b.limit() != "21mb" {
+		t.Errorf("after its end: %v, limit %s\n%s", err, b.limit(), report)
 	}
 }
 

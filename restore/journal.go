@@ -110,6 +110,16 @@ func (j *journal) remember(uuids []string) bool {
 	return true
 }
 
+// running reports whether the server is restoring what the journal is about: another restore would write over it.
+func (j *journal) running(restores []es.RunningRestore) bool {
+	for shard, state := range runningShards(restores, j.Repository, j.Snapshot) {
+		if state != es.RestoreSuccess && state != es.RestoreFailure && (j.expectsAny() || among(j.Indices, shard.uuid) != "") {
+			return true
+		}
+	}
+	return false
+}
+
 // readJournal returns nil when there is none.
 func (r *Repo) readJournal(ctx context.Context) (*journal, error) {
 	settings, err := r.conn.ClusterSettings(ctx)

@@ -20,7 +20,8 @@ type Client interface {
 // Restorer restores snapshots of one repository and proves that they came back.
 //
 // Choose, Plan and Verify read only, and may overlap. Apply does what a plan says and no more; run one at a time on a cluster,
-// since what a crash leaves is put back from one journal. Every call may be made again.
+// since what a crash leaves is put back from one journal: another plan is refused (ErrBusy) while the server restores what an
+// Apply has begun. Every call may be made again.
 type Restorer interface {
 	// Choose finds the snapshot to restore: complete ones only, unless a partial one is asked for by name. Errors:
 	// ErrInvalid (a name, also a pattern); ErrNotFound, saying what was there; ErrPartial; ErrBusy (the one that is named
