@@ -234,17 +234,19 @@ func (a *application) body(names []string) (string, error) {
 	return string(raw), err
 }
 
-// waitForPrimaries blocks until the primaries of all the plan's indices are started: health of yellow, asked for in
-// groups that fit into a request, each answered at once where it holds already. It returns after half a minute in any case.
+// waitForPrimaries blocks until the primaries of all the plan's indices are started: health of yellow, which it also is while
+// they come from a snapshot, and no shard that is being copied. It is asked for in groups that fit into a request, each
+// answered at once where it holds already. It returns after half a minute in any case.
 func (a *application) waitForPrimaries(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 45*time.Second) // a server that accepts and never answers
 	defer cancel()
+	yes := true
 	for chunk := range es.NameChunks(a.waiting) {
 		var answer struct {
 			TimedOut bool `json:"timed_out"`
 		}
-		err := es.Send(ctx, a.conn.Client, esapi.ClusterHealthRequest{Index: chunk, WaitForStatus: "yellow", ExpandWildcards: "all",
-			Timeout: 30 * time.Second}, &answer)
+		err := es.Send(ctx, a.conn.Client, esapi.ClusterHealthRequest{Index: chunk, WaitForStatus: "yellow", WaitForNoInitializingShards: &yes,
+			ExpandWildcards: "all", Timeout: 30 * time.Second}, &answer)
 		var e *nuvlaops.Error
 		switch {
 		case errors.As(err, &e) && e.Status == 408, err == nil && answer.TimedOut: // still waiting: the caller looks

@@ -122,6 +122,38 @@ func TestAnotherPlanGoesOnWhenTheServerHasEndedWhatWasLeft(t *testing.T) {
 	}
 }
 
+// Health is yellow while primaries come from a snapshot.
+func TestAttachTellsHowFarTheRestoreIsAndAsksNoMoreThanApply(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("big"), 3, 1000, 2000)
+	b.snapshot("snap")
+	b.wipe()
+	b.register(`,"max_restore_bytes_per_sec":"300kb"`)
+	if _, err := b.repo.Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{Detach: true}); err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := testenv.NewHTTPProxy(b.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.Close()
+	client, err := es.Dial(es.Access{Addresses: []string{proxy.URL()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	report, err := b.open(client, nil).Attach(t.Context(), "snap", restore.ApplyOptions{Progress: func(nuvlaops.Progress) { told++ }})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, report)
+	}
+	if report.Took < 2*time.Second {
+		t.Fatalf("%s: the restore was too short to say anything", report.Took)
+	}
+	if n := len(proxy.Requests()); told < 2 || float64(n) > 2*report.Took.Seconds()+20 {
+		t.Errorf("told %d times, with %d requests in %s", told, n, report.Took)
+	}
+}
+
 func TestRestoreOfAnotherToolIsFollowedAndProven(t *testing.T) {
 	b := places[1].bench(t)
 	b.fill(b.index("big"), 3, 600, 2000)
