@@ -128,21 +128,22 @@ func (r *Repo) remains(ctx context.Context, j *journal) (p *Plan, uuids string, 
 	return p, made.Indices, nil
 }
 
-// left reports whether the restore of the journal has made an index: the journal knows its UUID, the server is restoring it,
-// or could not and nobody has seen it, or it has its name from the plan.
+// left reports whether the restore of the journal has made an index: the journal knows its UUID, the plan has given it its
+// name, or the request may have, and the server is restoring it, or could not and nobody has seen it.
 func (r *Repo) left(name string, s es.IndexState, restores []es.RunningRestore, j *journal) bool {
-	if among(j.Indices, s.UUID) != "" || strings.HasPrefix(name, besidePrefix+j.Plan+"-") {
+	if among(j.Indices, s.UUID) != "" || strings.HasPrefix(name, besidePrefix+j.Plan+"-") ||
+		slices.ContainsFunc(s.Aliases, func(alias string) bool { return strings.HasPrefix(alias, markPrefix+j.Plan+"-") }) {
 		return true
+	}
+	if !j.Request.makes(name) {
+		return false
 	}
 	for shard := range runningShards(restores, r.name, j.Snapshot) {
 		if shard.uuid == s.UUID {
 			return true
 		}
 	}
-	if j.expectsAny() && slices.ContainsFunc(primaries(s), func(p es.Primary) bool { return p.Source.From(r.name, j.Snapshot) }) {
-		return true
-	}
-	return slices.ContainsFunc(s.Aliases, func(alias string) bool { return strings.HasPrefix(alias, markPrefix+j.Plan+"-") })
+	return j.expectsAny() && slices.ContainsFunc(primaries(s), func(p es.Primary) bool { return p.Source.From(r.name, j.Snapshot) })
 }
 
 // remnant describes an index by its name in the cluster.

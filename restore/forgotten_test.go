@@ -89,6 +89,30 @@ func TestWhatEndedBeforeAnybodySawItIsAbandoned(t *testing.T) {
 	}
 }
 
+func TestWhatAnotherToolRestoresOfTheSnapshotIsNotAbandoned(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.fill(b.index("b"), 1, 2000, 2000)
+	b.fill(b.index("c"), 1, 10, 100)
+	b.do("PUT", "/"+b.index("c")+"/_settings", `{"index.routing.allocation.require.box":"hot"}`)
+	b.snapshot("snap")
+	b.wipe()
+	req := b.request()
+	req.Indices, req.RenamePrefix = []string{b.index("a")}, "copy-"
+	b.unseen(b.plan(req))
+	b.slow()
+	others := []string{b.index("b"), b.index("c"), "copy-" + b.index("b")} // copied, or failed
+	b.do("POST", "/_snapshot/"+b.repository()+"/snap/_restore", `{"indices":"`+b.index("b")+","+b.index("c")+`","feature_states":["none"]}`)
+	b.do("POST", "/_snapshot/"+b.repository()+"/snap/_restore", `{"indices":"`+b.index("b")+`","feature_states":["none"],"rename_pattern":"(.+)","rename_replacement":"copy-$1"}`)
+	report, err := b.repo.Abandon(t.Context(), "snap")
+	there := b.state()
+	for _, name := range others {
+		if _, ok := there[name]; !ok || err != nil {
+			t.Errorf("%v: %s is not there any more\n%s", err, name, report)
+		}
+	}
+}
+
 // bounded is a client that sees whether requests about the repository end by themselves.
 type bounded struct {
 	restore.Client

@@ -162,6 +162,18 @@ func (q Request) target(name, stream string) string {
 	return q.RenamePrefix + name
 }
 
+// makes reports whether a restore may make an index of this name.
+func (q Request) makes(name string) bool {
+	original, ours := strings.CutPrefix(name, q.RenamePrefix)
+	if rest, found := strings.CutPrefix(name, ".ds-"+q.RenamePrefix); found && !ours {
+		original, ours = ".ds-"+rest, true
+	}
+	if m := backingForm.FindStringSubmatch(original); m != nil && q.Selects(m[1]) {
+		return ours
+	}
+	return ours && q.Selects(original)
+}
+
 var backingForm = regexp.MustCompile(`^(?:(?:shrink|partial|restored|downsample|fm-clone)-[^.]*)?\.ds-(.+)-\d{4}\.\d{2}\.\d{2}-\d{6,}$`)
 
 // streamOf finds the data stream that an index backs, by its name: a snapshot's description does not say.
