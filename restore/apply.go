@@ -139,9 +139,15 @@ func (a *application) unclaimed(w world, streams []string) error {
 // lostSince refuses to take for half restored what was whole once.
 func (w world) lostSince() error {
 	for _, x := range w {
-		if x.since {
-			return conflictOf(x.planned.Target, "it was restored and proven, and has lost a primary since then; it may have been written to", "bring back the node or the disk of the primary; if that cannot be, and nothing written since is needed, delete the index and apply the same plan again")
+		if !x.since {
+			continue
 		}
+		what := "the index"
+		if x.planned.Stream != "" { // which neither goes on without it nor takes it back
+			what = "the data stream that it belongs to"
+		}
+		return conflictOf(x.planned.Target, "it was restored and proven, and has lost a primary since then; it may have been written to",
+			"bring back the node or the disk of the primary; if that cannot be, and nothing written since is needed, delete "+what+" and apply the same plan again")
 	}
 	return nil
 }

@@ -90,6 +90,25 @@ func TestWhatIsFoundLostWhileItStartsIsNotDeletedEither(t *testing.T) {
 	}
 }
 
+// Without one of its indices a data stream is neither whole nor can it be restored.
+func TestALostIndexOfADataStreamIsNotToBeDeletedByItself(t *testing.T) {
+	b := places[1].bench(t)
+	b.stream("ts")
+	b.snapshot("snap")
+	req := b.request()
+	req.RenamePrefix = "copy-"
+	plan := b.plan(req)
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		t.Fatalf("%v\n%s", err, report)
+	}
+	b.losePrimary(plan.Indices[0].Target)
+	_, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+	var e *nuvlaops.Error
+	if !errors.Is(err, nuvlaops.ErrConflict) || !errors.As(err, &e) || !strings.Contains(e.Hint, "delete the data stream") {
+		t.Errorf("%v, want ErrConflict and what to delete", err)
+	}
+}
+
 // restoredAndWrittenTo brings all that is there back from a snapshot, and goes on with one of the indices.
 func (b *bench) restoredAndWrittenTo(index string) *restore.Plan {
 	b.t.Helper()
