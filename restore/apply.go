@@ -286,6 +286,9 @@ func (a *application) round(ctx context.Context, w world) (world, error) {
 		return nil, err
 	}
 	w, a.asked = w.wholeStreams(), false
+	if err := a.wholeOrGone(w); err != nil {
+		return nil, err
+	}
 	if a.expect(w) {
 		if err := a.writeJournal(ctx, a.known(), nil); err != nil {
 			return nil, err

@@ -31,6 +31,21 @@ func (w world) wholeStreams() world {
 	return out
 }
 
+// wholeOrGone refuses to restore an index into a data stream that is there, which the server would refuse.
+func (a *application) wholeOrGone(w world) error {
+	gone := map[string]bool{}
+	for _, x := range w {
+		gone[x.planned.Stream] = gone[x.planned.Stream] || x.standing == absent
+	}
+	for _, x := range w {
+		if s := x.planned.Stream; s != "" && gone[s] && (x.standing == underway || x.standing == complete) {
+			return conflictOf(a.plan.Request.RenamePrefix+s, "the data stream was restored, and an index of it is gone since then: by itself that cannot be restored",
+				"go on without it, or delete the data stream when nothing written since is needed, and apply the same plan again")
+		}
+	}
+	return nil
+}
+
 // deleteBroken removes what this restore made and could not finish: a shard that has finally failed is only freed so.
 func (a *application) deleteBroken(ctx context.Context, w world) error {
 	var indices, streams []string

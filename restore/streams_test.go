@@ -2,6 +2,7 @@ package restore_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -75,6 +76,28 @@ func TestDataStreamThatAppearedAfterThePlanIsAConflict(t *testing.T) {
 				t.Errorf("data stream (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// ILM deletes the oldest ones by their original age, as soon as a restore has ended.
+func TestDataStreamThatHasLostAnIndexIsNotRestoredInto(t *testing.T) {
+	b := places[1].bench(t)
+	stream := b.stream("ts")
+	b.snapshot("snap")
+	req := b.request()
+	req.RenamePrefix = "copy-"
+	plan := b.plan(req)
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		t.Fatalf("%v\n%s", err, report)
+	}
+	b.do("DELETE", "/"+plan.Indices[0].Target, "")
+	b.setLimit("21mb")
+	for _, again := range []*restore.Plan{plan, b.plan(req)} {
+		_, err := b.repo.Apply(t.Context(), again, restore.ApplyOptions{})
+		var e *nuvlaops.Error
+		if !errors.Is(err, nuvlaops.ErrConflict) || !errors.As(err, &e) || e.Resource != "copy-"+stream || !strings.Contains(e.Hint, "delete the data stream") || b.limit() != "21mb" {
+			t.Errorf("%v, want ErrConflict about the data stream, and what to do; limit %s", err, b.limit())
+		}
 	}
 }
 
