@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -124,6 +125,9 @@ func (a *application) unclaimed(w world, streams []string) error {
 		name := w[i].planned.Target
 		if !w[i].cloned { // what is to be replaced is no stranger
 			name = a.plan.working(w[i].planned)
+		}
+		if known := a.journal.uuid(i); known != "" && strings.HasPrefix(w[i].uuid, known) && !w[i].open {
+			return conflictOf(name, "it was restored, and is closed by now", "open it, and apply the same plan again")
 		}
 		return conflictOf(name, plural(w.count(foreign), "index")+" of the plan: there is one of this name by now, and nothing says that this restore made it", strangerHint)
 	}

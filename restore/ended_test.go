@@ -90,6 +90,32 @@ func TestWhatIsFoundLostWhileItStartsIsNotDeletedEither(t *testing.T) {
 	}
 }
 
+func TestWhatWasClosedSinceIsNoStrangerAndIsToBeOpened(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	plan := b.restoredAndWrittenTo(b.index("a"))
+	b.do("POST", "/"+b.index("a")+"/_close", "")
+	_, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+	var e *nuvlaops.Error
+	if !errors.Is(err, nuvlaops.ErrConflict) || !errors.As(err, &e) || e.Resource != b.index("a") || !strings.HasPrefix(e.Hint, "open it") {
+		t.Errorf("%v, want ErrConflict, and to open it", err)
+	}
+}
+
+func TestAReplacementThatIsLostAfterTheEndIsNoStranger(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.snapshot("snap")
+	plan := b.plan(b.replacing())
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		t.Fatalf("%v\n%s", err, report)
+	}
+	b.losePrimary(b.index("a"))
+	if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) || !strings.Contains(err.Error(), "lost a primary since") {
+		t.Errorf("%v, want ErrConflict that says what has happened", err)
+	}
+}
+
 // Without one of its indices a data stream is neither whole nor can it be restored.
 func TestALostIndexOfADataStreamIsNotToBeDeletedByItself(t *testing.T) {
 	b := places[1].bench(t)

@@ -37,7 +37,7 @@ type inspected struct {
 	disk     bool // proven by the journal, since the server found the primaries on its own disk
 	created  time.Time
 	orphan   bool // foreign, and the server has, or looks for, all primaries on its own disk: as after a restart
-	since    bool // broken since the restore ended
+	since    bool // it has lost a primary since the restore ended
 	// forgotten is an orphan that a request of this restore has made. It was missing when that was sent, and it is older than
 	// the end of the snapshot, as only a restored one can be: what somebody has made meanwhile is younger.
 	forgotten bool
@@ -188,7 +188,7 @@ func (r *Repo) judgeAll(p *Plan, o observation, j *journal) world {
 			w[i].judge(state, o.recoveries[planned.Target], running, known, r.name, p.Snapshot.Name)
 		}
 		x := &w[i]
-		x.since = x.standing == broken && j != nil && among(j.Ended, x.uuid) != ""
+		x.since = (x.standing == broken || x.standing == foreign && x.cloned && x.open) && j != nil && among(j.Ended, x.uuid) != ""
 		x.forgotten = x.orphan && j != nil && j.expects(i) && !x.created.IsZero() && x.created.Before(p.Snapshot.End.Add(clockLag))
 	}
 	return w
