@@ -16,7 +16,7 @@ import (
 // deleted, and ILM and limits are put back. Indices that are proven stay. An index that was to be replaced is as it was.
 // The report says what is left. Errors: ErrNotFound when the journal knows no such restore, ErrRefused when replacements
 // are being put into their places (Attach finishes that), ErrBusy while the server starts what was restored, after a restart, ErrConflict when
-// an index has lost a primary since its restore was proven.
+// an index has lost a primary since its restore was proven, or the server has given up to start it.
 func (r *Repo) Abandon(ctx context.Context, snapshot string) (*Report, error) {
 	a := &application{Repo: r, started: r.now()}
 	err := a.abandon(ctx, snapshot)

@@ -150,6 +150,10 @@ func (w world) lostSince() error {
 		if x.planned.Stream != "" { // which neither goes on without it nor takes it back
 			what = "the data stream that it belongs to"
 		}
+		if x.stuck {
+			return conflictOf(x.planned.Target, "the server cannot start a primary of it from its own disk; it may have been written to since it was restored",
+				"see why (GET _cluster/allocation/explain), mend that and POST _cluster/reroute?retry_failed; if that cannot be, and nothing written since is needed, delete "+what+" and apply the same plan again")
+		}
 		return conflictOf(x.planned.Target, "it was restored and proven, and has lost a primary since then; it may have been written to",
 			"bring back the node or the disk of the primary; if that cannot be, and nothing written since is needed, delete "+what+" and apply the same plan again")
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/restore"
@@ -116,6 +117,33 @@ func TestAReplacementThatIsLostAfterTheEndIsNoStranger(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeStartedAnyMoreIsNeitherWaitedForNorDeleted(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	plan := b.restoredAndWrittenTo(b.index("a"))
+	b.do("POST", "/"+b.index("a")+"/_close", "")
+	b.remove(b.index("a"), "/0/translog/*")
+	b.do("POST", "/"+b.index("a")+"/_open?wait_for_active_shards=0", "")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for ctx.Err() == nil { // it is tried five times
+		shards := fmt.Sprint(b.do("GET", "/_cluster/state/routing_table/"+b.index("a"), "")["routing_table"])
+		if strings.Contains(shards, "deciders_no") {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	for name, call := range map[string]func() (*restore.Report, error){
+		"apply":   func() (*restore.Report, error) { return b.repo.Apply(ctx, plan, restore.ApplyOptions{}) },
+		"abandon": func() (*restore.Report, error) { return b.repo.Abandon(ctx, "snap") },
+	} {
+		var e *nuvlaops.Error
+		if report, err := call(); !errors.Is(err, nuvlaops.ErrConflict) || !errors.As(err, &e) || !strings.Contains(e.Hint, "retry_failed") || len(b.state()) != 1 {
+			t.Errorf("%s: %v, want ErrConflict and what to do\n%s", name, err, report)
+		}
+	}
+}
+
 // Without one of its indices a data stream is neither whole nor can it be restored.
 func TestALostIndexOfADataStreamIsNotToBeDeletedByItself(t *testing.T) {
 	b := places[1].bench(t)
@@ -159,8 +187,14 @@ func (b *bench) losePrimary(index string) {
 
 func (b *bench) removeShard(index string) {
 	b.t.Helper()
+	b.remove(index, "/0")
+}
+
+// remove takes files of an index away.
+func (b *bench) remove(index, files string) {
+	b.t.Helper()
 	uuid := b.do("GET", "/"+index+"/_settings?flat_settings=true", "")[index].(map[string]any)["settings"].(map[string]any)["index.uuid"].(string)
-	if out, err := b.server.Exec(b.t.Context(), "rm", "-r", "/usr/share/elasticsearch/data/indices/"+uuid+"/0"); err != nil {
+	if out, err := b.server.Exec(b.t.Context(), "sh", "-c", "rm -r /usr/share/elasticsearch/data/indices/"+uuid+files); err != nil {
 		b.t.Fatalf("%v: %s", err, out)
 	}
 }

@@ -37,7 +37,8 @@ type inspected struct {
 	disk     bool // proven by the journal, since the server found the primaries on its own disk
 	created  time.Time
 	orphan   bool // foreign, and the server has, or looks for, all primaries on its own disk: as after a restart
-	since    bool // it has lost a primary since the restore ended
+	since    bool // it has lost a primary since the restore ended, or stuck
+	stuck    bool // a primary is whole on the server's own disk, and cannot be started
 	// forgotten is an orphan that a request of this restore has made. It was missing when that was sent, and it is older than
 	// the end of the snapshot, as only a restored one can be: what somebody has made meanwhile is younger.
 	forgotten bool
@@ -188,7 +189,7 @@ func (r *Repo) judgeAll(p *Plan, o observation, j *journal) world {
 			w[i].judge(state, o.recoveries[planned.Target], running, known, r.name, p.Snapshot.Name)
 		}
 		x := &w[i]
-		x.since = (x.standing == broken || x.standing == foreign && x.cloned && x.open) && j != nil && among(j.Ended, x.uuid) != ""
+		x.since = (x.standing == broken || x.standing == foreign && x.cloned && x.open) && (x.stuck || j != nil && among(j.Ended, x.uuid) != "")
 		x.forgotten = x.orphan && j != nil && j.expects(i) && !x.created.IsZero() && x.created.Before(p.Snapshot.End.Add(clockLag))
 	}
 	return w
@@ -252,6 +253,9 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 			lost++
 			x.failures = append(x.failures, Failure{Index: x.planned.Target, Shard: shard, Reason: failureReason(p)})
 			x.restart = x.restart || (p.Source.Type == existingStore && state == "")
+		case there && stuck(p):
+			lost, x.stuck = lost+1, true
+			x.failures = append(x.failures, Failure{Index: x.planned.Target, Shard: shard, Reason: failureReason(p)})
 		default:
 			copied = copied || inRestore || p.Source.Type != existingStore
 		}
@@ -269,6 +273,12 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 	default:
 		x.standing = complete
 	}
+}
+
+// stuck reports whether the server has given up to start a primary that is on its own disk. One that was never started, as
+// when it was half restored, is no valid copy.
+func stuck(p es.Primary) bool {
+	return p.State == "UNASSIGNED" && p.Source.Type == existingStore && p.Status == "deciders_no" && p.Attempts > 0
 }
 
 // clockLag is how far the clock may be behind by which Elasticsearch dates its snapshots, and not its indices:

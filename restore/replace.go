@@ -153,7 +153,8 @@ func (x *inspected) judgeClone(s es.IndexState) {
 		} else if x.started == shard {
 			x.pending = shard
 		}
-		lost = lost || (p.State == "UNASSIGNED" && p.Status == "no_valid_shard_copy")
+		x.stuck = x.stuck || stuck(p)
+		lost = lost || x.stuck || (p.State == "UNASSIGNED" && p.Status == "no_valid_shard_copy")
 	}
 	switch {
 	case !s.Open, lost && !x.leftover:
