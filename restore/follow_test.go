@@ -87,7 +87,11 @@ func TestAnotherPlanWaitsForTheEndOfARestore(t *testing.T) {
 		_, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{Progress: func(nuvlaops.Progress) { once.Do(func() { close(begun) }) }})
 		ended <- err
 	}()
-	<-begun
+	select {
+	case <-begun:
+	case err := <-ended:
+		t.Fatalf("the first ended before it had begun: %v", err)
+	}
 	report, err := b.repo.Apply(t.Context(), other, restore.ApplyOptions{})
 	if !errors.Is(err, nuvlaops.ErrBusy) || !strings.Contains(err.Error(), b.repository()+"/snap") || len(b.state()) != 2 {
 		t.Errorf("beside another: %v, want ErrBusy that names it\n%s\n%v", err, report, b.state())
