@@ -39,6 +39,9 @@ func (r *Repo) Verify(ctx context.Context, p *Plan, opts VerifyOptions) (*Report
 
 // Validate is what each Restorer checks first: ranges and queries that make sense, on indices of the plan.
 func (o VerifyOptions) Validate(p *Plan) error {
+	if p == nil {
+		return invalid("no plan", "call Plan first")
+	}
 	for name, d := range o.Documents {
 		if d.Min < 0 || d.Max < d.Min {
 			return invalid(fmt.Sprintf("documents of %s between %d and %d", name, d.Min, d.Max), "0 or more, and the smaller number first")

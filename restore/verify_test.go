@@ -13,6 +13,14 @@ import (
 	"github.com/nuvla/nuvlaops/restore"
 )
 
+func TestOptionsAreNotValidWithoutAPlan(t *testing.T) {
+	for _, o := range []restore.VerifyOptions{{}, {Queries: []restore.Query{{Name: "jobs", Index: "nuvla-job"}}}} {
+		if err := o.Validate(nil); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+}
+
 func TestVerifySaysWhatWasAndWasNotVerified(t *testing.T) {
 	at(t, []place{places[0], places[2]}, func(t *testing.T, p place) {
 		b := p.bench(t)
