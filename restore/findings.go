@@ -240,7 +240,7 @@ func (i PlannedIndex) wayOut() string {
 	if i.Stream != "" { // an index of a data stream is not deleted by itself
 		return "restore beside it with a rename prefix, or delete the data stream it belongs to"
 	}
-	return "restore beside it with a rename prefix, or delete it first"
+	return "restore beside it with a rename prefix, or in its place (replace), which deletes it when all is proven"
 }
 
 func (r *Repo) findRunning(ctx context.Context, p *Plan) error {
