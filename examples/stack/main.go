@@ -2,7 +2,7 @@
 // and then finishes the work.
 //
 //	stack ps      STACK [-json] [-sizes]
-//	stack stop    STACK [-groups "job-executor,ui;api"] [-limit 1m]
+//	stack stop    STACK [-groups "job-executor,job-distributor,ui;api"] [-limit 1m]
 //	stack volumes STACK [-services es,zk] [-file db.yml] [-json]
 //	stack wipe    STACK [-services es,zk] [-file db.yml] [-yes STACK] [-keep FOLDER] [-keep-as -old]
 //	stack deploy  STACK -file db.yml [-create-networks]
@@ -37,6 +37,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/stack"
 )
@@ -73,6 +74,9 @@ func execute(ctx context.Context, cfg config, controller stack.StackController, 
 	screen := cli.NewScreen(stderr)
 	defer screen.Close()
 	p := &program{config: cfg, controller: controller, screen: screen, stdin: stdin, stdout: screen.Over(stdout)}
+	if err := p.checkName(ctx); err != nil {
+		return err
+	}
 	switch cfg.command {
 	case "ps":
 		return p.ps(ctx)
@@ -108,6 +112,24 @@ type keeper interface {
 
 type prober interface {
 	ProbeFrom(network, image string, command ...string) func(context.Context) error
+}
+
+// checkName tells of a stack without services: it may be gone, which ends the work of stop and wipe, or be called otherwise. Nothing
+// of it can be started.
+func (p *program) checkName(ctx context.Context) error {
+	if p.command == "deploy" {
+		return nil
+	}
+	s, err := p.controller.Look(ctx, p.name)
+	if err != nil || len(s.Services) > 0 {
+		return err
+	}
+	if p.command == "start" || p.command == "wait" {
+		return &nuvlaops.Error{Op: p.command, Resource: p.name, Reason: "there is no stack of this name", Hint: "see docker stack ls; a stack that is gone is made again by stack deploy",
+			Err: nuvlaops.ErrNotFound}
+	}
+	p.screen.Text(fmt.Sprintf("no service of stack %s is there: see docker stack ls for the names\n", p.name))
+	return nil
 }
 
 func (p *program) ps(ctx context.Context) error {
@@ -180,7 +202,7 @@ func (p *program) confirm(ctx context.Context) error {
 		answer = line
 	}
 	if answer != p.name {
-		return fmt.Errorf("%q is not the name of the stack: give the name %s", answer, p.name)
+		return fmt.Errorf("%q is not the name of the stack: type %s, or give it with -yes", answer, p.name)
 	}
 	return nil
 }
