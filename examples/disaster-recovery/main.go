@@ -154,7 +154,7 @@ func confirm(ctx context.Context, cfg *config, question string, in io.Reader, sc
 		}
 	}
 	if name != cfg.db {
-		return refused(cfg.db, "nothing was touched; give the name "+cfg.db, "%q is not the name of the stack", name)
+		return refused(cfg.db, "nothing was touched; type "+cfg.db+", or give it with -yes", "%q is not the name of the stack", name)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (p *program) confirm(ctx context.Context, plan *restore.Plan) error {
 	}
 	if name != plan.Cluster.Name {
 		return &nuvlaops.Error{Op: "apply", Resource: plan.Cluster.Name, Reason: fmt.Sprintf("%q is not the name of the cluster", name),
-			Hint: "nothing was touched; give the name " + plan.Cluster.Name, Err: nuvlaops.ErrRefused}
+			Hint: "nothing was touched; type " + plan.Cluster.Name + ", or give it with -yes", Err: nuvlaops.ErrRefused}
 	}
 	return nil
 }

@@ -202,7 +202,7 @@ func (p *program) confirm(ctx context.Context, what string) error {
 	}
 	if name != p.repository {
 		return &nuvlaops.Error{Op: p.command, Resource: p.repository, Reason: fmt.Sprintf("%q is not the name of the repository", name),
-			Hint: "nothing was removed; give the name " + p.repository, Err: nuvlaops.ErrRefused}
+			Hint: "nothing was removed; type " + p.repository + ", or give it with -yes", Err: nuvlaops.ErrRefused}
 	}
 	return nil
 }
