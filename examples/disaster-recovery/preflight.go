@@ -59,6 +59,7 @@ func (r *recovery) preflight(ctx context.Context) error {
 	if r.found.db == nil || r.found.core == nil {
 		return err
 	}
+	r.warnOfSilence()
 	r.page.end(r)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -306,6 +307,19 @@ func (r *recovery) lookAtElasticsearch(ctx context.Context) error {
 		return r.seeJobs(ctx)
 	}
 	return r.lookForTheSnapshot(ctx)
+}
+
+// warnOfSilence: a database that runs may well serve at another address, which nobody would notice before its volumes are gone.
+func (r *recovery) warnOfSilence() {
+	for _, d := range []struct {
+		service, flag, address string
+		answers                bool
+	}{{"es", "-es", r.cfg.es, r.found.alive}, {"zk", "-zk", r.zk.String(), r.found.queue}} {
+		if v := r.found.db.Service(d.service); !d.answers && v != nil && v.Running > 0 && r.comes("start-"+d.service) {
+			r.page.note("WARNING", fmt.Sprintf("service %s of stack %s runs, and nothing answers at %s: if it works, correct %s, since it is waited for there when the volumes are gone",
+				d.service, r.cfg.db, d.address, d.flag))
+		}
+	}
 }
 
 func (r *recovery) noElasticsearch() error {

@@ -238,14 +238,22 @@ func (r *recovery) startES(ctx context.Context) (string, error) {
 		Groups: [][]string{{"es"}}, Probes: map[string]func(context.Context) error{"es": alone}, Progress: r.screen.Progress,
 	})
 	<-removed
-	return "it serves", err
+	return "it serves", unheard(err, "-es", r.cfg.es)
 }
 
 func (r *recovery) startZK(ctx context.Context) (string, error) {
 	err := r.stacks.Start(ctx, r.cfg.db, stack.StartOptions{
 		Groups: [][]string{{"zk"}}, Probes: map[string]func(context.Context) error{"zk": r.zk.serves}, Progress: r.screen.Progress,
 	})
-	return "it serves", err
+	return "it serves", unheard(err, "-zk", r.zk.String())
+}
+
+// unheard names the flag of a database that has not answered in time: with a wrong address, the same call would end likewise.
+func unheard(err error, flag, address string) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w; if it serves elsewhere than at %s, correct %s", err, address, flag)
 }
 
 // repository registers the repository, and finds and plans what will be restored while it is being verified.

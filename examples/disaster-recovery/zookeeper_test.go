@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/testenv"
+	"github.com/nuvla/nuvlaops/stack"
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
 
@@ -92,6 +95,42 @@ func TestZooKeeperIsReachedByTLS(t *testing.T) {
 		if got, want := seen(t, called(t, append(args, "-zk", address)...)), "no answer from "+address; got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+}
+
+// A platform whose databases do not listen where the flags say was stopped and wiped without a word about it.
+func TestADatabaseThatRunsAndDoesNotAnswerIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		args  []string
+		there found
+		want  int
+	}{
+		{"both run, none answers", nil, found{}, 2},
+		{"both run and answer", nil, found{alive: true, queue: true}, 0},
+		{"ZooKeeper is left alone", []string{"-only", "elasticsearch"}, found{alive: true}, 0},
+	} {
+		r := called(t, append(tt.args, "-es", "http://127.0.0.1:1", "-zk", "127.0.0.1:1")...)
+		r.found = tt.there
+		r.found.db = &stack.Stack{Name: "db", Services: []stack.Service{{Name: "es", Running: 1}, {Name: "zk", Running: 1}}}
+		r.warnOfSilence()
+		if got := len(r.page.Checks); got != tt.want {
+			t.Errorf("%s: %+v, want %d warnings", tt.name, r.page.Checks, tt.want)
+		}
+		r.page.Checks, r.found.db = nil, &stack.Stack{Name: "db", Services: []stack.Service{{Name: "es"}, {Name: "zk"}}}
+		if r.warnOfSilence(); len(r.page.Checks) > 0 {
+			t.Errorf("%s, and neither runs: %+v, want no warning", tt.name, r.page.Checks)
+		}
+	}
+}
+
+func TestAnAddressWithoutAnAnswerIsNamedWithItsFlag(t *testing.T) {
+	if got := unheard(context.DeadlineExceeded, "-zk", "localhost:2181"); !errors.Is(got, context.DeadlineExceeded) || !strings.Contains(got.Error(), "localhost:2181, correct -zk") {
+		t.Errorf("%v", got)
+	}
+	if got := unheard(nuvlaops.ErrBusy, "-zk", "localhost:2181"); got != nuvlaops.ErrBusy || unheard(nil, "-zk", "") != nil {
+		t.Errorf("%v", got)
 	}
 }
 
