@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/runbook"
 	"github.com/nuvla/nuvlaops/restore"
@@ -275,6 +276,9 @@ func (r *recovery) repository(ctx context.Context) (string, error) {
 	}
 	if err == nil && !kept {
 		err = r.keepPlan(plan)
+	}
+	if err != nil && r.cfg.drill && errors.Is(err, nuvlaops.ErrRepository) {
+		err = fmt.Errorf("%w; the copy is on network %s: where the store is reached by another one, name it with -drill-network", err, r.cfg.network)
 	}
 	if err != nil {
 		return "", err
