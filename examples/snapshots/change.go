@@ -84,7 +84,7 @@ func table(plan *snapshot.Plan) string {
 }
 
 func (p *program) pin(ctx context.Context) error {
-	s, err := p.repo.Get(ctx, p.names[0])
+	s, err := p.named(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (p *program) pin(ctx context.Context) error {
 }
 
 func (p *program) unpin(ctx context.Context) error {
-	s, err := p.repo.Get(ctx, p.names[0])
+	s, err := p.named(ctx)
 	if err != nil {
 		return err
 	}

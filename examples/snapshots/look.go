@@ -34,6 +34,9 @@ func (p *program) listTable(ctx context.Context) (names []string, err error) {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tSTATE\tSTARTED\tTOOK\tSHARDS\tDOCUMENTS\tNOTES")
 	for s, err := range p.repo.List(ctx, p.filter) {
+		if err != nil && len(names) == 0 { // a table of nothing would say that there is none
+			return nil, err
+		}
 		if err != nil {
 			return nil, errors.Join(w.Flush(), err)
 		}
@@ -45,6 +48,15 @@ func (p *program) listTable(ctx context.Context) (names []string, err error) {
 		}
 	}
 	return names, w.Flush()
+}
+
+// named is the snapshot that was named.
+func (p *program) named(ctx context.Context) (*snapshot.Snapshot, error) {
+	s, err := p.repo.Get(ctx, p.names[0])
+	if errors.Is(err, nuvlaops.ErrNotFound) {
+		err = fmt.Errorf("%w: see snapshots list for the names", err)
+	}
+	return s, err
 }
 
 func row(w *tabwriter.Writer, s snapshot.Snapshot) {
@@ -98,7 +110,7 @@ func (p *program) listJSON(ctx context.Context) (names []string, err error) {
 }
 
 func (p *program) show(ctx context.Context) error {
-	s, err := p.repo.Get(ctx, p.names[0])
+	s, err := p.named(ctx)
 	if err != nil {
 		return err
 	}

@@ -160,6 +160,14 @@ snapshot.5  IN_PROGRESS  2026-03-01T17:30:00Z  -     0/0     10
 	}
 }
 
+func TestAListThatCannotBeReadIsNoEmptyTable(t *testing.T) {
+	r := newRig(t)
+	r.fake = &fake{Fake: snapshottest.Fake{Name: "s3_backup"}} // not registered
+	if got, code := r.run("", "list"); got != "" || code != cli.ExitFailed {
+		t.Errorf("code %d, printed %q, want nothing", code, got)
+	}
+}
+
 func TestShowSaysWhatIsMissing(t *testing.T) {
 	r := newRig(t)
 	got, code := r.run("", "show", "snapshot.2")
