@@ -52,7 +52,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	zk.Flags(fs)
 	fs.StringVar(&c.index, "index", "nuvla-job", "index of the job documents")
 	fs.StringVar(&c.path, "path", "/job", "path of the queue in ZooKeeper")
-	fs.BoolVar(&c.apply.DryRun, "dry-run", false, "show what would be done, and write nothing")
+	fs.BoolVar(&c.apply.DryRun, "dry-run", false, "show what would be done, and write nothing; it is refused as the work itself would be")
 	fs.BoolVar(&c.verifyOnly, "verify-only", false, "compare the queue with the jobs, reading every entry, and write nothing")
 	fs.BoolVar(&c.json, "json", false, "print one JSON object with plan, result and report")
 	fs.DurationVar(&c.plan.MaxAge, "max-age", 0, "leave out jobs created earlier than this `duration` ago, such as 720h (default no limit)")

@@ -122,7 +122,11 @@ func (p *program) print(stdout io.Writer, failure error) error {
 		}
 		return json.NewEncoder(stdout).Encode(p.out)
 	}
-	if res := p.out.Result; res != nil {
+	switch res := p.out.Result; {
+	case res == nil:
+	case failure != nil && res.Transactions+res.Pruned == 0: // nor was it counted what is there
+		fmt.Fprintln(stdout, "nothing was written")
+	default:
 		fmt.Fprintf(stdout, "%d written in %v, %d were there", res.Written, res.Elapsed.Round(1e6), res.Present)
 		for _, more := range []struct {
 			n    int

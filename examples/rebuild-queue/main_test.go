@@ -152,6 +152,9 @@ func TestTheProgramWantsForceBesideAConsumer(t *testing.T) {
 	if out, code := r.result(); code != cli.ExitBusy || out.Result.Written != 0 || !strings.Contains(out.Error, "force") {
 		t.Errorf("code %d, %+v %s", code, out.Result, out.Error)
 	}
+	if out, code := r.run("--dry-run"); code != cli.ExitBusy || out != "nothing was written\n" {
+		t.Errorf("dry run: code %d, %q", code, out)
+	}
 	if out, code := r.result("--force", "--prune"); code != cli.ExitOK || out.Result.Written != 299 || out.Result.Pruned != 1 {
 		t.Errorf("force: code %d, %+v", code, out.Result)
 	}
