@@ -22,7 +22,8 @@ type CycleOptions struct {
 	// Policy, when not nil, is carried out after the snapshot has been seen complete, and never otherwise. Where Elasticsearch
 	// deletes nothing, since it cleans up a repository or restores, that is waited for as Create.WhenBusy says.
 	Policy *Policy
-	// Marks, when not empty, is the file of marks that the policy respects; see WithMarks.
+	// Marks, when not empty, is the file of marks that the policy respects; see WithMarks. Without it the policy removes also
+	// what was pinned in that file after it was taken, as by "snapshots pin".
 	Marks string
 	// Record, when not nil, is called last, also after a failure: for metrics and time-stamps. Its context does not end with
 	// the cycle's, and its error is returned when nothing else failed.

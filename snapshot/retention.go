@@ -17,8 +17,9 @@ import (
 // so on that have one, so that an outage expires nothing. Good is complete: PARTIAL and FAILED ones hold no place.
 //
 // Never removed, whatever the rules say: the newest complete one, the last MinComplete complete ones, the newest one that a
-// drill has restored (see WithMarks), pinned and running ones, those of others (unless Others), incomplete ones that are
-// newer than the newest complete one, and more than MaxDelete in one run.
+// drill has restored, pinned and running ones, those of others (unless Others), incomplete ones that are newer than the
+// newest complete one, and more than MaxDelete in one run. What a drill has restored, and what was pinned after it was taken, is
+// known by marks alone (WithMarks).
 type Policy struct {
 	// Last keeps the newest ones.
 	Last int `json:"last,omitempty"`
