@@ -1,6 +1,7 @@
 package restoretest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -37,7 +38,7 @@ type index struct {
 
 var _ restore.Restorer = (*Fake)(nil)
 
-// AddSnapshot adds a snapshot. Its Documents say which indices it holds.
+// AddSnapshot adds a snapshot, a complete one when its State is SUCCESS. Its Documents say which indices it holds.
 func (f *Fake) AddSnapshot(s restore.Snapshot) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -129,10 +130,22 @@ func (f *Fake) Choose(ctx context.Context, sel restore.Selector) (*restore.Snaps
 		}
 	}
 	if best == nil {
-		return nil, f.wrap("Choose", sel.Name, nuvlaops.ErrNotFound)
+		return nil, f.wrap("Choose", sel.Name, &nuvlaops.Error{Reason: f.passedOver(), Err: nuvlaops.ErrNotFound})
 	}
 	out := *best
 	return &out, nil
+}
+
+// passedOver says what was there and is not chosen.
+func (f *Fake) passedOver() string {
+	there := "none is there"
+	for i, s := range f.snapshots {
+		if i == 0 {
+			there = "there are"
+		}
+		there += fmt.Sprintf(" %s (%s)", s.Name, cmp.Or(s.State, "no state"))
+	}
+	return "no snapshot to choose: " + there
 }
 
 func complete(s restore.Snapshot) bool { return s.State == "SUCCESS" && s.Failed == 0 }
