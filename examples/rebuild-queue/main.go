@@ -75,7 +75,7 @@ func (p *program) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	source, err := zkjobs.NewDocuments(client, &zkjobs.DocumentsOptions{Index: p.index, AllowNone: p.allowNone})
+	source, err := zkjobs.NewDocuments(client, &zkjobs.DocumentsOptions{Index: p.index, AllowNone: p.allowNone, Logger: cli.Retries(p.screen)})
 	if err != nil {
 		return err
 	}

@@ -93,10 +93,10 @@ func newProgram(cfg *config, stdin io.Reader, stdout, stderr io.Writer) (*progra
 	}
 	screen := cli.NewScreen(stderr)
 	p := &program{config: cfg, screen: screen, stdin: stdin, stdout: screen.Over(stdout), now: time.Now}
-	if p.restorer, err = restore.New(client, cfg.repository, nil); err != nil {
+	if p.restorer, err = restore.New(client, cfg.repository, &restore.Options{Logger: cli.Retries(screen)}); err != nil {
 		return nil, cli.Usagef("-repository: %w", err)
 	}
-	repo, err := snapshot.New(client, cfg.repository, nil)
+	repo, err := snapshot.New(client, cfg.repository, &snapshot.Options{Logger: cli.Retries(screen)})
 	if err != nil {
 		return nil, cli.Usagef("-repository: %w", err)
 	}

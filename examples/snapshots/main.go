@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	repo, err := snapshot.New(client, cfg.repository, nil)
+	repo, err := snapshot.New(client, cfg.repository, &snapshot.Options{Logger: cli.Retries(cli.NewScreen(stderr))})
 	if err != nil {
 		return cli.Usagef("-repository: %w", err)
 	}

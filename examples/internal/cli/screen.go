@@ -22,6 +22,7 @@ type Screen struct {
 	terminal *os.File // nil when out is none
 	open     bool     // a progress line stands unfinished on the terminal
 	last     time.Time
+	said     time.Time // by Sometimes
 	every    time.Duration
 	start    time.Time
 }
@@ -44,6 +45,19 @@ func (s *Screen) Printf(format string, args ...any) {
 	s.closeLine()
 	fmt.Fprintf(s.out, "%7s  %s\n", clock(time.Since(s.start)), fmt.Sprintf(format, args...))
 	s.last = time.Time{}
+}
+
+// Sometimes is Printf, unless it has written a line within this time.
+func (s *Screen) Sometimes(every time.Duration, format string, args ...any) {
+	s.mu.Lock()
+	again := time.Since(s.said) < every
+	if !again {
+		s.said = time.Now()
+	}
+	s.mu.Unlock()
+	if !again {
+		s.Printf(format, args...)
+	}
 }
 
 // Text writes text as it is.
