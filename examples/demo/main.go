@@ -80,11 +80,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			screen.Printf("removing all that the demo made")
 		}
 		err = errors.Join(err, end(), d.removeFolder(kept))
-		if kept && err == nil {
-			d.sayWhatIsKept()
-		}
 		if err == nil {
 			screen.Text(d.report.Text())
+		}
+		if kept && err == nil { // last, where it is not scrolled away
+			d.sayWhatIsKept()
 		}
 	}()
 	return d.play(ctx)

@@ -276,6 +276,10 @@ The stacks %s and %s are left up. Look at them:
   curl http://%s/demo
   docker service ls
   files: %s
-Remove them with: make clean
-`, p.db, p.core, host(p.es), host(p.es), repository, host(p.api), p.folder))
+Try the programs on them:
+  go run ./examples/snapshots list -es http://%s
+  go run ./examples/restore plan -rename copy- -es http://%s
+  go run ./examples/rebuild-queue -es-hosts %s -zk-hosts %s -dry-run -force
+Remove them with the next demo, or with make clean, which removes the images too.
+`, p.db, p.core, host(p.es), host(p.es), repository, host(p.api), p.folder, host(p.es), host(p.es), host(p.es), host(p.zk)))
 }
