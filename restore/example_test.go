@@ -49,6 +49,30 @@ func Example() {
 	// nuvla-user proven 7
 }
 
+// Restore one index beside the one that is there, and ask it a question.
+func ExampleRestorer_rename() {
+	ctx := context.Background()
+	r := cluster()
+	r.SetIndex("nuvla-user", 3)
+
+	plan, err := r.Plan(ctx, restore.Request{Snapshot: "snapshot.2026-01-02t150405z", Indices: []string{"nuvla-user"}, RenamePrefix: "restored-"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := r.Apply(ctx, plan, restore.ApplyOptions{}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	report, err := r.Verify(ctx, plan, restore.VerifyOptions{Queries: []restore.Query{{Name: "users", Index: "nuvla-user", Min: 7}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(report.OK(), r.Documents())
+	// Output: true map[nuvla-user:3 restored-nuvla-user:7]
+}
+
 // A plan says what stands in the way, and Apply refuses it.
 func ExampleRestorer_plan() {
 	ctx := context.Background()

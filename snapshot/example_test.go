@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
+
+	"github.com/elastic/elastic-transport-go/v8/elastictransport"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/snapshot"
@@ -39,4 +43,65 @@ func ExampleRepo_Create_partial() {
 	s, err := repo.Create(ctx, snapshot.CreateRequest{Name: "hourly"})
 	fmt.Println(errors.Is(err, nuvlaops.ErrPartial), s.State, s.Failures[0].Index)
 	// Output: true PARTIAL nuvla-job
+}
+
+// What a policy keeps and removes, and why, before anything is removed.
+func ExamplePlanPrune() {
+	ctx := context.Background()
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	repo := &snapshottest.Fake{Documents: map[string]int64{"nuvla-job": 10}, Now: func() time.Time { return now }}
+	if _, err := repo.Ensure(ctx, snapshot.Settings{FS: &snapshot.FS{Location: "/backup"}}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 3 {
+		now = now.Add(time.Hour)
+		if _, err := repo.Create(ctx, snapshot.CreateRequest{}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	// Those that were pinned afterwards are known by snapshot.WithMarks(repo, path) alone.
+	plan, err := snapshot.PlanPrune(ctx, repo, snapshot.Policy{Daily: 7, MinComplete: 1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, d := range plan.Decisions {
+		fmt.Println(d.Name, d.Keep, strings.Join(d.Reasons, ", "))
+	}
+	removed, err := snapshot.Prune(ctx, repo, plan)
+	fmt.Println(len(removed), "removed", err)
+	// Output:
+	// snapshot.2026-01-01t130000z false no rule keeps it
+	// snapshot.2026-01-01t140000z false no rule keeps it
+	// snapshot.2026-01-01t150000z true the newest complete one, daily 2026-01-01
+	// 2 removed <nil>
+}
+
+// Take a snapshot of a real cluster and list what is there, newest first. Any client does that repeats nothing itself:
+// elasticsearch.NewClient(elasticsearch.Config{Addresses: ..., DisableRetry: true}) of go-elasticsearch, for instance.
+func Example_realServer() {
+	ctx := context.Background()
+	client, err := elastictransport.NewClient(elastictransport.WithURLs(&url.URL{Scheme: "http", Host: "es:9200"}), elastictransport.WithDisableRetry())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	repo, err := snapshot.New(client, "s3_backup", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := repo.Create(ctx, snapshot.CreateRequest{}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for s, err := range repo.List(ctx, snapshot.Filter{NewestFirst: true}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(s.Name, s.State, s.Start, s.Shards.Successful)
+	}
 }
