@@ -80,7 +80,7 @@ func FromCause(raw json.RawMessage) error {
 	}
 	s := &ServerError{Chain: chain}
 	s.Kind = kindOf(0, s)
-	return &nuvlaops.Error{Type: chain[0].Type, Reason: s.Innermost().Reason, Err: s}
+	return &nuvlaops.Error{Type: chain[0].Type, Reason: s.Innermost().Reason, Hint: hintOf(0, s), Err: s}
 }
 
 // decodeChain reads {"error":{...}} or {"error":"text"}; nil when the body is neither.

@@ -96,6 +96,9 @@ func TestFailuresInAnAnswerOf200AreErrors(t *testing.T) {
 	if !errors.Is(got, nuvlaops.ErrNotFound) {
 		t.Errorf("%v does not match ErrNotFound", got)
 	}
+	if !strings.Contains(got.Error(), "register") { // an Elasticsearch that was made anew has no repository
+		t.Errorf("%v does not say what to do", got)
+	}
 }
 
 func TestAManifestSurvivesTheMetadata(t *testing.T) {
