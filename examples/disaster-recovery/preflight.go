@@ -315,7 +315,7 @@ func (r *recovery) warnOfSilence() {
 		service, flag, address string
 		answers                bool
 	}{{"es", "-es", r.cfg.es, r.found.alive}, {"zk", "-zk", r.zk.String(), r.found.queue}} {
-		if v := r.found.db.Service(d.service); !d.answers && v != nil && v.Running > 0 && r.comes("start-"+d.service) {
+		if v := r.found.db.Service(d.service); !d.answers && v != nil && v.Running > 0 && r.comes("wipe") && r.comes("start-"+d.service) {
 			r.page.note("WARNING", fmt.Sprintf("service %s of stack %s runs, and nothing answers at %s: if it works, correct %s, since it is waited for there when the volumes are gone",
 				d.service, r.cfg.db, d.address, d.flag))
 		}

@@ -123,6 +123,11 @@ func TestADatabaseThatRunsAndDoesNotAnswerIsWarnedOf(t *testing.T) {
 			t.Errorf("%s, and neither runs: %+v, want no warning", tt.name, r.page.Checks)
 		}
 	}
+	r := takenUp(t, "stop-core", "stop-db", "wipe", "deploy-db") // which started them itself, a moment ago
+	r.found.db = &stack.Stack{Name: "db", Services: []stack.Service{{Name: "es", Running: 1}, {Name: "zk", Running: 1}}}
+	if r.warnOfSilence(); len(r.page.Checks) > 0 {
+		t.Errorf("taken up after the wipe: %+v, want no warning", r.page.Checks)
+	}
 }
 
 func TestAnAddressWithoutAnAnswerIsNamedWithItsFlag(t *testing.T) {
