@@ -133,7 +133,9 @@ func TestWhatIsGoneWhenADeletionFailsIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := taken(day0)
-	repo.Add(first, taken(day0.Add(time.Hour)))
+	for hour := range 60 { // more than one request deletes
+		repo.Add(taken(day0.Add(time.Duration(hour) * time.Hour)))
+	}
 	report, err := snapshot.Cycle(t.Context(), repo, snapshot.CycleOptions{Policy: &snapshot.Policy{Last: 1, MinComplete: 1}})
 	if diff := cmp.Diff([]string{first.Name}, report.Removed); diff != "" || !errors.Is(err, broken) {
 		t.Errorf("%v, removed: %s", err, diff)

@@ -57,8 +57,16 @@ func Prune(ctx context.Context, repo SnapshotRepo, plan *Plan) ([]string, error)
 	return removed, nil
 }
 
-// gone are those of the names that are there no more, as far as the repository can be listed.
+// gone are those of the names that are there no more, as far as the repository can be listed. One batch is deleted as a whole or
+// not at all.
 func gone(ctx context.Context, repo SnapshotRepo, names []string) []string {
+	several := 0
+	for range batches(names) {
+		several++
+	}
+	if several < 2 {
+		return nil
+	}
 	left, err := collect(ctx, repo)
 	if err != nil {
 		return nil
