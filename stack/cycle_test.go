@@ -106,7 +106,10 @@ secrets:
 		if want.Health != stack.HealthHealthy || got.Health != stack.HealthHealthy {
 			t.Errorf("service %s is %s before, %s after", want.Name, want.Health, got.Health)
 		}
-		want.Tasks, got.Tasks = nil, nil
+		if got.Version <= want.Version {
+			t.Errorf("version %d of service %s does not show that it was stopped and started since %d", got.Version, want.Name, want.Version)
+		}
+		want.Tasks, got.Tasks, got.Version = nil, nil, want.Version
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("service %s (-before +after):\n%s", want.Name, diff)
 		}
