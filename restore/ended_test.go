@@ -121,18 +121,9 @@ func TestWhatCannotBeStartedAnyMoreIsNeitherWaitedForNorDeleted(t *testing.T) {
 	b := places[1].bench(t)
 	b.fill(b.index("a"), 1, 10, 100)
 	plan := b.restoredAndWrittenTo(b.index("a"))
-	b.do("POST", "/"+b.index("a")+"/_close", "")
-	b.remove(b.index("a"), "/0/translog/*")
-	b.do("POST", "/"+b.index("a")+"/_open?wait_for_active_shards=0", "")
+	b.stuck(b.index("a"))
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	for ctx.Err() == nil { // it is tried five times
-		shards := fmt.Sprint(b.do("GET", "/_cluster/state/routing_table/"+b.index("a"), "")["routing_table"])
-		if strings.Contains(shards, "deciders_no") {
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
 	for name, call := range map[string]func() (*restore.Report, error){
 		"apply":   func() (*restore.Report, error) { return b.repo.Apply(ctx, plan, restore.ApplyOptions{}) },
 		"abandon": func() (*restore.Report, error) { return b.repo.Abandon(ctx, "snap") },
@@ -140,6 +131,34 @@ func TestWhatCannotBeStartedAnyMoreIsNeitherWaitedForNorDeleted(t *testing.T) {
 		var e *nuvlaops.Error
 		if report, err := call(); !errors.Is(err, nuvlaops.ErrConflict) || !errors.As(err, &e) || !strings.Contains(e.Hint, "retry_failed") || len(b.state()) != 1 {
 			t.Errorf("%s: %v, want ErrConflict and what to do\n%s", name, err, report)
+		}
+	}
+}
+
+// An error would name the original, which serves; and nobody writes to what was restored beside it.
+func TestWhatIsRestoredBesideAndCannotBeStartedIsNotTakenForTheOriginal(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.snapshot("snap")
+	b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":7}`)
+	client := denied{b.client, func(r *http.Request) bool { return r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "-a/_settings") }}
+	for _, c := range []struct {
+		name string
+		call func(*restore.Plan) (*restore.Report, error)
+		want any
+	}{
+		{"abandon", func(*restore.Plan) (*restore.Report, error) { return b.repo.Abandon(t.Context(), "snap") }, 11.0},
+		{"apply", func(p *restore.Plan) (*restore.Report, error) {
+			return b.repo.Apply(t.Context(), p, restore.ApplyOptions{})
+		}, 10.0},
+	} {
+		plan := b.plan(b.replacing())
+		if report, err := b.open(client, nil).Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrDenied) {
+			t.Fatalf("%v, want ErrDenied before anything is replaced\n%s", err, report)
+		}
+		b.stuck("restoring-" + plan.ID + "-" + b.index("a"))
+		if report, err := c.call(plan); err != nil || len(b.state()) != 1 || b.documents(b.index("a")) != c.want {
+			t.Errorf("%s: %v, %v\n%s", c.name, err, b.state(), report)
 		}
 	}
 }
@@ -183,6 +202,21 @@ func (b *bench) losePrimary(index string) {
 	b.removeShard(index)
 	b.do("POST", "/"+index+"/_open?wait_for_active_shards=0", "")
 	b.do("GET", "/_cluster/health/"+index+"?wait_for_no_initializing_shards=true&timeout=30s", "")
+}
+
+// stuck lets the server give up to start an index that is on its disk.
+func (b *bench) stuck(index string) {
+	b.t.Helper()
+	b.do("POST", "/"+index+"/_close", "")
+	b.remove(index, "/0/translog/*")
+	b.do("POST", "/"+index+"/_open?wait_for_active_shards=0", "")
+	for range 300 { // it is tried five times
+		if strings.Contains(fmt.Sprint(b.do("GET", "/_cluster/state/routing_table/"+index, "")["routing_table"]), "deciders_no") {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	b.t.Fatalf("%s is still tried", index)
 }
 
 func (b *bench) removeShard(index string) {
