@@ -163,6 +163,32 @@ func TestWhatIsRestoredBesideAndCannotBeStartedIsNotTakenForTheOriginal(t *testi
 	}
 }
 
+// It has its name, and may be written to, from the moment in which it is started.
+func TestAReplacementThatCannotBeStartedAnyMoreIsNotReplacedAgain(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 10, 100)
+	b.snapshot("snap")
+	b.wipe()
+	plan := b.plan(b.replacing())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	client := &before{Client: b.client, like: func(r *http.Request) bool { return r.URL.Path == "/_aliases" }, do: cancel}
+	if report, err := b.open(client, nil).Apply(ctx, plan, restore.ApplyOptions{}); !errors.Is(err, context.Canceled) || len(b.state()) != 2 {
+		t.Fatalf("%v, %v\n%s", err, b.state(), report)
+	}
+	b.do("POST", "/"+b.index("a")+"/_doc?refresh", `{"n":7}`)
+	b.stuck(b.index("a"))
+	was := b.state()
+	var e *nuvlaops.Error
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrConflict) || !errors.As(err, &e) || !strings.Contains(e.Hint, "retry_failed") || !maps.Equal(was, b.state()) {
+		t.Errorf("%v, want ErrConflict and all as it was\n%s", err, report)
+	}
+	b.do("DELETE", "/"+b.index("a"), "")
+	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil || report.Documents != 10 || len(b.state()) != 1 {
+		t.Errorf("as the hint says: %v\n%s", err, report)
+	}
+}
+
 // Without one of its indices a data stream is neither whole nor can it be restored.
 func TestALostIndexOfADataStreamIsNotToBeDeletedByItself(t *testing.T) {
 	b := places[1].bench(t)

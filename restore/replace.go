@@ -154,11 +154,11 @@ func (x *inspected) judgeClone(s es.IndexState) {
 			x.pending = shard
 		}
 		x.stuck = x.stuck || stuck(p)
-		lost = lost || x.stuck || (p.State == "UNASSIGNED" && p.Status == "no_valid_shard_copy")
+		lost = lost || (p.State == "UNASSIGNED" && p.Status == "no_valid_shard_copy")
 	}
 	switch {
-	case !s.Open, lost && !x.leftover:
-		x.standing = foreign // it was changed after all was done
+	case !s.Open, x.stuck, lost && !x.leftover:
+		x.standing = foreign // it was changed after all was done, or may have been written to
 	case lost:
 		x.standing = beside
 	case x.started < x.shards:
