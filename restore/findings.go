@@ -306,7 +306,7 @@ func (r *Repo) findJournal(ctx context.Context, p *Plan) error {
 		p.add(SeverityError, CodeInterrupted, j.Repository+"/"+j.Snapshot, "attach to it, so that it is finished", "a restore that began %s is putting replacements into their places",
 			j.Started.Format("2006-01-02 15:04:05Z07:00"))
 	} else if j != nil && j.pending() {
-		p.add(SeverityWarning, CodeInterrupted, j.Repository+"/"+j.Snapshot, "apply its own plan again, or go on: Apply puts back what it left",
+		p.add(SeverityWarning, CodeInterrupted, j.Repository+"/"+j.Snapshot, "apply its own plan again, or go on when the server restores it no more: Apply puts back what it left",
 			"a restore that began %s has not put back everything it changed", j.Started.Format("2006-01-02 15:04:05Z07:00"))
 	}
 	return nil
