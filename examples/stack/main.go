@@ -74,9 +74,6 @@ func execute(ctx context.Context, cfg config, controller stack.StackController, 
 	screen := cli.NewScreen(stderr)
 	defer screen.Close()
 	p := &program{config: cfg, controller: controller, screen: screen, stdin: stdin, stdout: screen.Over(stdout)}
-	if err := p.checkName(ctx); err != nil {
-		return err
-	}
 	switch cfg.command {
 	case "ps":
 		return p.ps(ctx)
@@ -114,22 +111,24 @@ type prober interface {
 	ProbeFrom(network, image string, command ...string) func(context.Context) error
 }
 
-// checkName tells of a stack without services: it may be gone, which ends the work of stop and wipe, or be called otherwise. Nothing
-// of it can be started.
-func (p *program) checkName(ctx context.Context) error {
-	if p.command == "deploy" {
-		return nil
+// tellGone tells of a stack without services: it may be gone, which ends the work of stop and wipe, or be called otherwise.
+func (p *program) tellGone(s *stack.Stack) {
+	if len(s.Services) == 0 {
+		p.screen.Text(fmt.Sprintf("no service of stack %s is there: see docker stack ls for the names\n", p.name))
 	}
-	s, err := p.controller.Look(ctx, p.name)
-	if err != nil || len(s.Services) > 0 {
-		return err
+}
+
+// checkName looks, which takes a job on each node without an engine, so it comes where it keeps nobody waiting.
+func (p *program) checkName(ctx context.Context) {
+	if s, err := p.controller.Look(ctx, p.name); err == nil {
+		p.tellGone(s)
 	}
-	if p.command == "start" || p.command == "wait" {
-		return &nuvlaops.Error{Op: p.command, Resource: p.name, Reason: "there is no stack of this name", Hint: "see docker stack ls; a stack that is gone is made again by stack deploy",
-			Err: nuvlaops.ErrNotFound}
-	}
-	p.screen.Text(fmt.Sprintf("no service of stack %s is there: see docker stack ls for the names\n", p.name))
-	return nil
+}
+
+// noStack: nothing of it can be started.
+func (p *program) noStack() error {
+	return &nuvlaops.Error{Op: p.command, Resource: p.name, Reason: "there is no stack of this name", Hint: "see docker stack ls; a stack that is gone is made again by stack deploy",
+		Err: nuvlaops.ErrNotFound}
 }
 
 func (p *program) ps(ctx context.Context) error {
@@ -137,6 +136,7 @@ func (p *program) ps(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.tellGone(s)
 	return p.print(s)
 }
 
@@ -149,14 +149,21 @@ func (p *program) print(v fmt.Stringer) error {
 }
 
 func (p *program) stop(ctx context.Context) error {
-	return p.controller.Stop(ctx, p.name, stack.StopOptions{Groups: p.groups, Limit: p.limit, Progress: p.screen.Progress,
+	err := p.controller.Stop(ctx, p.name, stack.StopOptions{Groups: p.groups, Limit: p.limit, Progress: p.screen.Progress,
 		Gone: func(group []string) { p.screen.Printf("gone: %s", strings.Join(group, ", ")) }})
+	if err == nil {
+		p.checkName(ctx)
+	}
+	return err
 }
 
 func (p *program) plan(ctx context.Context) (*stack.WipePlan, error) {
 	plan, err := p.controller.PlanWipe(ctx, p.name, stack.WipeOptions{Services: p.services, Volumes: p.volumes, Files: p.files})
 	if err != nil {
 		return nil, err
+	}
+	if len(plan.Volumes) == 0 {
+		p.checkName(ctx)
 	}
 	return plan, p.print(plan)
 }
@@ -219,8 +226,16 @@ func (p *program) start(ctx context.Context) error {
 		}
 		p.probes[service] = from.ProbeFrom(p.network, p.image, command...)
 	}
-	return p.controller.Start(ctx, p.name, stack.StartOptions{Groups: p.groups, Probes: p.probes, Stable: p.stable, Limit: p.limit,
-		Progress: p.screen.Progress, Healthy: func(group []string) { p.screen.Printf("healthy: %s", strings.Join(group, ", ")) }})
+	started := false
+	err := p.controller.Start(ctx, p.name, stack.StartOptions{Groups: p.groups, Probes: p.probes, Stable: p.stable, Limit: p.limit,
+		Progress: p.screen.Progress, Healthy: func(group []string) {
+			started = true
+			p.screen.Printf("healthy: %s", strings.Join(group, ", "))
+		}})
+	if err == nil && !started {
+		return p.noStack()
+	}
+	return err
 }
 
 // refuseStopped: waiting for a service that is stopped would never end.
@@ -228,6 +243,9 @@ func (p *program) refuseStopped(ctx context.Context) error {
 	s, err := p.controller.Look(ctx, p.name)
 	if err != nil {
 		return err
+	}
+	if len(s.Services) == 0 {
+		return p.noStack()
 	}
 	for _, v := range s.Services {
 		if v.Stopped && p.waitsFor(v.Name) {

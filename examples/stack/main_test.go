@@ -119,6 +119,30 @@ func TestCommandsAndTheirExitCodes(t *testing.T) {
 	}
 }
 
+// looks counts how often it is looked, which may take a job on each node, and the sizes of all volumes.
+type looks struct {
+	*stacktest.Fake
+	n int
+}
+
+func (l *looks) Look(ctx context.Context, name string) (*stack.Stack, error) {
+	l.n++
+	return l.Fake.Look(ctx, name)
+}
+
+func TestNothingIsLookedAtTwice(t *testing.T) {
+	f := &looks{Fake: deployed(t)}
+	for _, c := range []struct {
+		args string
+		want int
+	}{{"ps db", 1}, {"wait db", 1}, {"start db", 0}, {"volumes db", 0}, {"stop db", 1}, {"wipe db -yes db", 0}, {"volumes db", 1}} {
+		f.n = 0
+		if out, code := call(t, f, "", strings.Fields(c.args)...); code != 0 || f.n != c.want {
+			t.Errorf("%s: exit code %d, looked %d times, want %d: %s", c.args, code, f.n, c.want, out)
+		}
+	}
+}
+
 func TestHelpIsGivenForTheProgramAndForEachCommand(t *testing.T) {
 	for args, want := range map[string]string{"-h": "-host address", "ps -h": "-sizes", "wipe -help": "-keep folder", "wipe db --help": "-keep folder", "stop -groups es -h": "-groups services"} {
 		var stderr bytes.Buffer
