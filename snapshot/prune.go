@@ -67,13 +67,27 @@ func gone(ctx context.Context, repo SnapshotRepo, names []string) []string {
 	if several < 2 {
 		return nil
 	}
-	left, err := collect(ctx, repo)
+	left, err := namesLeft(ctx, repo, names)
 	if err != nil {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		return slices.ContainsFunc(left, func(s Snapshot) bool { return s.Name == name })
-	})
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(left, name) })
+}
+
+// namesLeft goes by the repository's own list of names, where there is one: List leaves out what cannot be described, as while
+// the store is away that a deletion has failed for.
+func namesLeft(ctx context.Context, repo SnapshotRepo, names []string) (left []string, err error) {
+	if m, is := repo.(marked); is {
+		repo = m.SnapshotRepo
+	}
+	if r, is := repo.(*Repo); is {
+		return r.existing(ctx, names)
+	}
+	all, err := collect(ctx, repo)
+	for _, s := range all {
+		left = append(left, s.Name)
+	}
+	return left, err
 }
 
 // stillHolds compares the plan with what is there now.
