@@ -135,6 +135,7 @@ func (r *Rebuilder) apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*
 		result.ToPrune = len(w.toPrune())
 		return result, nil
 	}
+	plan.pruned, plan.moved = plan.pruned || opts.Prune, plan.moved || opts.Move
 	if err := w.prune(ctx); err != nil {
 		return result, fmt.Errorf("prune: %w", err)
 	}

@@ -117,6 +117,8 @@ type Plan struct {
 	known  *listing        // what was on it
 	looked time.Time       // when the jobs had been read
 	spared map[string]bool // ids of jobs whose entries are Spared; until they were compared
+
+	pruned, moved bool // whether an Apply has begun to
 }
 
 const mostExamples = 1000

@@ -1,10 +1,12 @@
 package zkjobs_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/zkjobs"
 	"github.com/nuvla/nuvlaops/zkjobs/zkjobstest"
 )
@@ -98,6 +100,21 @@ func TestAPlanIsAppliedAgainAfterItsEntriesWerePrunedAndMoved(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"050 job/a", "060 job/b", "070 job/c"}, q.ids()); diff != "" {
 			t.Errorf("queue (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestWhatConsumersTookBeforeAPlanIsAppliedShowsThem: whatever it would have removed itself.
+func TestWhatConsumersTookBeforeAPlanIsAppliedShowsThem(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		q.make()
+		names := []string{q.put(50, "job/gone"), q.put(50, "job/a"), q.put(50, "job/a")}
+		r := q.rebuilder(zkjobstest.Jobs{job("a", 50, 1), job("b", 60, 2)})
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+		q.consume(names[0])
+		q.consume(names[2])
+		if res, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Prune: true}); !errors.Is(err, nuvlaops.ErrBusy) {
+			t.Errorf("beside consumers: %+v, %v", res, err)
 		}
 	})
 }

@@ -140,7 +140,7 @@ func (w *writer) find(id string) (int, bool) {
 
 // changes says what others did with the queue since the plan was made, and whether anything changed at all. Entries of
 // the plan's own missing jobs are not signs of others: an earlier Apply may have made them. Nor are those that are gone and
-// that it would have removed.
+// that one may have removed.
 func (w *writer) changes(l *listing) (signs []string, changed bool) {
 	if w.plan.known == nil { // the plan came from a file: its own remarks are all there is
 		return append(slices.Clone(w.plan.Busy), busy(l, l)...), true
@@ -164,17 +164,17 @@ func (w *writer) changes(l *listing) (signs []string, changed bool) {
 	return signs, len(signs) > 0
 }
 
-// removed counts the entries that are gone since the plan and that an Apply of it prunes or moves.
+// removed counts the entries that are gone since the plan and that an earlier Apply of it may have pruned or moved.
 func (w *writer) removed(l *listing) (n int64) {
 	gone := func(name string) bool { _, there := l.find(name); return !there }
-	if w.opts.Prune {
+	if w.plan.pruned {
 		for _, e := range slices.Concat(w.plan.Extra, w.plan.Doubled) {
 			if gone(e.Name) {
 				n++
 			}
 		}
 	}
-	if !w.opts.Move {
+	if !w.plan.moved {
 		return n
 	}
 	for _, e := range l.entries {
