@@ -28,6 +28,7 @@ type found struct {
 	db, core *stack.Stack
 	wipe     *stack.WipePlan
 	alive    bool // some Elasticsearch answers
+	denied   bool // one answers, and is of no use as it is asked
 	queue    bool // some ZooKeeper answers
 	aside    bool // a throw-away one was started for a plan
 	disks    *disks
@@ -291,6 +292,7 @@ func (r *recovery) lookAtElasticsearch(ctx context.Context) error {
 	defer cancel()
 	switch err := cli.ElasticsearchServes(r.client)(alive); {
 	case errors.Is(err, nuvlaops.ErrDenied), errors.Is(err, nuvlaops.ErrUnsupported): // what answers is not dead, and a throw-away one would say the same
+		r.found.denied = true
 		return r.page.bad("Elasticsearch", refused(r.cfg.es, "correct -es, or ES_USERNAME and ES_PASSWORD, or ES_API_KEY; nothing was touched", "%v", err))
 	case err != nil:
 		return r.noElasticsearch()
@@ -314,7 +316,7 @@ func (r *recovery) warnOfSilence() {
 	for _, d := range []struct {
 		service, flag, address string
 		answers                bool
-	}{{"es", "-es", r.cfg.es, r.found.alive}, {"zk", "-zk", r.zk.String(), r.found.queue}} {
+	}{{"es", "-es", r.cfg.es, r.found.alive || r.found.denied}, {"zk", "-zk", r.zk.String(), r.found.queue}} {
 		if v := r.found.db.Service(d.service); !d.answers && v != nil && v.Running > 0 && r.comes("wipe") && r.comes("start-"+d.service) {
 			r.page.note("WARNING", fmt.Sprintf("service %s of stack %s runs, and nothing answers at %s: if it works, correct %s, since it is waited for there when the volumes are gone",
 				d.service, r.cfg.db, d.address, d.flag))

@@ -429,5 +429,9 @@ func TestAnElasticsearchThatDeniesIsNotTakenForDead(t *testing.T) {
 		if err := r.lookAtElasticsearch(t.Context()); errors.Is(err, nuvlaops.ErrRefused) != tt.refused {
 			t.Errorf("%s: got %v, refused should be %t", tt.name, err, tt.refused)
 		}
+		r.page.Checks, r.found.db = nil, &stack.Stack{Name: "db", Services: []stack.Service{{Name: "es", Running: 1}}}
+		if r.warnOfSilence(); len(r.page.Checks) > 0 == tt.refused {
+			t.Errorf("%s: said to be silent: %+v", tt.name, r.page.Checks)
+		}
 	}
 }
