@@ -63,8 +63,11 @@ func (r *recovery) finish(records []runbook.Record, err error) {
 
 // notDone is the data that neither this call nor one before has brought back, since its step was left out as asked.
 func (r *recovery) notDone(s state) (what []string) {
-	if s.Restored == nil && r.cfg.asked("restore") {
+	switch asked := r.cfg.asked("restore"); {
+	case asked && s.Restored == nil:
 		what = append(what, "no document was restored")
+	case asked && !s.Restored.OK():
+		what = append(what, "the restore that had failed was not done again")
 	}
 	if s.Jobs == nil && r.cfg.asked("queue") {
 		what = append(what, "the job queue was not rebuilt")

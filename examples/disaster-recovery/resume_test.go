@@ -358,8 +358,9 @@ func TestWhatWasNotTouchedIsNotCalledLost(t *testing.T) {
 
 // A core that was started on empty databases is none that was recovered, whoever asked for it.
 func TestDataThatWasLeftOutIsNotCalledRecovered(t *testing.T) {
-	documents, jobs := state{Restored: &restore.Report{}}, state{Jobs: &report.Jobs{}}
+	documents, jobs := state{Restored: &restore.Report{Shards: 3, Proven: 3}}, state{Jobs: &report.Jobs{}}
 	whole := state{Restored: documents.Restored, Jobs: jobs.Jobs}
+	broken := state{Restored: &restore.Report{Shards: 3, Proven: 2}, Jobs: jobs.Jobs}
 	for _, tt := range []struct {
 		name string
 		cfg  config
@@ -370,6 +371,7 @@ func TestDataThatWasLeftOutIsNotCalledRecovered(t *testing.T) {
 		{"both left out", config{skip: []string{"restore", "queue"}}, state{}, []string{"no document was restored", "the job queue was not rebuilt"}},
 		{"no queue", config{skip: []string{"queue"}}, documents, []string{"the job queue was not rebuilt"}},
 		{"what an earlier call has done", config{from: "start-core"}, whole, nil},
+		{"what an earlier call has failed at", config{from: "queue"}, broken, []string{"the restore that had failed was not done again"}},
 		{"nothing before", config{from: "queue"}, jobs, []string{"no document was restored"}},
 		{"only the queue", config{only: onlyZK}, jobs, nil},
 	} {
