@@ -335,6 +335,19 @@ func TestNothingIsCalledArchivedWhileVolumesMayBeOutOfSight(t *testing.T) {
 	}
 }
 
+// An archive of files that a database writes to can be of no use, and would be believed in.
+func TestVolumesInUseAreNotArchivedAlsoWhereNoneIsRemoved(t *testing.T) {
+	r := takenUp(t)
+	r.stacks = swarmOf(t, map[string]string{"/services": `[{"ID":"es","Spec":{"Name":"db_es","Labels":{"com.docker.stack.namespace":"db"},"Mode":{"Replicated":{"Replicas":1}},
+		"TaskTemplate":{"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"db_esdata","Target":"/data","VolumeOptions":{"Labels":{"com.docker.stack.namespace":"db"}}}]}}}}]`,
+		"/tasks": "[]", "/networks": "[]", "/volumes": `{"Volumes":[{"Name":"db_esdata","Driver":"local","Labels":{"com.docker.stack.namespace":"db"}}]}`,
+		"/volumes/db_esdata": `{"Name":"db_esdata","Driver":"local","Labels":{"com.docker.stack.namespace":"db"}}`})
+	r.cfg.keepOld, r.cfg.skip = t.TempDir(), []string{"stop-db", "wipe"}
+	if said, err := r.keepVolumes(t.Context()); !errors.Is(err, nuvlaops.ErrRefused) || !strings.Contains(err.Error(), "stop it first") {
+		t.Errorf("it says %q, %v; want it refused", said, err)
+	}
+}
+
 // A node with volumes may have come back since the call that has archived those that it saw.
 func TestWhatIsSeenSinceTheArchiveIsArchivedBeforeTheWipe(t *testing.T) {
 	for _, done := range [][]string{{"stop-core", "stop-db", "keep-old"}, {"stop-core", "stop-db", "keep-old", "wipe"}} {

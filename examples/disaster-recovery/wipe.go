@@ -87,8 +87,12 @@ func (r *recovery) keepVolumes(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(plan.Obstacles) > 0 && r.comes("wipe") { // as it would refuse: not all that it may see later can be seen
-		return "", refused(r.cfg.db, "nothing was removed", "%s", strings.Join(plan.Obstacles, "; "))
+	obstacles := plan.Obstacles // as the wipe would refuse: not all that it may see later can be seen
+	if !r.comes("wipe") {
+		obstacles = without(obstacles, plan.Lasting) // what is written to is no archive all the same
+	}
+	if len(obstacles) > 0 {
+		return "", refused(r.cfg.db, "nothing was removed", "%s", strings.Join(obstacles, "; "))
 	}
 	dir := r.keepFolder()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
