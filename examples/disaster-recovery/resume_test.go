@@ -229,6 +229,9 @@ func TestVolumesThatWereWrittenToSinceAreArchivedAgain(t *testing.T) {
 		r.state = state{Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Kept: "/old/first", Stopped: tt.stopped}
 		r.found.db = &stack.Stack{Name: "db", Services: []stack.Service{tt.es}}
 		first := r.keepFolder()
+		if err := r.checkArchive(); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := r.stopDB(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -237,6 +240,29 @@ func TestVolumesThatWereWrittenToSinceAreArchivedAgain(t *testing.T) {
 		}
 		if diff := cmp.Diff(map[string]uint64{"es": index}, r.remembered().Stopped); diff != "" {
 			t.Errorf("%s: what was stopped (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// -from lets steps run again, and knows nothing of what was written since.
+func TestVolumesThatWereWrittenToSinceAreArchivedAgainWithFrom(t *testing.T) {
+	for _, from := range []string{"stop-core", "stop-db", "keep-old", "wipe"} {
+		for version, again := range map[uint64]bool{5: false, 7: true} {
+			r := takenUp(t, "stop-core", "stop-db", "keep-old")
+			first := state{Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Kept: "/old/first", Stopped: map[string]uint64{"es": 5}}
+			if err := r.remember(func(st *state) { *st = first }); err != nil {
+				t.Fatal(err)
+			}
+			r.cfg.keepOld, r.cfg.from = "/old", from
+			r.goOn()
+			r.found.db = &stack.Stack{Name: "db", Services: []stack.Service{{Name: "es", ID: "es", Version: version}}}
+			folder := r.keepFolder()
+			if err := r.checkArchive(); err != nil {
+				t.Fatal(err)
+			}
+			if st := r.remembered(); (st.Kept == "") != again || (r.keepFolder() != folder) != again || st.Stopped["es"] != version {
+				t.Errorf("-from %s, version %d: archived %t, %+v", from, version, r.done("keep-old"), st)
+			}
 		}
 	}
 }

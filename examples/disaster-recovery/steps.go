@@ -95,11 +95,6 @@ func (r *recovery) stopDB(ctx context.Context) (string, error) {
 		_, err := r.stop(ctx, &stack.Stack{Name: r.cfg.db}, all)
 		return "nothing to do: the copy has not been started", err
 	}
-	if r.began("keep-old") && r.comes("wipe") && (r.dbRuns() || r.dbRan()) {
-		if err := r.archiveAgain(); err != nil {
-			return "", err
-		}
-	}
 	said, err := r.stop(ctx, r.found.db, all)
 	if err == nil {
 		err = r.silent(ctx)
@@ -176,13 +171,18 @@ func (r *recovery) rememberStopped(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	meant, stopped := r.cfg.dbMeant(), map[string]uint64{}
-	for _, s := range now.Services {
+	return r.remember(func(st *state) { st.Stopped = r.versionsOf(now) })
+}
+
+// versionsOf are those of the services that are meant.
+func (r *recovery) versionsOf(db *stack.Stack) map[string]uint64 {
+	meant, versions := r.cfg.dbMeant(), map[string]uint64{}
+	for _, s := range db.Services {
 		if len(meant) == 0 || slices.Contains(meant, s.Name) {
-			stopped[s.ID] = s.Version
+			versions[s.ID] = s.Version
 		}
 	}
-	return r.remember(func(st *state) { st.Stopped = stopped })
+	return versions
 }
 
 func (r *recovery) stop(ctx context.Context, s *stack.Stack, groups [][]string) (string, error) {

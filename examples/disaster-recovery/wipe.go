@@ -74,10 +74,15 @@ func (r *recovery) keepFolder() string {
 	return filepath.Join(r.cfg.keepOld, r.cfg.db+"-"+at.UTC().Format("2006-01-02t150405z"))
 }
 
-// archiveAgain forgets the archive of volumes that have been written to since.
-func (r *recovery) archiveAgain() error {
+// checkArchive forgets what an earlier call may have archived when the volumes may have been written to since, whatever steps
+// this one is told to run.
+func (r *recovery) checkArchive() error {
+	begun := r.began("keep-old") || len(r.remembered().Stopped) > 0 // which -from does not forget
+	if r.cfg.keepOld == "" || !begun || !r.comes("wipe") || !r.dbRuns() && !r.dbRan() {
+		return nil
+	}
 	r.journal.Forget("keep-old")
-	return r.remember(func(st *state) { st.Kept, st.Anew = "", r.now().UTC() })
+	return r.remember(func(st *state) { st.Kept, st.Anew, st.Stopped = "", r.now().UTC(), r.versionsOf(r.found.db) })
 }
 
 // keepVolumes archives the volumes into a folder of this recovery's own, so that what is there already is this recovery's,
