@@ -104,9 +104,6 @@ func (r *recovery) showPlan(ctx context.Context, stdout io.Writer) error {
 
 // recoverAll runs the steps under the journal and writes the report, whatever the end is.
 func (r *recovery) recoverAll(ctx context.Context) error {
-	if err := r.checkArchive(); err != nil {
-		return err
-	}
 	records, err := runbook.Run(ctx, r.steps(), r.journal, r.seen)
 	err = cli.Begun(errors.Join(err, r.left()))
 	if r.cfg.drill && !errors.Is(context.Cause(ctx), nuvlaops.ErrConflict) { // a drill that has taken over removes it, and makes its own

@@ -98,6 +98,9 @@ func (r *recovery) checkEngine(ctx context.Context) (err error) {
 	}
 	r.page.good("engine", "it manages a swarm")
 	r.noteImages()
+	if err := r.checkArchive(); err != nil {
+		return err
+	}
 	stacksErr := r.checkStacks(ctx)
 	if volumesErr != nil && stacksErr == nil { // otherwise it follows from what the stacks lack
 		volumesErr = r.page.bad("volumes", volumesErr)

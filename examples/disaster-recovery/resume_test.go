@@ -244,6 +244,20 @@ func TestVolumesThatWereWrittenToSinceAreArchivedAgain(t *testing.T) {
 	}
 }
 
+// A folder that is too full, or volumes that nothing reaches, would be found out when both stacks are stopped.
+func TestTheRoomOfAnArchiveThatIsMadeAgainIsLookedAtBeforeAnythingIsTouched(t *testing.T) {
+	for stopped, again := range map[uint64]bool{5: true, 7: false} { // see foreignVolume
+		r := takenUp(t, "stop-core", "stop-db", "keep-old")
+		r.stacks, r.cfg.keepOld = foreignVolume(t), t.TempDir()
+		r.state = state{Started: time.Now(), Kept: "/old/first", Stopped: map[string]uint64{"es": stopped}}
+		_ = r.checkEngine(t.Context()) // a stack that lacks services is refused
+		looked := slices.ContainsFunc(r.page.Checks, func(c check) bool { return c.Name == "-keep-old" && strings.Contains(c.Text, "are free") })
+		if looked != again || r.comes("keep-old") != again {
+			t.Errorf("stopped at version %d: %+v; archived %t", stopped, r.page.Checks, r.done("keep-old"))
+		}
+	}
+}
+
 // -from lets steps run again, and knows nothing of what was written since.
 func TestVolumesThatWereWrittenToSinceAreArchivedAgainWithFrom(t *testing.T) {
 	for _, from := range []string{"stop-core", "stop-db", "keep-old", "wipe"} {

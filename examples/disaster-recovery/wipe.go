@@ -75,12 +75,13 @@ func (r *recovery) keepFolder() string {
 }
 
 // checkArchive forgets what an earlier call may have archived when the volumes may have been written to since, whatever steps
-// this one is told to run.
+// this one is told to run. It comes before all that asks whether they are to be archived.
 func (r *recovery) checkArchive() error {
 	begun := r.began("keep-old") || len(r.remembered().Stopped) > 0 // which -from does not forget
 	if r.cfg.keepOld == "" || !begun || !r.comes("wipe") || !r.dbRuns() && !r.dbRan() {
 		return nil
 	}
+	r.page.note("-keep-old", "the databases run, or have run since an earlier call stopped them: what it archived is not what the volumes hold")
 	r.journal.Forget("keep-old")
 	return r.remember(func(st *state) { st.Kept, st.Anew, st.Stopped = "", r.now().UTC(), r.versionsOf(r.found.db) })
 }
