@@ -124,7 +124,7 @@ func (p *program) print(stdout io.Writer, failure error) error {
 	}
 	switch res := p.out.Result; {
 	case res == nil:
-	case failure != nil && res.Transactions+res.Pruned == 0: // nor was it counted what is there
+	case failure != nil && res.Transactions+res.Pruned == 0 && res.Report == nil: // nor was it counted what is there
 		fmt.Fprintln(stdout, "nothing was written")
 	default:
 		fmt.Fprintf(stdout, "%d written in %v, %d were there", res.Written, res.Elapsed.Round(1e6), res.Present)

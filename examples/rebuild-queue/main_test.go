@@ -130,6 +130,12 @@ func TestTheProgramRebuildsVerifiesAndDoesNothingTwice(t *testing.T) {
 	if _, code := r.run("--verify-only"); code != cli.ExitOK {
 		t.Errorf("verify: code %d", code)
 	}
+	if err := r.queue().Put(t.Context(), 10, "job/00000000"); err != nil {
+		t.Fatal(err)
+	}
+	if text, code := r.run(); code != cli.ExitVerification || !strings.Contains(text, "300 were there") {
+		t.Errorf("one is there twice: code %d, %s", code, text)
+	}
 }
 
 func TestTheProgramLeavesRunningJobsOutWhenTold(t *testing.T) {
