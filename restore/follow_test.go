@@ -19,15 +19,7 @@ func TestFollowingCostsTwoRequestsASecondWhateverTheNumberOfShards(t *testing.T)
 	b.fill(b.index("many"), 20, 600, 2000)
 	b.fill(b.index("big"), 3, 2000, 2000)
 	b.snapshot("snap")
-	proxy, err := testenv.NewHTTPProxy(b.url())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer proxy.Close()
-	client, err := es.Dial(es.Access{Addresses: []string{proxy.URL()}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	proxy, client := b.proxied()
 	var seen []int
 	var at []time.Time
 	for _, rate := range []string{"1mb", "200kb", "50kb"} { // a busy machine looks less often
@@ -53,6 +45,21 @@ func TestFollowingCostsTwoRequestsASecondWhateverTheNumberOfShards(t *testing.T)
 			t.Errorf("%d requests in %s", n, took)
 		}
 	}
+}
+
+// proxied is a client whose requests are counted.
+func (b *bench) proxied() (*testenv.Proxy, *es.Transport) {
+	b.t.Helper()
+	proxy, err := testenv.NewHTTPProxy(b.url())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = proxy.Close() })
+	client, err := es.Dial(es.Access{Addresses: []string{proxy.URL()}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return proxy, client
 }
 
 func TestDetachedRestoreIsFinishedByAttach(t *testing.T) {
@@ -132,19 +139,11 @@ func TestAttachTellsHowFarTheRestoreIsAndAsksNoMoreThanApply(t *testing.T) {
 	b.fill(b.index("big"), 3, 1000, 2000)
 	b.snapshot("snap")
 	b.wipe()
-	b.register(`,"max_restore_bytes_per_sec":"300kb"`)
+	b.register(`,"max_restore_bytes_per_sec":"200kb"`)
 	if _, err := b.repo.Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{Detach: true}); err != nil {
 		t.Fatal(err)
 	}
-	proxy, err := testenv.NewHTTPProxy(b.url())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer proxy.Close()
-	client, err := es.Dial(es.Access{Addresses: []string{proxy.URL()}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	proxy, client := b.proxied()
 	told := 0
 	report, err := b.open(client, nil).Attach(t.Context(), "snap", restore.ApplyOptions{Progress: func(nuvlaops.Progress) { told++ }})
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nuvla/nuvlaops"
-	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/restore"
 )
@@ -28,15 +27,7 @@ func TestReplyLostAtAnyRequestLeavesOneProvenRestore(t *testing.T) {
 			b := c.place.bench(t)
 			b.fill(b.index("a"), 2, 60, 500)
 			b.snapshot("snap")
-			proxy, err := testenv.NewHTTPProxy(b.url())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer proxy.Close()
-			client, err := es.Dial(es.Access{Addresses: []string{proxy.URL()}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			proxy, client := b.proxied()
 			repo := b.open(client, &restore.Options{Retry: nuvlaops.RetryPolicy{Initial: 10 * time.Millisecond}})
 			for action, match := range map[testenv.Action]func(testenv.Request) bool{
 				testenv.CutAfter:  nil,
