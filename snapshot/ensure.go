@@ -239,7 +239,7 @@ func (r *Repo) Registered(ctx context.Context) (Settings, error) {
 func (r *Repo) settings(ctx context.Context) (Settings, error) {
 	reg, err := r.registered(ctx)
 	if err == nil && reg == nil {
-		err = &nuvlaops.Error{Reason: "the repository is not registered", Hint: "register it (PUT _snapshot/NAME with its type and settings), or correct its name", Err: nuvlaops.ErrNotFound}
+		err = &nuvlaops.Error{Reason: "the repository is not registered", Hint: es.HintRegister, Err: nuvlaops.ErrNotFound}
 	}
 	if err != nil {
 		return Settings{}, err

@@ -5,13 +5,13 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"strings"
 	"time"
 
 	"github.com/go-zookeeper/zk"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
 )
 
 // JobQueueRebuilder makes the job queue what it would have been: every job that belongs there once, at its priority, in
@@ -98,8 +98,7 @@ var _ JobQueueRebuilder = (*Rebuilder)(nil)
 func New(source Source, conn *Conn, opts *Options) (*Rebuilder, error) {
 	o := opts.withDefaults()
 	err := o.validate()
-	// A nil pointer is what NewDocuments returns beside an error.
-	if v := reflect.ValueOf(source); err == nil && (source == nil || (v.Kind() == reflect.Pointer && v.IsNil()) || conn == nil) {
+	if err == nil && (es.IsNil(source) || conn == nil) {
 		err = &nuvlaops.Error{Reason: "want a source and a connection", Err: nuvlaops.ErrInvalid}
 	}
 	if err != nil {

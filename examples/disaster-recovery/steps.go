@@ -145,10 +145,16 @@ func stillAnswers(ctx context.Context, long time.Duration, answers func(context.
 
 // dbRuns says whether a database that is meant was running when this call began.
 func (r *recovery) dbRuns() bool {
+	return slices.ContainsFunc(r.meantOf(r.found.db), func(s stack.Service) bool { return s.Running+s.Replicas > 0 })
+}
+
+// meantOf are the services of the database stack that are meant.
+func (r *recovery) meantOf(db *stack.Stack) []stack.Service {
 	meant := r.cfg.dbMeant()
-	return slices.ContainsFunc(r.found.db.Services, func(s stack.Service) bool {
-		return (len(meant) == 0 || slices.Contains(meant, s.Name)) && s.Running+s.Replicas > 0
-	})
+	if len(meant) == 0 {
+		return db.Services
+	}
+	return slices.DeleteFunc(slices.Clone(db.Services), func(s stack.Service) bool { return !slices.Contains(meant, s.Name) })
 }
 
 // dbRan says whether a database that is meant may have run since an earlier call has stopped it: its service is not what it was.
@@ -176,11 +182,9 @@ func (r *recovery) rememberStopped(ctx context.Context) error {
 
 // versionsOf are those of the services that are meant.
 func (r *recovery) versionsOf(db *stack.Stack) map[string]uint64 {
-	meant, versions := r.cfg.dbMeant(), map[string]uint64{}
-	for _, s := range db.Services {
-		if len(meant) == 0 || slices.Contains(meant, s.Name) {
-			versions[s.ID] = s.Version
-		}
+	versions := map[string]uint64{}
+	for _, s := range r.meantOf(db) {
+		versions[s.ID] = s.Version
 	}
 	return versions
 }

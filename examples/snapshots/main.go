@@ -43,11 +43,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	repo, err := snapshot.New(client, cfg.repository, &snapshot.Options{Logger: cli.Retries(cli.NewScreen(stderr))})
+	screen := cli.NewScreen(stderr)
+	repo, err := snapshot.New(client, cfg.repository, &snapshot.Options{Logger: cli.Retries(screen)})
 	if err != nil {
 		return cli.Usagef("-repository: %w", err)
 	}
-	return execute(ctx, cfg, repo, os.Stdin, stdout, stderr)
+	return execute(ctx, cfg, repo, os.Stdin, stdout, screen)
 }
 
 // repository is what the commands need; *snapshot.Repo is one.
@@ -59,13 +60,13 @@ type repository interface {
 }
 
 // execute runs one command on any repository.
-func execute(ctx context.Context, cfg *config, repo repository, stdin io.Reader, stdout, stderr io.Writer) error {
+func execute(ctx context.Context, cfg *config, repo repository, stdin io.Reader, stdout io.Writer, screen *cli.Screen) error {
 	if cfg.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, cfg.timeout)
 		defer cancel()
 	}
-	p := &program{config: cfg, bare: repo, repo: snapshot.WithMarks(repo, cfg.marks), stdin: stdin, stdout: stdout, screen: cli.NewScreen(stderr)}
+	p := &program{config: cfg, bare: repo, repo: snapshot.WithMarks(repo, cfg.marks), stdin: stdin, stdout: stdout, screen: screen}
 	switch cfg.command {
 	case "list":
 		return p.list(ctx)

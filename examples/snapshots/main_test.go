@@ -100,7 +100,7 @@ func (r *rig) run(typed string, args ...string) (string, int) {
 	var stdout, stderr bytes.Buffer
 	cfg, err := parse(append(args, "-marks", r.marks), func(string) (string, bool) { return "", false }, &stderr)
 	if err == nil {
-		err = execute(r.Context(), cfg, r.fake, strings.NewReader(typed), &stdout, &stderr)
+		err = execute(r.Context(), cfg, r.fake, strings.NewReader(typed), &stdout, cli.NewScreen(&stderr))
 	}
 	r.Logf("%v: %v\n%s%s", args, err, stderr.String(), stdout.String())
 	return stdout.String(), cli.ExitCode(err)

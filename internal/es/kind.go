@@ -32,11 +32,14 @@ func kindOf(status int, s *ServerError) error {
 	return nil
 }
 
+// HintRegister is what helps where a repository is not registered.
+const HintRegister = "register the repository (PUT _snapshot/NAME with its type and settings), or correct its name"
+
 // hintOf is what an operator can do about a kind of failure, where that is the same for every call.
 func hintOf(status int, s *ServerError) string {
 	switch {
 	case s.Has("repository_missing_exception"):
-		return "register the repository (PUT _snapshot/NAME with its type and settings), or correct its name"
+		return HintRegister
 	case s.Kind != nuvlaops.ErrDenied || !s.Has("security_exception"):
 		return ""
 	case status == http.StatusUnauthorized:

@@ -7,9 +7,15 @@ import (
 	"github.com/nuvla/nuvlaops"
 )
 
-// CheckClient refuses a client that is none, also a nil pointer in an interface.
+// IsNil reports whether an interface holds nothing, or a nil pointer, as what a constructor returns beside an error.
+func IsNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return v == nil || r.Kind() == reflect.Pointer && r.IsNil()
+}
+
+// CheckClient refuses a client that is none.
 func CheckClient(client Client) error {
-	if v := reflect.ValueOf(client); client == nil || (v.Kind() == reflect.Pointer && v.IsNil()) {
+	if IsNil(client) {
 		return &nuvlaops.Error{Reason: "no client", Hint: "hand in a go-elasticsearch client", Err: nuvlaops.ErrInvalid}
 	}
 	return nil
