@@ -192,14 +192,7 @@ func TestAReplacementThatCannotBeStartedAnyMoreIsNotReplacedAgain(t *testing.T) 
 // Without one of its indices a data stream is neither whole nor can it be restored.
 func TestALostIndexOfADataStreamIsNotToBeDeletedByItself(t *testing.T) {
 	b := places[1].bench(t)
-	b.stream("ts")
-	b.snapshot("snap")
-	req := b.request()
-	req.RenamePrefix = "copy-"
-	plan := b.plan(req)
-	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
-		t.Fatalf("%v\n%s", err, report)
-	}
+	_, _, plan := b.copiedStream("ts")
 	b.losePrimary(plan.Indices[0].Target)
 	_, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
 	var e *nuvlaops.Error

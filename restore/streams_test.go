@@ -22,6 +22,20 @@ func (b *bench) stream(name string) string {
 	return stream
 }
 
+// copiedStream makes a data stream, and restores it from a snapshot under another name, by a plan for that request.
+func (b *bench) copiedStream(name string) (stream string, req restore.Request, plan *restore.Plan) {
+	b.t.Helper()
+	stream = b.stream(name)
+	b.snapshot("snap")
+	req = b.request()
+	req.RenamePrefix = "copy-"
+	plan = b.plan(req)
+	if report, err := b.repo.Apply(b.t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		b.t.Fatalf("%v\n%s", err, report)
+	}
+	return stream, req, plan
+}
+
 func (b *bench) write(stream string) {
 	b.t.Helper()
 	b.do("POST", "/"+stream+"/_doc?op_type=create&refresh", `{"@timestamp":"2026-01-01T00:00:00Z"}`)
@@ -82,14 +96,7 @@ func TestDataStreamThatAppearedAfterThePlanIsAConflict(t *testing.T) {
 // ILM deletes the oldest ones by their original age, as soon as a restore has ended.
 func TestDataStreamThatHasLostAnIndexIsNotRestoredInto(t *testing.T) {
 	b := places[1].bench(t)
-	stream := b.stream("ts")
-	b.snapshot("snap")
-	req := b.request()
-	req.RenamePrefix = "copy-"
-	plan := b.plan(req)
-	if report, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
-		t.Fatalf("%v\n%s", err, report)
-	}
+	stream, req, plan := b.copiedStream("ts")
 	b.do("DELETE", "/"+plan.Indices[0].Target, "")
 	b.setLimit("21mb")
 	for _, again := range []*restore.Plan{plan, b.plan(req)} {

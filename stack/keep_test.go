@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/client"
@@ -106,10 +105,7 @@ func TestAVolumeThatIsNotTheOneOfThePlanIsNotKeptInItsPlace(t *testing.T) {
 	b.volume(name, b.stack, nil)
 	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 	must(t, err)
-	_, err = b.api.VolumeRemove(t.Context(), name, client.VolumeRemoveOptions{})
-	must(t, err)
-	time.Sleep(1100 * time.Millisecond) // the engine may know the time to the second only
-	b.volume(name, b.stack, nil)
+	b.volumeAnew(name)
 	mustBe(t, b.KeepVolumes(t.Context(), plan, stack.KeepOptions{Dir: b.dir, Image: b.image}), nuvlaops.ErrConflict, name, "plan again")
 	files, err := filepath.Glob(filepath.Join(b.dir, "*.tar*"))
 	must(t, err)

@@ -111,6 +111,15 @@ func (b *bench) volume(name, of string, options map[string]string) {
 	}
 }
 
+// volumeAnew removes a volume of the stack and makes another one of its name.
+func (b *bench) volumeAnew(name string) {
+	b.t.Helper()
+	_, err := b.api.VolumeRemove(b.t.Context(), name, client.VolumeRemoveOptions{})
+	must(b.t, err)
+	time.Sleep(1100 * time.Millisecond) // the engine may know the time to the second only
+	b.volume(name, b.stack, nil)
+}
+
 func names(volumes []stack.Volume) []string {
 	var out []string
 	for _, v := range volumes {
@@ -301,11 +310,8 @@ func TestAVolumeThatWasMadeAnewWhileTheGuardWasAskedIsNotRemoved(t *testing.T) {
 	b.volume(name, b.stack, nil)
 	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{})
 	must(t, err)
-	err = b.Wipe(t.Context(), plan, func(ctx context.Context) error {
-		_, err := b.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
-		must(t, err)
-		time.Sleep(1100 * time.Millisecond) // the engine may know the time to the second only
-		b.volume(name, b.stack, nil)
+	err = b.Wipe(t.Context(), plan, func(context.Context) error {
+		b.volumeAnew(name)
 		return nil
 	})
 	mustBe(t, err, nuvlaops.ErrConflict, name)
