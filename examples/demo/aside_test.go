@@ -88,6 +88,7 @@ type plannedPage struct {
 	Snapshot    struct{ Name string }
 	Restore     struct{ Indices, Bytes, Documents int64 }
 	Checks      []plannedCheck
+	Stop        map[string]string
 	Broken      []struct{ Step string } `json:"broken_off"`
 }
 

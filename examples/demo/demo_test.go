@@ -83,7 +83,7 @@ func TestARecoveryBringsEverythingBack(t *testing.T) {
 	d := newDemo(t, options{documents: 5000, jobs: 1000})
 	t.Run("refused without a complete snapshot, and nothing is touched", d.refused("snapshot.of.another.night", "-snapshot", "snapshot.of.another.night"))
 	t.Run("refused under the wrong name, and nothing is touched", d.refused("nothing was touched", "-yes", "production"))
-	t.Run("planned, and nothing is touched", d.planned)
+	d.withAnExporter(t, func() { t.Run("planned, and nothing is touched", d.planned) })
 	if full() || os.Geteuid() != 0 { // else on two nodes, see TestOnTwoNodes
 		t.Run("drilled beside production", d.drilled)
 	}
@@ -91,7 +91,7 @@ func TestARecoveryBringsEverythingBack(t *testing.T) {
 	t.Run("refused with another store under the name that is registered, and nothing is touched",
 		d.refused("no complete snapshot", "-repository-file", d.anotherStore(t)))
 	t.Run("refused beside a core that is not stopped, and nothing is touched", d.refused("runs, and would write beside", "-skip", "stop-core"))
-	t.Run("killed in the middle of each of its steps, and called again", d.killedAndCalledAgain)
+	d.withAnExporter(t, func() { t.Run("killed in the middle of each of its steps, and called again", d.killedAndCalledAgain) })
 	t.Run("the queue alone", d.onlyTheQueue)
 	t.Run("the queue alone, when the service is gone", d.onlyTheQueueOfNoService)
 	t.Run("typed by hand, the operations page gives what it says", d.byHand)
@@ -106,6 +106,7 @@ func TestARecoveryBringsEverythingBack(t *testing.T) {
 		t.Run("killed at each step's begin and end, and at 30 random moments", d.tortured)
 		t.Run("each fault in each step", d.everyFaultInEveryStep)
 	}
+	t.Run("all in one stack, which is gone", d.allInOneStack) // the last one, since it stays one
 }
 
 func (d *demo) refused(want string, args ...string) func(*testing.T) {

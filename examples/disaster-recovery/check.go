@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -67,8 +68,11 @@ func (c *config) checkSnapshot(r raw) error {
 }
 
 func (c *config) checkStacks(raw) error {
-	if c.db == "" || c.core == "" || c.db == c.core {
-		return cli.Usagef("-db %q and -core %q: want the names of two stacks", c.db, c.core)
+	if c.db == "" || c.core == "" {
+		return cli.Usagef("-db %q and -core %q: want the names of the stacks, which may be one", c.db, c.core)
+	}
+	if c.oneStack() {
+		c.dbCompose, c.coreCompose = cmp.Or(c.dbCompose, c.coreCompose), cmp.Or(c.coreCompose, c.dbCompose)
 	}
 	if u, err := url.Parse(c.api); c.api != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
 		return cli.Usagef("-api is not an http URL") // which may have a password in it
@@ -105,6 +109,9 @@ func (c *config) checkDrill() error {
 	}
 	if slices.Contains(c.copied, "") || slices.Contains(c.copied, "all") && len(c.copied) > 1 {
 		return cli.Usagef("-drill-services %q: want names, or all", strings.Join(c.copied, ","))
+	}
+	if len(c.copied) > 0 && c.oneStack() {
+		return cli.Usagef("-drill-services goes with a core that is a stack of its own")
 	}
 	if err := c.checkCopiedAPI(); err != nil {
 		return err

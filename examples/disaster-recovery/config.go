@@ -96,8 +96,8 @@ func (c *config) dataFlags(fs *flag.FlagSet, r *raw) {
 }
 
 func (c *config) stackFlags(fs *flag.FlagSet) {
-	fs.StringVar(&c.db, "db", "db", "`stack` of the databases, with the services es and zk")
-	fs.StringVar(&c.core, "core", "nuvla", "`stack` of the core, with the services api, ui, job-executor and job-distributor")
+	fs.StringVar(&c.db, "db", "db", "`stack` of the databases, the services es and zk; whatever else is in it is left alone")
+	fs.StringVar(&c.core, "core", "nuvla", "`stack` of the core, with the services api, ui, job-executor and job-distributor; the same as -db where all are in one stack")
 	fs.StringVar(&c.dbCompose, "db-compose", "", "compose `file` of the database stack (needed when its services are gone)")
 	fs.StringVar(&c.coreCompose, "core-compose", "", "compose `file` of the core stack (needed when its services are gone)")
 	fs.Func("engine", "`NODE=ADDRESS` of another node's engine, where volumes of the databases may be; may be repeated", func(text string) error {

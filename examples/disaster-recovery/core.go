@@ -17,7 +17,7 @@ func (r *recovery) coreIsGone(ctx context.Context) error {
 	if r.cfg.drill { // nobody but this program knows the copy
 		return nil
 	}
-	now, err := r.stacks.Look(ctx, r.cfg.core)
+	now, err := r.lookAtCore(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,10 +38,10 @@ func (r *recovery) startCore(ctx context.Context) (string, error) {
 	if r.cfg.drill {
 		return r.startCopies(ctx)
 	}
-	if _, err := r.deploy(ctx, r.cfg.core, r.found.core, coreServices, r.cfg.coreCompose, true); err != nil {
+	if _, err := r.deploy(ctx, r.cfg.core, r.found.coreGone, r.cfg.coreCompose, true); err != nil {
 		return "", err
 	}
-	now, err := r.stacks.Look(ctx, r.cfg.core)
+	now, err := r.lookAtCore(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -105,7 +105,7 @@ func (r *recovery) lookAtTheCore(ctx context.Context) (err error) {
 	if len(r.cfg.copied) == 0 {
 		return nil
 	}
-	if r.found.core, err = r.stacks.Look(ctx, r.cfg.core); err != nil {
+	if r.found.core, err = r.lookAtCore(ctx); err != nil {
 		return r.page.bad("engine", err)
 	}
 	name, named := "stack "+r.cfg.core, r.copiedServices()
@@ -161,7 +161,7 @@ func (r *recovery) openCopy() error {
 func (r *recovery) lookAtProduction(ctx context.Context) error {
 	r.page.begin(r)
 	var err error
-	if r.found.db, err = r.stacks.Look(ctx, r.cfg.production); err != nil {
+	if r.found.db, err = r.lookAtDB(ctx, r.cfg.production); err != nil {
 		return r.page.bad("engine", err)
 	}
 	r.page.good("engine", "it manages a swarm")

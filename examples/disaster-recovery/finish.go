@@ -20,7 +20,7 @@ func (r *recovery) finish(records []runbook.Record, err error) {
 	s := r.remembered()
 	host, _ := os.Hostname()
 	r.report = report.Report{
-		Outcome: "recovered", Mode: report.ModeRecovery, Only: r.cfg.only, Stacks: []string{r.cfg.db, r.cfg.core}, Host: host,
+		Outcome: "recovered", Mode: report.ModeRecovery, Only: r.cfg.only, Stacks: slices.Compact([]string{r.cfg.db, r.cfg.core}), Host: host,
 		Started: s.Started, Ended: r.now().UTC(), Budget: r.cfg.budget, Newest: s.Newest, Jobs: s.Jobs, Warnings: s.Warnings, Versions: r.versions(s),
 	}
 	rep := &r.report

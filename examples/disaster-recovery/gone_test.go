@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
@@ -86,5 +87,45 @@ func TestAFreshSwarmOfSeveralNodesIsRefusedWhereOldVolumesMayBeOutOfReach(t *tes
 		if r.page.end(r); r.page.Ready == tt.refused {
 			t.Errorf("%s: the plan says %t:\n%s", name, r.page.Ready, r.page.String())
 		}
+	}
+}
+
+// The compose file of the core says what belongs to it: services of other names, and those that nobody here has heard of.
+func TestWhatTheFileOfTheCoreHasIsDeployed(t *testing.T) {
+	compose := func(names ...string) string {
+		text := "version: \"3.7\"\nnetworks: {default: {}}\nservices:\n"
+		for _, name := range names {
+			text += "  " + name + ": {image: " + name + "}\n"
+		}
+		return file(t, text)
+	}
+	for name, tt := range map[string]struct {
+		core, there []string
+		compose     string
+		gone        []string
+		refused     bool
+	}{
+		"no file, all there":                {core: coreServices},
+		"no file, and other names":          {core: []string{"api", "ui", "jobd-cleanup"}, refused: true},
+		"other names, as in the file":       {core: []string{"api", "ui", "jobd-cleanup"}, compose: compose("api", "ui", "jobd-cleanup")},
+		"one that the file has, too":        {core: coreServices, compose: compose(append([]string{"proxy"}, coreServices...)...), gone: []string{"proxy"}},
+		"in one stack with the databases":   {core: coreServices, there: dbServices, compose: compose(append([]string{"proxy"}, coreServices...)...), gone: []string{"proxy"}},
+		"in one stack, from which all went": {compose: compose("es", "zk", "api", "ui"), gone: []string{"api", "ui"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := takenUp(t)
+			services := servicesOf("db", dbServices...) + "," + servicesOf("nuvla", tt.core...)
+			if tt.there != nil || tt.core == nil {
+				r.cfg.core, r.cfg.dbCompose = "db", tt.compose
+				services = servicesOf("db", append(tt.there, tt.core...)...)
+			}
+			r.stacks, r.cfg.coreCompose = swarmOf(t, map[string]string{"/services": "[" + strings.TrimSuffix(services, ",") + "]", "/tasks": "[]", "/networks": "[]"}), tt.compose
+			if err := r.checkEngine(t.Context()); errors.Is(err, nuvlaops.ErrRefused) != tt.refused || !tt.refused && err != nil {
+				t.Fatalf("%v, refused should be %t", err, tt.refused)
+			}
+			if diff := cmp.Diff(tt.gone, r.found.coreGone, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("what is deployed (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -27,7 +27,7 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	}
 	defer func() { err = errors.Join(err, stopped()) }()
 	if r.found.db.Service("es") == nil { // there must be a specification to copy; it starts nothing on the old volumes
-		if _, err := r.deploy(ctx, r.cfg.db, r.found.db, dbServices, r.cfg.dbCompose, true); err != nil {
+		if _, err := r.deploy(ctx, r.cfg.db, missing(r.found.db, dbServices), r.cfg.dbCompose, true); err != nil {
 			return "", err
 		}
 	}

@@ -13,6 +13,10 @@
 //	disaster-recovery -repository-file repo.json -db-compose db.yml -core-compose nuvla.yml -plan
 //	disaster-recovery -repository-file repo.json -db-compose db.yml -core-compose nuvla.yml -html report.html
 //
+// Of the stack of the databases, services es and zk and their volumes are meant, and whatever else is in it is left alone. The
+// core is all of its own stack, or all else of the same one (-core as -db). What its compose file has and the stack lacks is
+// deployed.
+//
 // -plan stops, removes and restores nothing. To see the snapshot it registers the repository, read-only, for the moment, as
 // NAME-recovery, where the Elasticsearch that lives does not have it as -repository-file says. Where none lives, it starts a
 // throw-away one beside what is there, of the same image, secrets and networks, which nobody else finds, and removes it.

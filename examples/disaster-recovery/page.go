@@ -145,7 +145,6 @@ func (p *page) end(r *recovery) {
 	slices.SortStableFunc(p.Checks, func(a, b check) int { return a.rank() - b.rank() })
 	p.Ready = !slices.ContainsFunc(p.Checks, func(c check) bool { return c.State == "refused" })
 	p.Snapshot, p.SeenThrough = r.chosen(), r.seenThrough()
-	meant := r.cfg.dbMeant()
 	if r.cfg.drill {
 		if r.found.core != nil {
 			p.Copied = r.copiedServices()
@@ -154,12 +153,16 @@ func (p *page) end(r *recovery) {
 		p.addSteps(r)
 		return
 	}
-	p.Stop = map[string]string{}
+	stopped := map[string][]stack.Service{}
 	if r.stops("stop-core") {
-		p.Stop[r.cfg.core] = names(r.found.core, nil)
+		stopped[r.cfg.core] = r.found.core.Services
 	}
 	if r.stops("stop-db") {
-		p.Stop[r.cfg.db] = names(r.found.db, meant)
+		stopped[r.cfg.db] = slices.Concat(stopped[r.cfg.db], r.meantOf(r.found.db))
+	}
+	p.Stop = map[string]string{}
+	for name, services := range stopped {
+		p.Stop[name] = orNotThere(services)
 	}
 	if r.comes("keep-old") {
 		p.Archive = r.cfg.keepOld
@@ -347,17 +350,20 @@ func orNone(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// names are the services of a stack, of those that are meant.
-func names(s *stack.Stack, meant []string) string {
+// names are those of services.
+func names(services []stack.Service) []string {
 	var all []string
-	for _, service := range s.Services {
-		if len(meant) == 0 || slices.Contains(meant, service.Name) {
-			all = append(all, service.Name)
-		}
+	for _, service := range services {
+		all = append(all, service.Name)
 	}
 	slices.Sort(all)
-	if len(all) == 0 {
+	return all
+}
+
+// orNotThere names the services that are stopped.
+func orNotThere(services []stack.Service) string {
+	if len(services) == 0 {
 		return "nothing: it is not there"
 	}
-	return strings.Join(all, ", ")
+	return strings.Join(names(services), ", ")
 }

@@ -26,6 +26,7 @@ var (
 // found is what preflight has seen.
 type found struct {
 	db, core *stack.Stack
+	coreGone []string // services of the core that are not there, and that its compose file makes
 	wipe     *stack.WipePlan
 	alive    bool // some Elasticsearch answers
 	denied   bool // one answers, and is of no use as it is asked
@@ -88,8 +89,8 @@ func (r *recovery) lookFurther(ctx context.Context, err error) error {
 func (r *recovery) checkEngine(ctx context.Context) (err error) {
 	var coreErr, volumesErr error
 	var wait sync.WaitGroup
-	wait.Go(func() { r.found.core, coreErr = r.stacks.Look(ctx, r.cfg.core) })
-	if r.found.db, err = r.stacks.Look(ctx, r.cfg.db); err == nil {
+	wait.Go(func() { r.found.core, coreErr = r.lookAtCore(ctx) })
+	if r.found.db, err = r.lookAtDB(ctx, r.cfg.db); err == nil {
 		volumesErr = r.checkVolumes(ctx)
 	}
 	wait.Wait()
@@ -107,6 +108,25 @@ func (r *recovery) checkEngine(ctx context.Context) (err error) {
 	}
 	return cmp.Or(stacksErr, r.checkCore(ctx), volumesErr, r.checkObstacles(), r.checkReach(), r.checkRoom(ctx))
 }
+
+// lookAtDB sees the stack of the databases, and lookAtCore that of the core: where it is one, each sees its own services.
+func (r *recovery) lookAtDB(ctx context.Context, name string) (*stack.Stack, error) {
+	db, err := r.stacks.Look(ctx, name)
+	if err == nil && r.cfg.oneStack() {
+		db.Services = slices.DeleteFunc(db.Services, func(s stack.Service) bool { return !isDatabase(s) })
+	}
+	return db, err
+}
+
+func (r *recovery) lookAtCore(ctx context.Context) (*stack.Stack, error) {
+	core, err := r.stacks.Look(ctx, r.cfg.core)
+	if err == nil && r.cfg.oneStack() {
+		core.Services = slices.DeleteFunc(core.Services, isDatabase)
+	}
+	return core, err
+}
+
+func isDatabase(s stack.Service) bool { return slices.Contains(dbServices, s.Name) }
 
 // noteImages names the images that an engine asks their registry for before each start, although it has them: with the
 // registry or the name server away, each start waits for its time-outs.
@@ -133,27 +153,38 @@ func (r *recovery) checkStacks(ctx context.Context) error {
 		services      []string
 		flag, compose string
 	}{{r.found.db, dbServices, "-db-compose", r.cfg.dbCompose}, {r.found.core, coreServices, "-core-compose", r.cfg.coreCompose}} {
-		name := "stack " + s.there.Name
+		name, core := "stack "+s.there.Name, s.there == r.found.core
 		missing := missing(s.there, s.services)
 		if len(missing) > 0 && s.compose == "" {
 			errs = append(errs, r.page.bad(name, refused(s.there.Name, "give its compose file with "+s.flag, "stack %s has no service %s", s.there.Name, strings.Join(missing, ", "))))
 			continue
 		}
 		if s.compose != "" {
-			plan, err := r.stacks.PlanDeploy(ctx, s.there.Name, stack.DeployOptions{Files: []string{s.compose}, CreateNetworks: true})
+			plan, err := r.stacks.PlanDeploy(ctx, s.there.Name, stack.DeployOptions{Files: []string{s.compose}, CreateNetworks: true, Stopped: core || r.cfg.oneStack()})
 			if err != nil {
 				errs = append(errs, r.page.bad(name, refusal(err)))
 				continue
 			}
-			if lacks := without(missing, plan.Services); len(lacks) > 0 && s.there == r.found.db {
+			if lacks := without(missing, plan.Services); len(lacks) > 0 && !core {
 				errs = append(errs, r.page.bad(name, refused(s.there.Name, "give one that has them", "stack %s has no service %s, and neither has %s", s.there.Name, strings.Join(lacks, ", "), s.compose)))
 				continue
+			}
+			if core { // its file knows what belongs to it, whatever the names
+				missing = plan.Services
+				if r.cfg.oneStack() {
+					missing = without(missing, dbServices)
+				}
+				r.found.coreGone = missing
 			}
 			if len(plan.Networks) > 0 {
 				r.page.note("network", "made, attachable: "+strings.Join(plan.Networks, ", "))
 			}
 		}
-		r.page.good(name, describeStack(s.there, missing))
+		text := describeStack(s.there, missing)
+		if left := without(names(s.there.Services), r.cfg.dbMeant()); !core && len(left) > 0 {
+			text += "; left alone: " + strings.Join(left, ", ")
+		}
+		r.page.good(name, text)
 	}
 	return errors.Join(errs...)
 }
@@ -203,7 +234,7 @@ func (r *recovery) checkCore(context.Context) error {
 
 // refusal: what is missing stands in the way, and nothing was touched.
 func refusal(err error) error {
-	if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrInvalid) {
+	if errors.Is(err, nuvlaops.ErrNotFound) || errors.Is(err, nuvlaops.ErrInvalid) || errors.Is(err, nuvlaops.ErrUnsupported) {
 		return fmt.Errorf("%w: %w; nothing was touched", nuvlaops.ErrRefused, err)
 	}
 	return err

@@ -205,8 +205,19 @@ func TestAnotherRepositoryIsAnotherRecovery(t *testing.T) {
 	}
 }
 
-// emptyEngine is a manager of a swarm in which nothing is.
-func emptyEngine(t *testing.T) *stack.Swarm { return swarmOf(t, nil) }
+// emptyEngine is a manager of a swarm in which nothing is but the services of the databases, stopped.
+func emptyEngine(t *testing.T) *stack.Swarm {
+	return swarmOf(t, map[string]string{"/services": "[" + stoppedService("es", "") + "," + stoppedService("zk", "") + "]", "/tasks": "[]", "/networks": "[]"})
+}
+
+// stoppedService is one of stack db, with these mounts, as an engine answers.
+func stoppedService(name, mounts string) string {
+	return `{"ID":"` + name + `","Version":{"Index":7},"Spec":{"Name":"db_` + name + `","Labels":{"com.docker.stack.namespace":"db"},"Mode":{"Replicated":{"Replicas":0}},
+		"TaskTemplate":{"ContainerSpec":{"Mounts":[` + mounts + `]}}}}`
+}
+
+// dataMount is that of the stack's own volume db_esdata.
+const dataMount = `{"Type":"volume","Source":"db_esdata","Target":"/data","VolumeOptions":{"Labels":{"com.docker.stack.namespace":"db"}}}`
 
 // swarmOf is a manager of a swarm in which there is what it answers.
 func swarmOf(t *testing.T, answers map[string]string) *stack.Swarm {
@@ -309,8 +320,7 @@ func TestWhatIsWipedAgainIsArchivedAgain(t *testing.T) {
 
 // foreignVolume is a manager of a swarm whose database stack mounts a volume that somebody has made by hand.
 func foreignVolume(t *testing.T) *stack.Swarm {
-	return swarmOf(t, map[string]string{"/services": `[{"ID":"es","Version":{"Index":7},"Spec":{"Name":"db_es","Labels":{"com.docker.stack.namespace":"db"},"Mode":{"Replicated":{"Replicas":0}},
-		"TaskTemplate":{"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"db_esdata","Target":"/data","VolumeOptions":{"Labels":{"com.docker.stack.namespace":"db"}}}]}}}}]`,
+	return swarmOf(t, map[string]string{"/services": "[" + stoppedService("es", dataMount) + "," + stoppedService("zk", "") + "]",
 		"/tasks": "[]", "/networks": "[]", "/volumes/db_esdata": `{"Name":"db_esdata","Driver":"local"}`})
 }
 
@@ -338,8 +348,8 @@ func TestNothingIsCalledArchivedWhileVolumesMayBeOutOfSight(t *testing.T) {
 // An archive of files that a database writes to can be of no use, and would be believed in.
 func TestVolumesInUseAreNotArchivedAlsoWhereNoneIsRemoved(t *testing.T) {
 	r := takenUp(t)
-	r.stacks = swarmOf(t, map[string]string{"/services": `[{"ID":"es","Spec":{"Name":"db_es","Labels":{"com.docker.stack.namespace":"db"},"Mode":{"Replicated":{"Replicas":1}},
-		"TaskTemplate":{"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"db_esdata","Target":"/data","VolumeOptions":{"Labels":{"com.docker.stack.namespace":"db"}}}]}}}}]`,
+	running := strings.Replace(stoppedService("es", dataMount), `"Replicas":0`, `"Replicas":1`, 1)
+	r.stacks = swarmOf(t, map[string]string{"/services": "[" + running + "," + stoppedService("zk", "") + "]",
 		"/tasks": "[]", "/networks": "[]", "/volumes": `{"Volumes":[{"Name":"db_esdata","Driver":"local","Labels":{"com.docker.stack.namespace":"db"}}]}`,
 		"/volumes/db_esdata": `{"Name":"db_esdata","Driver":"local","Labels":{"com.docker.stack.namespace":"db"}}`})
 	r.cfg.keepOld, r.cfg.skip = t.TempDir(), []string{"stop-db", "wipe"}

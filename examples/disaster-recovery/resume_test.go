@@ -218,16 +218,16 @@ func TestVolumesThatWereWrittenToSinceAreArchivedAgain(t *testing.T) {
 		stopped map[string]uint64
 		again   bool
 	}{
-		{"it runs", stack.Service{Name: "es", ID: "es", Version: index, Replicas: 1, Running: 1}, map[string]uint64{"es": index}, true},
-		{"as it was stopped", stack.Service{Name: "es", ID: "es", Version: index}, map[string]uint64{"es": index}, false},
-		{"stopped by hand", stack.Service{Name: "es", ID: "es", Version: index}, map[string]uint64{"es": index - 2}, true},
-		{"deployed anew", stack.Service{Name: "es", ID: "es", Version: index}, map[string]uint64{"old": index}, true},
+		{"it runs", stack.Service{Name: "es", ID: "es", Version: index, Replicas: 1, Running: 1}, map[string]uint64{"es": index, "zk": index}, true},
+		{"as it was stopped", stack.Service{Name: "es", ID: "es", Version: index}, map[string]uint64{"es": index, "zk": index}, false},
+		{"stopped by hand", stack.Service{Name: "es", ID: "es", Version: index}, map[string]uint64{"es": index - 2, "zk": index}, true},
+		{"deployed anew", stack.Service{Name: "es", ID: "es", Version: index}, map[string]uint64{"old": index, "zk": index}, true},
 		{"nobody knows", stack.Service{Name: "es", ID: "es", Version: index}, nil, false},
 	} {
 		r := takenUp(t, "stop-core", "stop-db", "keep-old")
 		r.stacks, r.cfg.keepOld = foreignVolume(t), "/old"
 		r.state = state{Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Kept: "/old/first", Stopped: tt.stopped}
-		r.found.db = &stack.Stack{Name: "db", Services: []stack.Service{tt.es}}
+		r.found.db = &stack.Stack{Name: "db", Services: []stack.Service{tt.es, {Name: "zk", ID: "zk", Version: index}}}
 		first := r.keepFolder()
 		if err := r.checkArchive(); err != nil {
 			t.Fatal(err)
@@ -238,7 +238,7 @@ func TestVolumesThatWereWrittenToSinceAreArchivedAgain(t *testing.T) {
 		if r.done("keep-old") == tt.again || (r.keepFolder() != first) != tt.again || (r.remembered().Kept == "") != tt.again {
 			t.Errorf("%s: archived %t, %+v", tt.name, r.done("keep-old"), r.remembered())
 		}
-		if diff := cmp.Diff(map[string]uint64{"es": index}, r.remembered().Stopped); diff != "" {
+		if diff := cmp.Diff(map[string]uint64{"es": index, "zk": index}, r.remembered().Stopped); diff != "" {
 			t.Errorf("%s: what was stopped (-want +got):\n%s", tt.name, diff)
 		}
 	}
@@ -249,7 +249,7 @@ func TestTheRoomOfAnArchiveThatIsMadeAgainIsLookedAtBeforeAnythingIsTouched(t *t
 	for stopped, again := range map[uint64]bool{5: true, 7: false} { // see foreignVolume
 		r := takenUp(t, "stop-core", "stop-db", "keep-old")
 		r.stacks, r.cfg.keepOld = foreignVolume(t), t.TempDir()
-		r.state = state{Started: time.Now(), Kept: "/old/first", Stopped: map[string]uint64{"es": stopped}}
+		r.state = state{Started: time.Now(), Kept: "/old/first", Stopped: map[string]uint64{"es": stopped, "zk": 7}}
 		_ = r.checkEngine(t.Context()) // a stack that lacks services is refused
 		looked := slices.ContainsFunc(r.page.Checks, func(c check) bool { return c.Name == "-keep-old" && strings.Contains(c.Text, "are free") })
 		if looked != again || r.comes("keep-old") != again {

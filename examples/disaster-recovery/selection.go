@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -59,7 +60,11 @@ func (c *config) fromOn() []string { return stepNames[max(0, slices.Index(stepNa
 // recovers says whether this database is recovered.
 func (c *config) recovers(database string) bool { return c.only == "" || c.only == database }
 
-// dbMeant are the services of the database stack that are stopped, wiped and started; none means all.
+// oneStack says whether the databases and the core are services of the same stack.
+func (c *config) oneStack() bool { return c.core == cmp.Or(c.production, c.db) }
+
+// dbMeant are the services of the database stack that are stopped, wiped and started. Whatever else is in it is left alone:
+// nothing here starts it again, and its volumes may hold anything, the snapshots too.
 func (c *config) dbMeant() []string {
 	switch c.only {
 	case onlyES:
@@ -67,5 +72,5 @@ func (c *config) dbMeant() []string {
 	case onlyZK:
 		return []string{"zk"}
 	}
-	return nil
+	return dbServices
 }

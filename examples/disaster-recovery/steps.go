@@ -24,7 +24,7 @@ func (r *recovery) steps() []runbook.Step {
 	proofs := !r.began("start-core") // what was proven before the core ran is not proven again beside it
 	again := r.comes("wipe")         // somebody may have started them since, or a node with volumes may have come back
 	steps := []runbook.Step{
-		{Name: "stop-core", Title: "stop stack " + r.cfg.core, Again: again, Run: r.stopCore},
+		{Name: "stop-core", Title: "stop " + r.coreTitle(), Again: again, Run: r.stopCore},
 		{Name: "stop-db", Title: "stop " + r.dbTitle(), Again: again, Run: r.stopDB},
 	}
 	if r.cfg.drill {
@@ -71,15 +71,20 @@ func (r *recovery) startTitle() string {
 	if r.cfg.drill {
 		return "start stack " + r.coreCopy()
 	}
-	return "start stack " + r.cfg.core
+	return "start " + r.coreTitle()
+}
+
+// coreTitle names what of its stack is the core.
+func (r *recovery) coreTitle() string {
+	if r.cfg.oneStack() {
+		return "all of stack " + r.cfg.core + " but " + strings.Join(dbServices, ", ")
+	}
+	return "stack " + r.cfg.core
 }
 
 // dbTitle names what of the database stack is meant.
 func (r *recovery) dbTitle() string {
-	if meant := r.cfg.dbMeant(); len(meant) > 0 {
-		return strings.Join(meant, ", ") + " of stack " + r.cfg.db
-	}
-	return "stack " + r.cfg.db
+	return strings.Join(r.cfg.dbMeant(), ", ") + " of stack " + r.cfg.db
 }
 
 func (r *recovery) stopCore(ctx context.Context) (string, error) {
@@ -87,15 +92,12 @@ func (r *recovery) stopCore(ctx context.Context) (string, error) {
 }
 
 func (r *recovery) stopDB(ctx context.Context) (string, error) {
-	var all [][]string
-	if meant := r.cfg.dbMeant(); len(meant) > 0 {
-		all = [][]string{meant}
-	}
+	meant := [][]string{r.cfg.dbMeant()}
 	if r.cfg.drill {
-		_, err := r.stop(ctx, &stack.Stack{Name: r.cfg.db}, all)
+		_, err := r.stop(ctx, &stack.Stack{Name: r.cfg.db}, meant)
 		return "nothing to do: the copy has not been started", err
 	}
-	said, err := r.stop(ctx, r.found.db, all)
+	said, err := r.stop(ctx, r.found.db, meant)
 	if err == nil {
 		err = r.silent(ctx)
 	}
@@ -150,11 +152,7 @@ func (r *recovery) dbRuns() bool {
 
 // meantOf are the services of the database stack that are meant.
 func (r *recovery) meantOf(db *stack.Stack) []stack.Service {
-	meant := r.cfg.dbMeant()
-	if len(meant) == 0 {
-		return db.Services
-	}
-	return slices.DeleteFunc(slices.Clone(db.Services), func(s stack.Service) bool { return !slices.Contains(meant, s.Name) })
+	return slices.DeleteFunc(slices.Clone(db.Services), func(s stack.Service) bool { return !slices.Contains(r.cfg.dbMeant(), s.Name) })
 }
 
 // dbRan says whether a database that is meant may have run since an earlier call has stopped it: its service is not what it was.
@@ -200,11 +198,10 @@ func (r *recovery) stop(ctx context.Context, s *stack.Stack, groups [][]string) 
 }
 
 func (r *recovery) deployDB(ctx context.Context) (string, error) {
-	return r.deploy(ctx, r.cfg.db, r.found.db, dbServices, r.cfg.dbCompose, false)
+	return r.deploy(ctx, r.cfg.db, missing(r.found.db, dbServices), r.cfg.dbCompose, r.cfg.oneStack()) // a core that is made, too, waits for its data
 }
 
-func (r *recovery) deploy(ctx context.Context, name string, there *stack.Stack, services []string, compose string, stopped bool) (string, error) {
-	gone := missing(there, services)
+func (r *recovery) deploy(ctx context.Context, name string, gone []string, compose string, stopped bool) (string, error) {
 	if len(gone) == 0 {
 		return "nothing to do: its services are there", nil
 	}
@@ -212,7 +209,7 @@ func (r *recovery) deploy(ctx context.Context, name string, there *stack.Stack, 
 	if err != nil {
 		return "", err
 	}
-	if len(missing(now, services)) == 0 {
+	if len(missing(now, gone)) == 0 {
 		return "nothing to do: it has been deployed, stopped, to look for the snapshot", nil
 	}
 	err = r.stacks.Deploy(ctx, name, stack.DeployOptions{Files: []string{compose}, CreateNetworks: true, Stopped: stopped, Progress: r.screen.Progress})
