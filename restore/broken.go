@@ -46,6 +46,27 @@ func (a *application) wholeOrGone(w world) error {
 	return nil
 }
 
+// withRemoved tells what has been deleted since all was proven from what was never restored, where nothing else is missing: as
+// soon as ILM runs again it deletes the oldest indices of a data stream by their original age, or puts smaller ones into their
+// places, and the stream goes on without them.
+func (w world) withRemoved(ended string) world {
+	there := map[string]bool{}
+	for _, x := range w {
+		there[x.planned.Stream] = there[x.planned.Stream] || x.standing == complete
+	}
+	out := slices.Clone(w)
+	for i, x := range w {
+		switch {
+		case x.standing == complete:
+		case x.standing == absent && x.planned.Stream != "" && there[x.planned.Stream] && beginning(ended, i) != "":
+			out[i].standing, out[i].shards = removed, 0
+		default:
+			return w
+		}
+	}
+	return out
+}
+
 // deleteBroken removes what this restore made and could not finish: a shard that has finally failed is only freed so.
 func (a *application) deleteBroken(ctx context.Context, w world) error {
 	var indices, streams []string

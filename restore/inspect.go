@@ -21,6 +21,7 @@ const (
 	broken                   // a primary has finally failed
 	beside                   // each primary is started, and came from the snapshot; it is not yet in the place of what it replaces
 	complete                 // each primary is started, and came from the snapshot
+	removed                  // it was complete, and has been deleted since, as ILM does with the oldest of a data stream
 )
 
 // inspected is one index of a plan as it was seen.

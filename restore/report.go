@@ -58,6 +58,7 @@ const (
 	IndexMissing = "missing" // it is not there
 	IndexBeside  = "beside"  // each primary came from the snapshot, and it is not yet in the place of what it replaces
 	IndexUnknown = "unknown" // it is there, and nothing says that it came from the snapshot
+	IndexRemoved = "removed" // of a data stream: it was proven by an earlier call, and has been deleted since, as ILM does by age
 )
 
 // IndexReport is what is known of one index.
@@ -109,7 +110,7 @@ func (p *Plan) report(started time.Time) *Report {
 		Cluster: p.Cluster.Name, Started: started.UTC(), Bytes: p.Bytes}
 }
 
-var stateNames = map[standing]string{absent: IndexMissing, foreign: IndexUnknown, underway: IndexRunning, broken: IndexFailed, beside: IndexBeside, complete: IndexProven}
+var stateNames = map[standing]string{absent: IndexMissing, foreign: IndexUnknown, underway: IndexRunning, broken: IndexFailed, beside: IndexBeside, complete: IndexProven, removed: IndexRemoved}
 
 // fill takes over what was seen.
 func (r *Report) fill(w world) {

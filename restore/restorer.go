@@ -32,10 +32,11 @@ type Restorer interface {
 	// about reading; what stands in the way is in Plan.Findings.
 	Plan(ctx context.Context, req Request) (*Plan, error)
 	// Apply restores, follows and verifies. A plan with findings of severity Error is refused (ErrRefused), and so is a
-	// world that is not what the plan saw (ErrConflict). Called again with the same plan it goes on where the first
-	// call was, restores what has failed again, and finds done what is done. It ends when all primaries are started, or
-	// when one has finally failed (ErrVerification). When the context ends, the restore goes on in the server, and the
-	// error says in which state what is left; Repo.Abandon cleans it up. The report is returned beside an error as soon as a restore was begun.
+	// world that is not what the plan saw (ErrConflict). Called again with the same plan it goes on where the first call
+	// was, restores what has failed again, and finds done what is done, also where indices of a data stream were deleted
+	// since that was proven, as ILM does by age (IndexRemoved). It ends when all primaries are started, or when one has
+	// finally failed (ErrVerification). When the context ends, the restore goes on in the server, and the error says in
+	// which state what is left; Repo.Abandon cleans it up. The report is returned beside an error as soon as a restore was begun.
 	Apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*Report, error)
 	// Verify proves that each primary of the plan is started and came from the plan's snapshot, compares the documents
 	// with the snapshot's manifest, and asks the caller's queries. A difference is an error that matches ErrVerification,

@@ -94,17 +94,36 @@ func TestDataStreamThatAppearedAfterThePlanIsAConflict(t *testing.T) {
 }
 
 // ILM deletes the oldest ones by their original age, as soon as a restore has ended.
-func TestDataStreamThatHasLostAnIndexIsNotRestoredInto(t *testing.T) {
+func TestAnIndexOfADataStreamThatWasDeletedSinceItWasProvenIsNotMissed(t *testing.T) {
 	b := places[1].bench(t)
-	stream, req, plan := b.copiedStream("ts")
+	_, req, plan := b.copiedStream("ts")
 	b.do("DELETE", "/"+plan.Indices[0].Target, "")
 	b.setLimit("21mb")
 	for _, again := range []*restore.Plan{plan, b.plan(req)} {
-		_, err := b.repo.Apply(t.Context(), again, restore.ApplyOptions{})
-		var e *nuvlaops.Error
-		if !errors.Is(err, nuvlaops.ErrConflict) || !errors.As(err, &e) || e.Resource != "copy-"+stream || !strings.Contains(e.Hint, "delete the data stream") || b.limit() != "21mb" {
-			t.Errorf("%v, want ErrConflict about the data stream, and what to do; limit %s", err, b.limit())
+		report, err := b.repo.Apply(t.Context(), again, restore.ApplyOptions{})
+		if err != nil || report.Indices[0].State != restore.IndexRemoved || report.Shards != len(plan.Indices)-1 || report.AlreadyThere != len(plan.Indices)-1 || b.limit() != "21mb" {
+			t.Fatalf("%v, limit %s, want the others proven, and nothing done:\n%s", err, b.limit(), report)
 		}
+		if said := strings.Join(report.NotVerified, "\n"); !strings.Contains(said, "deleted since") || !strings.Contains(said, plan.Indices[0].Target) {
+			t.Errorf("the report does not say what is gone:\n%s", report)
+		}
+	}
+	if report, err := b.repo.Verify(t.Context(), plan, restore.VerifyOptions{}); !errors.Is(err, nuvlaops.ErrVerification) {
+		t.Errorf("who asks whether all is there is told %v, want ErrVerification\n%s", err, report)
+	}
+}
+
+// What was never proven has not been deleted since.
+func TestDataStreamThatHasLostAnIndexIsNotRestoredInto(t *testing.T) {
+	b := places[1].bench(t)
+	stream, _, plan := b.copiedStream("ts")
+	b.do("DELETE", "/"+plan.Indices[0].Target, "")
+	b.do("PUT", "/_cluster/settings", `{"persistent":{"cluster.metadata.nuvlaops.restore":null}}`) // the journal
+	b.setLimit("21mb")
+	_, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
+	var e *nuvlaops.Error
+	if !errors.Is(err, nuvlaops.ErrConflict) || !errors.As(err, &e) || e.Resource != "copy-"+stream || !strings.Contains(e.Hint, "delete the data stream") || b.limit() != "21mb" {
+		t.Errorf("%v, want ErrConflict about the data stream, and what to do; limit %s", err, b.limit())
 	}
 }
 

@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/nuvla/nuvlaops"
 )
@@ -71,6 +72,10 @@ func (r *Repo) verify(ctx context.Context, p *Plan, report *Report, opts VerifyO
 func (r *Repo) conclude(ctx context.Context, p *Plan, w world, report *Report, what verification) error {
 	report.fill(w)
 	report.describeProof(w)
+	if gone := w.names(removed); len(gone) > 0 {
+		report.NotVerified = append(report.NotVerified, fmt.Sprintf("%s of data streams were proven by an earlier call, and have been deleted since, as ILM does by age: %s",
+			plural(len(gone), "index"), strings.Join(gone, ", ")))
+	}
 	if err := r.countDocuments(ctx, p, w, report, what); err != nil {
 		return err
 	}
