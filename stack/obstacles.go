@@ -115,12 +115,21 @@ func (s *Swarm) checkNodes(_ context.Context, w *world, p *WipePlan) error {
 	for _, n := range w.fleet.dark {
 		if w.mayHold(n.Node) || p.ofGoneServices(w) {
 			p.Dark = append(p.Dark, n.Description.Hostname)
-			p.obstacle("node %s (%s) may hold volumes of the stack and cannot be looked at: %s", n.Description.Hostname, n.Status.State, n.why)
+			p.obstacle("node %s (%s) may hold volumes of the stack and cannot be looked at: %s%s", n.Description.Hostname, n.Status.State, n.why, ifGone(n.Node))
 		} else {
 			p.Unseen = append(p.Unseen, n.Description.Hostname)
 		}
 	}
 	return nil
+}
+
+// ifGone says how to leave a machine behind that will not come back: the node that it was stays in the swarm, also beside a
+// new one of the same name.
+func ifGone(n swarm.Node) string {
+	if n.Status.State != swarm.NodeStateDown {
+		return ""
+	}
+	return "; if that machine is gone for good: docker node rm --force " + n.ID
 }
 
 // mayHold: without services nothing is known about where they ran, so that every node may.

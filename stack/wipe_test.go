@@ -150,11 +150,12 @@ func TestAPlanWhoseNodeWentDarkRemovesNothing(t *testing.T) {
 
 // Where a service ran that is gone, nobody knows: its volume may be on the node that cannot be looked at, too.
 func TestAVolumeOfAServiceThatIsGoneMayBeOnEveryNode(t *testing.T) {
+	state := "ready"
 	engine := fakeEngine(t, 1, 1, new(atomic.Int64))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/v1.41/nodes":
-			_, _ = io.WriteString(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"ready"}}]`)
+			_, _ = io.WriteString(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"`+state+`"}}]`)
 		case "/v1.41/services":
 			_, _ = io.WriteString(w, `[{"ID":"service000","Spec":{"Name":"big_s000","Labels":{"com.docker.stack.namespace":"big"},"Mode":{"Replicated":{"Replicas":0}},
 				"TaskTemplate":{"Placement":{"Constraints":["node.id==self"]},"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"big_s000","Target":"/data",
@@ -175,6 +176,12 @@ func TestAVolumeOfAServiceThatIsGoneMayBeOnEveryNode(t *testing.T) {
 		if len(plan.Obstacles) != want {
 			t.Errorf("%s: in the way %q, want %d", volume, plan.Obstacles, want)
 		}
+	}
+	state = "down" // and its machine may have been made anew, under the same name
+	plan, err := s.PlanWipe(t.Context(), "big", stack.WipeOptions{Volumes: []string{"big_gone"}})
+	must(t, err)
+	if len(plan.Obstacles) != 1 || !strings.Contains(plan.Obstacles[0], "docker node rm --force f") {
+		t.Errorf("in the way %q, want how to leave a machine behind that is gone", plan.Obstacles)
 	}
 }
 
