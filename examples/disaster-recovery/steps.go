@@ -17,7 +17,7 @@ import (
 	"github.com/nuvla/nuvlaops/stack"
 )
 
-// steps are the recovery. Both stacks are stopped side by side: the databases' data is given up, so nothing that still
+// steps are the recovery. Core and databases are stopped side by side: the databases' data is given up, so nothing that still
 // talks to them for a moment can lose anything, and they boot again while the core still ends. Nothing is restored or
 // queued before the core is gone, and the core is started last.
 func (r *recovery) steps() []runbook.Step {
