@@ -48,6 +48,8 @@ type Snapshot struct {
 	// Documents by index right before the snapshot began, as its metadata hold them; nil when there are none. The smallest
 	// indices may be left out.
 	Documents map[string]int64 `json:"documents,omitempty"`
+	// Larger is set by Choose when it chose the latest: one of the week before holds more than twice as much.
+	Larger *Larger `json:"larger,omitempty"`
 
 	failures []es.ShardFailure
 	details  map[string]es.IndexDetail
@@ -81,10 +83,18 @@ func (r *Repo) choose(ctx context.Context, sel Selector) (*Snapshot, error) {
 
 func (r *Repo) firstThatFits(ctx context.Context, sel Selector) (*Snapshot, error) {
 	var passed passedOver
+	var latest *es.SnapshotInfo
+	var week []es.SnapshotInfo // before it
 	for info, err := range r.conn.Snapshots(ctx, r.name, es.SnapshotQuery{WithoutIndices: true, Descending: true, Strict: true}) {
+		if latest != nil && (err != nil || info.Start.Before(latest.Start.Add(-largerWithin))) {
+			break
+		}
 		switch {
 		case err != nil:
 			return nil, err
+		case latest != nil && info.Complete():
+			week = append(week, info)
+		case latest != nil:
 		case sel.Among != nil && !slices.Contains(sel.Among, info.Name):
 			passed.others++
 			passed.show(info, "not among those to choose from")
@@ -94,12 +104,19 @@ func (r *Repo) firstThatFits(ctx context.Context, sel Selector) (*Snapshot, erro
 		case !info.Complete():
 			passed.incomplete++
 			passed.show(info, info.State)
-		default: // now with the names of its indices, which are most of a description
-			return r.complete(ctx, info.Name, false)
+		default:
+			latest = &info
 		}
 	}
-	return nil, &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: "no complete snapshot to choose: " + passed.text(sel),
-		Hint: "list the snapshots; check that this is the right repository, bucket and base path"}
+	if latest == nil {
+		return nil, &nuvlaops.Error{Err: nuvlaops.ErrNotFound, Reason: "no complete snapshot to choose: " + passed.text(sel),
+			Hint: "list the snapshots; check that this is the right repository, bucket and base path"}
+	}
+	s, err := r.complete(ctx, latest.Name, false) // with the names of its indices, which are most of a description
+	if err == nil {
+		s.Larger = r.larger(ctx, latest, s.details, week)
+	}
+	return s, err
 }
 
 // passedOver is why the snapshots that are there were not chosen.

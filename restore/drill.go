@@ -235,6 +235,9 @@ func (d *drill) try(ctx context.Context, plan *Plan) error {
 	}
 	a.report.Took = took
 	a.report.NotVerified = append(a.report.NotVerified, "a drill restores without aliases and global state, and data streams as indices")
+	if s := d.report.Snapshot; s != nil && s.Larger != nil {
+		a.report.NotVerified = append(a.report.NotVerified, fmt.Sprintf("whether the latest snapshot holds what it should: %v", s.Larger))
+	}
 	d.report.RTO = took
 	d.report.OverBudget = d.opts.Budget > 0 && took > d.opts.Budget
 	if err != nil {

@@ -23,7 +23,8 @@ type Client interface {
 // since what a crash leaves is put back from one journal: another plan is refused (ErrBusy) while the server restores what an
 // Apply has begun. Every call may be made again.
 type Restorer interface {
-	// Choose finds the snapshot to restore: complete ones only, unless a partial one is asked for by name. Errors:
+	// Choose finds the snapshot to restore: complete ones only, unless a partial one is asked for by name. The latest may hold
+	// next to nothing, when it was taken after the data was lost: look at Snapshot.Larger. Errors:
 	// ErrInvalid (a name, also a pattern); ErrNotFound, saying what was there; ErrPartial; ErrBusy (the one that is named
 	// still runs); ErrRepository when an object of it is missing in the repository, or one of any snapshot when the latest
 	// is asked for, since that might be it.

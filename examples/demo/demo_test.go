@@ -126,6 +126,7 @@ func (d *demo) killedAndCalledAgain(t *testing.T) {
 	if err := d.destroy(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	t.Run("refused when the latest backup is of the empty one", d.backedUpEmpty)
 	d.interruptAt(t, "stop-db")
 	d.killAtRandom(t, dice(t), 1, 12*time.Second)
 	d.killAt(t, "wipe", begins("wipe"))

@@ -170,7 +170,21 @@ func (r *recovery) find(ctx context.Context, from restore.Restorer) (*restore.Sn
 		err = &nuvlaops.Error{Op: "disaster-recovery", Resource: r.cfg.repository + "/" + old.Name, Err: nuvlaops.ErrConflict,
 			Reason: "the snapshot that was chosen at the start is gone, or is another one now", Hint: "find out who writes to the repository, and name another one with -snapshot"}
 	}
+	if err == nil && s.Larger != nil {
+		err = r.shrunk(s)
+	}
 	return s, err
+}
+
+// shrunk refuses to take the latest snapshot for the one that is meant when one of the week before holds more than twice as
+// much: it may be of an Elasticsearch that had lost its data already. Whoever names one knows what it holds.
+func (r *recovery) shrunk(s *restore.Snapshot) error {
+	text := fmt.Sprintf("the latest complete snapshot may have been taken after the data was lost: %v", s.Larger)
+	if r.cfg.drill {
+		r.screen.Printf("%-11s %s", "WARNING", text)
+		return r.remember(func(st *state) { st.warn("%s", text) })
+	}
+	return refused(r.cfg.repository+"/"+s.Name, "name the one that is meant with -snapshot; no volume was touched", "%s", text)
 }
 
 // choose remembers the snapshot as the chosen one, and as seen.

@@ -76,12 +76,28 @@ func TestASnapshotThatVanishesAfterItWasChosenIsNoMistakeOfTheBucket(t *testing.
 // chooser remembers what it was asked for.
 type chooser struct {
 	restore.Restorer
-	asked restore.Selector
+	asked  restore.Selector
+	larger *restore.Larger
 }
 
 func (c *chooser) Choose(_ context.Context, sel restore.Selector) (*restore.Snapshot, error) {
 	c.asked = sel
-	return &restore.Snapshot{Name: "s", UUID: "u"}, nil
+	return &restore.Snapshot{Name: "s", UUID: "u", Larger: c.larger}, nil
+}
+
+// The drill goes on: what it measures is not lost.
+func TestALatestSnapshotOfNextToNothingHasToBeNamed(t *testing.T) {
+	for drill, refused := range map[bool]bool{false: true, true: false} {
+		r := takenUp(t)
+		r.cfg.drill = drill
+		_, err := r.find(t.Context(), &chooser{larger: &restore.Larger{Name: "whole", Documents: 50_000, LatestDocuments: 3}})
+		if errors.Is(err, nuvlaops.ErrRefused) != refused || refused && !strings.Contains(err.Error(), "it holds 3 documents, and whole") {
+			t.Errorf("in a drill (%t): %v", drill, err)
+		}
+		if warnings := r.remembered().Warnings; (len(warnings) == 1) == refused {
+			t.Errorf("in a drill (%t) it warns %q", drill, warnings)
+		}
+	}
 }
 
 // The stacks may have run since an earlier call, and backups been made.

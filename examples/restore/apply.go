@@ -37,6 +37,10 @@ func (p *program) makePlan(ctx context.Context) (*restore.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Larger != nil {
+		return nil, &nuvlaops.Error{Op: p.command, Resource: p.repository + "/" + s.Name, Err: nuvlaops.ErrRefused,
+			Reason: fmt.Sprintf("the latest complete snapshot may have been taken after the data was lost: %v", s.Larger), Hint: "name the one that is meant with -snapshot; nothing was touched"}
+	}
 	req := p.request
 	req.Snapshot = s.Name
 	return p.restorer.Plan(ctx, req)
