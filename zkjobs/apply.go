@@ -21,7 +21,8 @@ const (
 type ApplyOptions struct {
 	// Force goes on although consumers are alive or others change the queue.
 	Force bool
-	// Prune removes the plan's Extra and Doubled entries; never one that is locked.
+	// Prune removes the plan's Extra and Doubled entries; never one that is locked, nor one whose job is there when the jobs are
+	// read once more, PlanOptions.Settle after the plan read them.
 	Prune bool
 	// Move puts entries that are at another priority than their job's where they belong: the old one is removed and the new
 	// one made in one transaction, and only when no consumer has the lock. Inside its priority a moved entry comes after what
@@ -132,7 +133,8 @@ func (r *Rebuilder) apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*
 	if opts.DryRun {
 		result.ToMove = w.toMove()
 		result.ToWrite = len(w.todo) + len(w.young) - result.ToMove
-		result.ToPrune = len(w.toPrune())
+		extra, doubled := w.toPrune()
+		result.ToPrune = len(extra) + len(doubled)
 		return result, nil
 	}
 	plan.pruned, plan.moved = plan.pruned || opts.Prune, plan.moved || opts.Move

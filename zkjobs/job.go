@@ -17,7 +17,7 @@ const LowestPriority = 999
 
 // Source yields the open jobs (QUEUED and RUNNING), in any order; jobs in other states and of other modes may be among
 // them. A job whose document cannot be used is yielded with Invalid set; an error ends the sequence. A source is read
-// again when the queue is in use while a plan is applied.
+// again when the queue is in use while a plan is applied, and before Extra entries are removed.
 type Source interface {
 	Jobs(ctx context.Context) iter.Seq2[Job, error]
 }

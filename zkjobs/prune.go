@@ -11,23 +11,50 @@ import (
 )
 
 // toPrune lists the entries that the plan found to be too many and that are still there, unlocked.
-func (w *writer) toPrune() []string {
+func (w *writer) toPrune() (extra, doubled []string) {
 	if !w.opts.Prune {
-		return nil
+		return nil, nil
 	}
-	var names []string
-	for _, e := range slices.Concat(w.plan.Extra, w.plan.Doubled) {
-		if i, found := w.base.find(e.Name); found && !w.base.entries[i].taken && w.base.entries[i].id == e.ID {
-			names = append(names, e.Name)
+	free := func(entries []Entry) (names []string) {
+		for _, e := range entries {
+			if i, found := w.base.find(e.Name); found && !w.base.entries[i].taken && w.base.entries[i].id == e.ID {
+				names = append(names, e.Name)
+			}
 		}
+		return names
 	}
-	return names
+	return free(w.plan.Extra), free(w.plan.Doubled)
+}
+
+// stillExtra keeps the entries that no job stands behind either when the jobs are read again. A living api-server makes a job's
+// entry first and writes its document after that: an entry that the plan saw in between would be removed, and its job lost.
+func (w *writer) stillExtra(ctx context.Context, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	if err := sleep(ctx, w.plan.looked.Add(w.plan.Opts.settle()).Sub(w.r.now())); err != nil {
+		return nil, err
+	}
+	again, err := w.r.plan(ctx, w.sameOptions())
+	if err != nil {
+		return nil, err
+	}
+	extra := make(map[string]bool, len(again.Extra))
+	for _, e := range again.Extra {
+		extra[e.Name] = true
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return !extra[name] }), nil
 }
 
 // prune removes entries as a consumer does: it locks each first, in the transaction that removes it. What a consumer
 // locked meanwhile stays.
 func (w *writer) prune(ctx context.Context) error {
-	names := w.toPrune()
+	extra, doubled := w.toPrune()
+	extra, err := w.stillExtra(ctx, extra)
+	if err != nil {
+		return err
+	}
+	names := slices.Concat(extra, doubled)
 	if len(names) == 0 {
 		return nil
 	}

@@ -3,6 +3,7 @@ package zkjobs_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -115,6 +116,23 @@ func TestWhatConsumersTookBeforeAPlanIsAppliedShowsThem(t *testing.T) {
 		q.consume(names[2])
 		if res, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Prune: true}); !errors.Is(err, nuvlaops.ErrBusy) {
 			t.Errorf("beside consumers: %+v, %v", res, err)
+		}
+	})
+}
+
+// TestPruneKeepsTheEntryWhoseDocumentIsOnTheWay: a living api-server makes a job's entry first, and writes its document after that.
+func TestPruneKeepsTheEntryWhoseDocumentIsOnTheWay(t *testing.T) {
+	onEach(t, func(t *testing.T, q *queue) {
+		q.make()
+		q.put(50, "job/gone")
+		q.put(50, "job/late")
+		s := &settable{jobs: zkjobstest.Jobs{job("a", 50, 1)}}
+		r := q.rebuilder(s)
+		plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{Settle: 300 * time.Millisecond}))
+		s.jobs = zkjobstest.Jobs{job("a", 50, 1), job("late", 50, 2)}
+		res := must[*zkjobs.Result](t)(r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Prune: true, Force: true}))
+		if diff := cmp.Diff([]string{"050 job/late", "050 job/a"}, q.ids()); diff != "" || res.Pruned != 1 {
+			t.Errorf("result %+v, queue (-want +got):\n%s", res, diff)
 		}
 	})
 }

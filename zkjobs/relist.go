@@ -105,10 +105,7 @@ func (w *writer) lookAgain(ctx context.Context) error {
 	for _, i := range append(slices.Clone(w.todo), w.young...) {
 		left[i] = true
 	}
-	opts := w.plan.Opts
-	opts.NotBefore, opts.MaxAge = w.plan.notBefore(), 0 // a job that was young enough for the plan has grown older since
-	opts.Progress = nil
-	again, err := w.r.plan(ctx, opts)
+	again, err := w.r.plan(ctx, w.sameOptions())
 	if err != nil {
 		return err
 	}
@@ -154,6 +151,14 @@ func (w *writer) lookAgain(ctx context.Context) error {
 	slices.Sort(w.todo) // the plan's order
 	w.adopt(again.known)
 	return w.checkOrphans()
+}
+
+// sameOptions are the plan's, for another one.
+func (w *writer) sameOptions() PlanOptions {
+	opts := w.plan.Opts
+	opts.NotBefore, opts.MaxAge = w.plan.notBefore(), 0 // a job that was young enough for the plan has grown older since
+	opts.Progress = nil
+	return opts
 }
 
 // adopt takes a fresh listing, keeping what we know of our own entries.

@@ -40,6 +40,7 @@ func Conformance(t *testing.T, open func(t *testing.T) *Rig) {
 		"an entry consumed since the plan is not queued again": (*suite).leavesConsumed,
 		"a dry run writes nothing":                             (*suite).dryRuns,
 		"only what no job stands behind is pruned, if asked":   (*suite).prunes,
+		"an entry whose job came after the plan is not pruned": (*suite).prunesNoneThatIsLate,
 		"an entry at a wrong priority is moved, if asked":      (*suite).moves,
 		"verify finds every difference":                        (*suite).verifies,
 		"a plan survives a file":                               (*suite).takesPlansFromFiles,
@@ -136,6 +137,17 @@ func (s *suite) completes() {
 	res := s.apply(plan, zkjobs.ApplyOptions{})
 	s.want("queue", []string{"001 job/first", "050 job/there", "050 job/missing", "100 job/elsewhere", "100 job/unknown"}, s.queue())
 	s.want("written and present", [2]int{2, 2}, [2]int{res.Written, res.Present})
+}
+
+// prunesNoneThatIsLate: an api-server makes a job's entry first, and writes its document after that.
+func (s *suite) prunesNoneThatIsLate() {
+	s.Put(50, "job/gone")
+	s.Put(50, "job/late")
+	s.SetJobs(job("a", 50, 1))
+	plan := s.plan(zkjobs.PlanOptions{Settle: 100 * time.Millisecond})
+	s.SetJobs(job("a", 50, 1), job("late", 50, 2))
+	s.want("pruned", 1, s.apply(plan, zkjobs.ApplyOptions{Prune: true}).Pruned)
+	s.want("queue", []string{"050 job/late", "050 job/a"}, s.queue())
 }
 
 func (s *suite) moves() {

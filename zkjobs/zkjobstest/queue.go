@@ -209,11 +209,19 @@ func (q *Queue) move(plan *zkjobs.Plan, dryRun bool, res *zkjobs.Result) {
 	}
 }
 
-// prune removes what the plan found to be too many, and nothing that is locked.
+// prune removes what the plan found to be too many, and nothing that is locked, or whose job came after the plan.
 func (q *Queue) prune(plan *zkjobs.Plan, dryRun bool, res *zkjobs.Result) {
 	many := map[string]string{}
 	for _, e := range slices.Concat(plan.Extra, plan.Doubled) {
 		many[e.Name] = e.ID
+	}
+	if !dryRun {
+		extra := zkjobs.NewPlan(path, plan.At, q.jobs, q.entries, plan.Opts).Extra
+		for _, e := range plan.Extra {
+			if !slices.ContainsFunc(extra, func(still zkjobs.Entry) bool { return still.Name == e.Name }) {
+				delete(many, e.Name)
+			}
+		}
 	}
 	q.entries = slices.DeleteFunc(q.entries, func(e zkjobs.Entry) bool {
 		id, found := many[e.Name]
