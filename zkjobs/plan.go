@@ -12,7 +12,8 @@ import (
 	"github.com/nuvla/nuvlaops/internal/units"
 )
 
-// PlanOptions chooses what belongs on the queue. The zero value takes every open job that executors would run.
+// PlanOptions chooses what belongs on the queue. The zero value takes every open job that executors would run. What is left
+// out stays open in Elasticsearch, and some of Nuvla's distributors make no other job of its action and target while it is.
 type PlanOptions struct {
 	// States (QUEUED, RUNNING), Modes and Actions let only these through; empty lets all through (Modes: all but pull).
 	States  []string `json:"states,omitempty"`

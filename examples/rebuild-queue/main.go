@@ -6,11 +6,16 @@
 //
 // The hosts default to es and zk, their names on that network; those of all other programs to localhost.
 //
+// Jobs that --max-age and --include-running=false leave out stay open in Elasticsearch. Some of Nuvla's distributors, such as
+// that of deployment states, make no other job of the same action and target while one is open: cancel what is not wanted.
+// Jobs of years ago are better left out: one whose document lacks what the api-server wants today, such as version or
+// execution-mode, executors can neither run nor end, and take again at once, before all that is behind it.
+//
 // Credentials come from the environment: ES_API_KEY or ES_USERNAME and ES_PASSWORD; ZK_USERNAME and ZK_PASSWORD, or the
 // file of --zk-auth. A ZooKeeper with TLS (secureClientPort) wants --zk-tls, and --zk-ca where its authority is not the system's.
 //
-// Exit codes: 0 the queue is verified, 1 failed, 2 usage, 4 time-out, 5 consumers or producers are alive (see --force),
-// 11 refused, 12 verification failed, 130 interrupted.
+// Exit codes: 0 the queue is verified (--dry-run: not refused), 1 failed, 2 usage, 4 time-out, 5 consumers or producers are
+// alive (see --force), 11 refused, 12 verification failed, 130 interrupted.
 package main
 
 import (
