@@ -76,8 +76,8 @@ func (r *recovery) order(ctx context.Context, rebuilder *zkjobs.Rebuilder, plan 
 	return "each once and in its order", nil
 }
 
-// locksWithin is how long the locks of executors that died may outlast them: as long as their sessions, 10 s by kazoo's
-// default, and the time that the servers take to see it.
+// locksWithin is how long the locks of executors that died may outlast them: as long as their sessions, for which they ask
+// 30 s, and the time that the servers take to see it.
 const locksWithin = time.Minute
 
 // planQueue waits for the locks of executors that are gone: a queue that was not wiped still has them.
