@@ -26,8 +26,9 @@ type PlanOptions struct {
 	WithoutRunning bool `json:"without_running,omitempty"`
 	// WithMonitored takes bulk jobs that are being followed; queued again, they repeat the whole bulk action.
 	WithMonitored bool `json:"with_monitored,omitempty"`
-	// Settle is how long a living api-server may take between writing a job's document and its entry: younger jobs (by the
-	// clock of this machine) are looked at again before they are written. Default 2 s; negative: no wait.
+	// Settle is how long a living api-server may take between writing a job's entry and its document, whichever comes first.
+	// Younger jobs (by the clock of this machine) are looked at again before they are written, and entries without a job before
+	// they are pruned. Default 2 s; negative: no wait.
 	Settle time.Duration `json:"-"` // settle_seconds in JSON
 	// Progress is called ten times a second at most.
 	Progress func(nuvlaops.Progress) `json:"-"`
