@@ -26,7 +26,9 @@ func collect(ctx context.Context, repo SnapshotRepo) ([]Snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Manifest = nil // not needed, and most of the memory of a long list
+		if s.Manifest != nil { // the rest is not needed, and most of the memory of a long list
+			s.Manifest = &Manifest{Documents: s.Manifest.Documents}
+		}
 		all = append(all, s)
 	}
 	return all, nil

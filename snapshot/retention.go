@@ -17,9 +17,10 @@ import (
 // so on that have one, so that an outage expires nothing. Good is complete: PARTIAL and FAILED ones hold no place.
 //
 // Never removed, whatever the rules say: the newest complete one, the last MinComplete complete ones, the newest one that a
-// drill has restored, pinned and running ones, those of others (unless Others), incomplete ones that are newer than the
-// newest complete one, and more than MaxDelete in one run. What a drill has restored, and what was pinned after it was taken, is
-// known by marks alone (WithMarks).
+// drill has restored, the newest one that holds more than twice as many documents as the newest complete one (a server that has
+// lost its data is backed up, too, and next to nothing is complete), pinned and running ones, those of others (unless Others),
+// incomplete ones that are newer than the newest complete one, and more than MaxDelete in one run. What a drill has restored, and
+// what was pinned after it was taken, is known by marks alone (WithMarks).
 type Policy struct {
 	// Last keeps the newest ones.
 	Last int `json:"last,omitempty"`
@@ -179,6 +180,7 @@ func sortedByStart(snapshots []Snapshot) []Snapshot {
 func (p Policy) protect(all []Snapshot) [][]string {
 	keep := make([][]string, len(all))
 	complete, good, verified := 0, false, false
+	larger, least := false, int64(-1) // -1: the newest complete one does not say what it holds
 	for i := len(all) - 1; i >= 0; i-- {
 		s := all[i]
 		add := func(reason string) { keep[i] = append(keep[i], reason) }
@@ -196,8 +198,13 @@ func (p Policy) protect(all []Snapshot) [][]string {
 		case s.Complete():
 			if !good {
 				add("the newest complete one")
+				least = s.documents()
 			} else if complete < p.MinComplete {
 				add(fmt.Sprintf("one of the last %d complete ones", p.MinComplete))
+			}
+			if least >= 0 && !larger && s.documents() > 2*least {
+				add(fmt.Sprintf("it holds %d documents, and the newest complete one %d: delete it by its name when that is right", s.documents(), least))
+				larger = true
 			}
 			complete, good = complete+1, true
 			if s.Verified != nil && !verified {
@@ -209,6 +216,14 @@ func (p Policy) protect(all []Snapshot) [][]string {
 		}
 	}
 	return keep
+}
+
+// documents are those that it says it holds; -1 when it does not say.
+func (s Snapshot) documents() int64 {
+	if s.Manifest == nil {
+		return -1
+	}
+	return s.Manifest.Documents
 }
 
 func (p Policy) mine(s Snapshot) bool {

@@ -1,8 +1,10 @@
 package snapshot_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"path"
 	"slices"
@@ -157,6 +159,60 @@ func TestAnOutageExpiresNothing(t *testing.T) {
 	all := []snapshot.Snapshot{taken(day0), taken(day0.Add(time.Hour)), taken(day0.AddDate(-3, 0, 0))}
 	if got := kept(t, snapshot.Policy{Within: 2 * time.Hour, MinComplete: 1}, all); len(got) != 2 {
 		t.Errorf("kept %v", got) // although all of them are older than two hours by now
+	}
+}
+
+// lister is a repository that lists.
+type lister struct {
+	snapshot.SnapshotRepo
+	all []snapshot.Snapshot
+}
+
+func (l lister) List(context.Context, snapshot.Filter) iter.Seq2[snapshot.Snapshot, error] {
+	return func(yield func(snapshot.Snapshot, error) bool) {
+		for _, s := range l.all {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A server that has lost its data is started again, and backed up every hour: the last backup of the data outlives that.
+func TestBackupsOfNextToNothingDoNotExpireTheLastOneOfTheData(t *testing.T) {
+	holds := func(hour int, documents int64) snapshot.Snapshot {
+		s := taken(day0.Add(time.Duration(hour) * time.Hour))
+		s.Manifest = &snapshot.Manifest{Documents: documents, Indices: map[string]snapshot.IndexManifest{"nuvla-job": {Before: documents}}}
+		return s
+	}
+	for name, tt := range map[string]struct {
+		before, after int64
+		want          string // the oldest that is kept
+	}{
+		"lost":               {50_000, 12, snapshot.Name("", day0.Add(9*time.Hour))},
+		"lost to the last":   {50_000, 0, snapshot.Name("", day0.Add(9*time.Hour))},
+		"somewhat fewer":     {50_000, 25_000, snapshot.Name("", day0.Add(97*time.Hour))},
+		"nobody has counted": {-1, 12, snapshot.Name("", day0.Add(97*time.Hour))},
+	} {
+		var repo lister
+		for hour := range 100 {
+			s := holds(hour, tt.after)
+			if hour < 10 {
+				s = holds(hour, tt.before)
+			}
+			if s.Manifest.Documents < 0 {
+				s.Manifest = nil
+			}
+			repo.all = append(repo.all, s)
+		}
+		plan, err := snapshot.PlanPrune(t.Context(), repo, snapshot.Policy{Last: 3, MaxDelete: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(plan.Decisions, func(d snapshot.Decision) bool { return d.Keep })
+		if plan.Decisions[i].Name != tt.want || len(plan.Removed()) < 96 {
+			t.Errorf("%s: kept from %s on, %q, %d are removed, want %s", name, plan.Decisions[i].Name, plan.Decisions[i].Reasons, len(plan.Removed()), tt.want)
+		}
 	}
 }
 
