@@ -133,7 +133,7 @@ func (p *Plan) findInSnapshot(cluster es.Cluster) {
 	p.findOldIndices(cluster)
 	p.findReplicas()
 	for _, stream := range s.DataStreams {
-		of := func(i PlannedIndex) bool { return streamOf(i.Name, s.DataStreams) == stream }
+		of := func(i PlannedIndex) bool { return s.streamOf(i.Name) == stream }
 		if p.Request.Selects(stream) && !slices.Contains(lost, stream) && !slices.ContainsFunc(p.Indices, of) {
 			p.add(SeverityWarning, CodeUnknownBacking, stream, "", "none of the snapshot's indices is named as one of data stream %s", stream)
 		}

@@ -125,7 +125,7 @@ func (p *Plan) choose(snap *Snapshot) {
 		failed[f.Index] = true
 	}
 	for _, name := range snap.Indices {
-		stream := streamOf(name, snap.DataStreams)
+		stream := snap.streamOf(name)
 		switch {
 		case stream != "" && !slices.Contains(streams, stream), stream == "" && !p.Request.Selects(name), failed[name]:
 			continue
@@ -151,7 +151,7 @@ func (p *Plan) choose(snap *Snapshot) {
 func (p *Plan) lostStreams(snap *Snapshot) []string {
 	var lost []string
 	for _, index := range snap.lostIndices() {
-		if s := streamOf(index, snap.DataStreams); s != "" && !p.Request.PlainStreams && !slices.Contains(lost, s) {
+		if s := snap.streamOf(index); s != "" && !p.Request.PlainStreams && !slices.Contains(lost, s) {
 			lost = append(lost, s)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Request says what to restore. The zero value but for Snapshot restores nuvla-* into a cluster that has none of it.
@@ -182,4 +183,34 @@ func streamOf(index string, streams []string) string {
 		return m[1]
 	}
 	return ""
+}
+
+// streamOf finds the data stream that an index of the snapshot backs. What ILM is just making of such an index, downsampled, is
+// named like it and hidden like it, and backs nothing until it takes its place: a snapshot of all indices may hold both.
+func (s *Snapshot) streamOf(index string) string {
+	stream, at := streamOf(index, s.DataStreams), strings.Index(index, ".ds-")
+	source := func(other string) bool { return strings.HasSuffix(other, index[at:]) && madeOf(index, other) }
+	if stream != "" && at > 0 && slices.ContainsFunc(s.Indices, source) {
+		return ""
+	}
+	return stream
+}
+
+// madeOf reports whether ILM makes an index of this name of the other one: it puts something before its name, or, of one that is
+// downsampled already, a longer interval in the place of the other.
+func madeOf(index, other string) bool {
+	return strings.HasSuffix(index, "-"+other) || (interval(other) > 0 && interval(index) > interval(other))
+}
+
+var downsampledForm = regexp.MustCompile(`^downsample-(\d+)(ms|[smhd])-`)
+
+// interval is by which an index of this name is downsampled; 0 when it is not.
+func interval(index string) time.Duration {
+	m := downsampledForm.FindStringSubmatch(index)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(m[1])
+	units := map[string]time.Duration{"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
+	return time.Duration(n) * units[m[2]]
 }
