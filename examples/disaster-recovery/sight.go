@@ -139,12 +139,14 @@ func (r *recovery) restorable(seen *sighting) error {
 	return nil
 }
 
-// notRestored names what the snapshot has and -indices leaves out, "" when that is nothing. Hidden indices are the server's own.
+// notRestored names what the snapshot has and -indices leaves out, "" when that is nothing. Hidden indices are the server's own, or
+// those of a data stream, which is named.
 func notRestored(plan *restore.Plan) string {
 	var left []string
 	for _, name := range slices.Concat(plan.Snapshot.Indices, plan.Snapshot.DataStreams) {
 		planned := slices.Contains(plan.DataStreams, name) || slices.ContainsFunc(plan.Indices, func(i restore.PlannedIndex) bool { return i.Name == name })
-		if !planned && !strings.HasPrefix(name, ".") {
+		hidden := strings.HasPrefix(name, ".") || strings.Contains(name, "-.ds-") // as what ILM makes of the latter
+		if !planned && !hidden {
 			left = append(left, name)
 		}
 	}

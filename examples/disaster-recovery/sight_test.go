@@ -40,7 +40,7 @@ func TestASnapshotThatCannotBeRestoredIsNotOneToWipeFor(t *testing.T) {
 }
 
 func TestWhatIsNotRestoredIsNamed(t *testing.T) {
-	plan := &restore.Plan{Snapshot: restore.Snapshot{Indices: []string{"nuvla-job", "nuvla-user", ".geoip_databases", ".ds-nuvla-ts-1", ".ds-other-1"}, DataStreams: []string{"nuvla-ts", "other"}},
+	plan := &restore.Plan{Snapshot: restore.Snapshot{Indices: []string{"nuvla-job", "nuvla-user", ".geoip_databases", ".ds-nuvla-ts-1", ".ds-other-1", "downsample-1h-.ds-other-2"}, DataStreams: []string{"nuvla-ts", "other"}},
 		Indices: []restore.PlannedIndex{{Name: "nuvla-job", Target: "nuvla-job"}, {Name: ".ds-nuvla-ts-1", Stream: "nuvla-ts"}}, DataStreams: []string{"nuvla-ts"}}
 	r := takenUp(t)
 	err := errors.Join(r.sighting(&sighting{snapshot: &restore.Snapshot{Name: "s", UUID: "u"}, plan: plan}, nil, ""), r.keepPlan(plan))
