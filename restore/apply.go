@@ -224,6 +224,9 @@ func (a *application) finish(ctx context.Context, w world) error {
 	if err := a.missingPolicies(ctx, w); err != nil {
 		return err
 	}
+	if err := a.endedSeries(ctx); err != nil {
+		return err
+	}
 	return a.conclude(ctx, a.plan, w, a.report, verification{VerifyOptions: a.verify, restored: true})
 }
 

@@ -61,3 +61,22 @@ func TestTimeSeriesComeBackWithoutWhatILMWasMakingOfThem(t *testing.T) {
 		}
 	})
 }
+
+func TestTimeSeriesThatEndBeforeNowAreSaidToTakeNothingYet(t *testing.T) {
+	at(t, places[1:], func(t *testing.T, p place) {
+		b := p.bench(t)
+		end := time.Now().Add(-time.Hour)
+		stream, other := b.series("old", end), b.series("new", time.Now().Add(2*time.Hour))
+		b.snapshot("snap")
+		req := b.request()
+		req.RenamePrefix = "copy-"
+		report, err := b.repo.Apply(t.Context(), b.plan(req), restore.ApplyOptions{})
+		if err != nil {
+			t.Fatalf("%v\n%s", err, report)
+		}
+		if text := strings.Join(report.NotVerified, "\n"); !strings.Contains(text, "data stream copy-"+stream+" takes no document of "+instant(end)[:19]) || strings.Contains(text, other) {
+			t.Errorf("not verified:\n%s", text)
+		}
+		b.do("POST", "/copy-"+stream+"/_doc", fmt.Sprintf(`{"@timestamp":%q,"nuvlaedge-id":"edge-1","load":1}`, instant(time.Now())), 400)
+	})
+}
