@@ -7,6 +7,7 @@ import (
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
+	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/zkjobs"
 )
 
@@ -46,25 +47,36 @@ func (r *recovery) jobsNow(ctx context.Context) (map[int]int, error) {
 	return queue.Count(ctx)
 }
 
-// newestDocument is when the newest document was written, by the times that Nuvla's documents carry; zero when none does.
+// newestDocument is when the newest document was written, by the times that Nuvla's documents carry; zero when none does. A date
+// after the end of the snapshot is none of writing: edges date the samples of time series by their own clocks.
 func (r *recovery) newestDocument(ctx context.Context) (time.Time, error) {
+	until := r.now()
+	if plan := r.remembered().Plan; plan != nil && !plan.Snapshot.End.IsZero() {
+		until = plan.Snapshot.End
+	}
+	aggs := map[string]any{}
+	for _, field := range []string{"updated", "created", "timestamp", "@timestamp"} {
+		aggs[field] = map[string]any{"filter": map[string]any{"range": map[string]any{field: map[string]any{"lte": until.UTC().Format(time.RFC3339Nano)}}},
+			"aggs": map[string]any{"newest": map[string]any{"max": map[string]any{"field": field}}}}
+	}
 	yes, none := true, 0
 	var answer struct {
 		Aggregations map[string]struct {
-			Value *float64 `json:"value"`
+			Newest struct {
+				Value *float64 `json:"value"`
+			} `json:"newest"`
 		} `json:"aggregations"`
 	}
 	err := r.conn.Read(ctx, func() esapi.Request {
 		return esapi.SearchRequest{Index: r.cfg.indices, Size: &none, IgnoreUnavailable: &yes, AllowNoIndices: &yes,
-			FilterPath: []string{"aggregations"}, Body: strings.NewReader(`{"aggs":{"updated":{"max":{"field":"updated"}},` +
-				`"created":{"max":{"field":"created"}},"timestamp":{"max":{"field":"timestamp"}},"at":{"max":{"field":"@timestamp"}}}}`)}
+			FilterPath: []string{"aggregations"}, Body: es.JSON(map[string]any{"aggs": aggs})}
 	}, &answer)
 	newest := time.Time{}
 	for _, a := range answer.Aggregations {
-		if a.Value == nil {
+		if a.Newest.Value == nil {
 			continue
 		}
-		if at := time.UnixMilli(int64(*a.Value)).UTC(); at.After(newest) && at.Before(r.now()) { // a date to come is none of writing
+		if at := time.UnixMilli(int64(*a.Newest.Value)).UTC(); at.After(newest) {
 			newest = at
 		}
 	}
