@@ -52,7 +52,7 @@ type Request struct {
 	AllowPartial bool `json:"allow_partial,omitempty"`
 	// DocumentTolerance is the share of documents by which an index may differ from the manifest, since it may have been
 	// written to while the snapshot was taken: less than 1. Default 0.02; negative means not one. An index whose documents
-	// are all gone is never tolerated.
+	// are all gone is never tolerated; an index of a data stream that has grown is, whatever the share, unless not one is.
 	DocumentTolerance float64 `json:"document_tolerance,omitempty"`
 }
 

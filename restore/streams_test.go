@@ -2,6 +2,7 @@ package restore_test
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -90,6 +91,25 @@ func TestDataStreamThatAppearedAfterThePlanIsAConflict(t *testing.T) {
 				t.Errorf("data stream (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// Its last index is written to all the time, and may have been begun right before the snapshot.
+func TestDataStreamThatHasGrownWhileItsSnapshotWasTakenIsWhole(t *testing.T) {
+	b := places[1].bench(t)
+	stream := b.stream("ts")
+	real := b.client
+	b.client = &before{Client: real, like: func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/snap") }, do: func() { b.write(stream) }}
+	b.snapshot("snap")
+	b.client = real
+	req := b.request()
+	req.RenamePrefix = "copy-"
+	report, err := b.repo.Apply(t.Context(), b.plan(req), restore.ApplyOptions{})
+	if err != nil || report.Documents != 3 || !strings.Contains(report.String(), "the documents of 1 index are more than in the snapshot's manifest") {
+		t.Errorf("%v\n%s", err, report)
+	}
+	if report, err := b.drill(restore.DrillOptions{}); err != nil {
+		t.Errorf("Drill: %v\n%s", err, report)
 	}
 }
 
