@@ -159,7 +159,8 @@ func (r *Repo) findNames(ctx context.Context, p *Plan) error {
 			p.add(SeverityError, CodeNameClash, target, "delete the index, or restore with a rename prefix", "an index that bears the name of a data stream is there")
 		}
 		if slices.Contains(streams, target) && !slices.ContainsFunc(p.Findings, func(f Finding) bool { return f.Code == CodeInterrupted }) {
-			hint := "restore beside it with a rename prefix, and reindex what you need from there; or delete the data stream, and restore then"
+			hint := "delete the data stream and restore then, if nothing in it is needed, as when a service has made it anew and empty; or restore beside it with a rename prefix, " +
+				"and reindex what you need from there (a time series takes no documents from before its first index)"
 			if p.Request.Replace {
 				p.add(SeverityError, CodeStreamExists, target, hint, "a data stream of this name is there, and data streams are not replaced: Elasticsearch cannot put another one into its place in one step")
 			} else {

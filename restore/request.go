@@ -27,8 +27,9 @@ type Request struct {
 	//
 	// Data streams are not replaced: one that is there is refused (data_stream_exists). Elasticsearch can exchange the indices of
 	// a data stream in one step, but not the one that is written to, and neither rename nor clone a data stream; so there
-	// would be a moment with nothing there. Restore beside it with RenamePrefix and reindex from there, or delete the data
-	// stream by hand and restore then.
+	// would be a moment with nothing there. Delete the data stream by hand and restore then, if nothing in it is needed: it may be
+	// one that a service has made anew, and empty. Or restore beside it with RenamePrefix and reindex from there; but a time
+	// series takes no documents from before its first index.
 	Replace bool `json:"replace,omitempty"`
 	// OtherShards says that an index may be replaced by one of another number of primary shards.
 	OtherShards bool `json:"other_shards,omitempty"`

@@ -35,6 +35,13 @@ func (b *bench) series(name string, until time.Time) string {
 	return stream
 }
 
+// sample writes a document of this time to a time series, and reports whether the server takes it.
+func (b *bench) sample(stream string, at time.Time) bool {
+	b.t.Helper()
+	answer := b.do("POST", "/"+stream+"/_doc", fmt.Sprintf(`{"@timestamp":%q,"nuvlaedge-id":"edge-1","load":1}`, instant(at)), 400)
+	return answer["result"] == "created"
+}
+
 func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // oldest is the first index of a data stream.
@@ -55,7 +62,14 @@ func TestTimeSeriesComeBackWithoutWhatILMWasMakingOfThem(t *testing.T) {
 		if err != nil || report.Documents != 40 || len(report.Indices) != 2 {
 			t.Errorf("%v\n%s", err, report)
 		}
-		b.do("POST", "/copy-"+stream+"/_doc", fmt.Sprintf(`{"@timestamp":%q,"nuvlaedge-id":"edge-1","load":1}`, instant(time.Now())))
+		for index, x := range b.do("GET", "/copy-"+stream+"/_settings?flat_settings", "") {
+			if n := x.(map[string]any)["settings"].(map[string]any)["index.number_of_replicas"]; n != "0" {
+				t.Errorf("%s has %v replicas, want 0 as asked for", index, n)
+			}
+		}
+		if !b.sample("copy-"+stream, time.Now()) || b.sample("copy-"+stream, time.Now().Add(-72*time.Hour)) {
+			t.Error("it does not take what is of now, or takes what is older than its first index")
+		}
 		if report, err := b.drill(restore.DrillOptions{}); err != nil || report.Restore.Documents != 40 {
 			t.Errorf("Drill: %v\n%s", err, report)
 		}
@@ -77,6 +91,8 @@ func TestTimeSeriesThatEndBeforeNowAreSaidToTakeNothingYet(t *testing.T) {
 		if text := strings.Join(report.NotVerified, "\n"); !strings.Contains(text, "data stream copy-"+stream+" takes no document of "+instant(end)[:19]) || strings.Contains(text, other) {
 			t.Errorf("not verified:\n%s", text)
 		}
-		b.do("POST", "/copy-"+stream+"/_doc", fmt.Sprintf(`{"@timestamp":%q,"nuvlaedge-id":"edge-1","load":1}`, instant(time.Now())), 400)
+		if b.sample("copy-"+stream, time.Now()) {
+			t.Error("it takes a document of now")
+		}
 	})
 }
