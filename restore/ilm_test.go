@@ -88,6 +88,7 @@ func TestILMPolicyThatIsNotThereIsSaidBeforeOfATemplateAndAfterwardsOfAnIndex(t 
 	stream := b.index("ts")
 	b.do("PUT", "/_index_template/"+b.id, `{"index_patterns":["`+stream+`*"],"priority":500,"data_stream":{},"template":{"settings":{"number_of_replicas":0}}}`)
 	b.do("POST", "/"+stream+"/_doc?op_type=create&refresh", `{"@timestamp":"2026-01-01T00:00:00Z"}`)
+	b.do("POST", "/"+stream+"/_rollover", "")
 	b.fill(b.index("a"), 1, 10, 100)
 	b.snapshot("snap")
 	req := b.request()
@@ -109,7 +110,7 @@ func TestILMPolicyThatIsNotThereIsSaidBeforeOfATemplateAndAfterwardsOfAnIndex(t 
 		if err != nil {
 			t.Fatalf("%v\n%s", err, report)
 		}
-		if !strings.Contains(report.String(), "ILM policy keep-a-year is not there") || !strings.Contains(report.String(), "on: .ds-copy-") {
+		if !strings.Contains(report.String(), "ILM policy keep-a-year is not there") || !strings.Contains(report.String(), "on: copy-"+stream+", copy-"+b.index("a")+"\n") {
 			t.Errorf("not said afterwards:\n%s", report)
 		}
 	}

@@ -42,12 +42,17 @@ func (r *Repo) findPolicies(ctx context.Context, p *Plan) error {
 	return nil
 }
 
-// missingPolicies says which policies the restored indices name that are not there.
+// missingPolicies says which policies the restored indices name that are not there. A data stream is named itself: it
+// has hundreds of indices after a year.
 func (a *application) missingPolicies(ctx context.Context, w world) error {
 	used := map[string][]string{}
 	for _, x := range w {
-		if x.policy != "" {
-			used[x.policy] = append(used[x.policy], x.planned.Target)
+		name := x.planned.Target
+		if x.planned.Stream != "" {
+			name = a.plan.Request.RenamePrefix + x.planned.Stream
+		}
+		if x.policy != "" && !slices.Contains(used[x.policy], name) {
+			used[x.policy] = append(used[x.policy], name)
 		}
 	}
 	if len(used) == 0 {
