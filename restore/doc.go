@@ -14,6 +14,7 @@
 //   - A plan that replaces (Request.Replace) restores beside what is there, proves all of it, and only then deletes index by
 //     index what it replaces and clones the replacement to its name, by hard links. A shard that fails leaves every original
 //     as it was.
+//   - A time series data stream whose end has passed since the snapshot takes documents at once: the end is moved on.
 //   - The global state, when it is asked for, is restored before the indices, by a request of its own.
 //   - Attach follows a restore that was left, by its snapshot: it finds the request in the journal and plans it again. Abandon
 //     deletes what a restore has left half done and puts back the rest; it asks the cluster alone, since a repository that

@@ -120,7 +120,7 @@ func TestDocumentsMayDifferALittleButNeverAll(t *testing.T) {
 		expected, got int64
 		share         float64
 		want          bool
-	}{{100, 99, 0.02, true}, {100, 97, 0.02, false}, {100, 102, 0.02, true}, {100, 99, 0, false}, {1, 0, 1, false}, {0, 0, 0, true}, {0, 1, 0.02, false}} {
+	}{{100, 99, 0.02, true}, {100, 97, 0.02, false}, {100, 102, 0.02, true}, {100, 99, 0, false}, {1, 0, 1, false}, {0, 0, 0, true}, {0, 1, 0, false}, {30, 29, 0.02, true}, {30, 29, 0, false}, {30, 28, 0.02, false}} {
 		if got := (DocumentRange{c.expected, c.expected}).tolerates(c.got, c.share); got != c.want {
 			t.Errorf("%d expected, %d found, share %v: %t", c.expected, c.got, c.share, got)
 		}

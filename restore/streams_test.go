@@ -94,22 +94,33 @@ func TestDataStreamThatAppearedAfterThePlanIsAConflict(t *testing.T) {
 	}
 }
 
-// Its last index is written to all the time, and may have been begun right before the snapshot.
-func TestDataStreamThatHasGrownWhileItsSnapshotWasTakenIsWhole(t *testing.T) {
+// The last index of a data stream is written to all the time, and may have been begun right before the snapshot; and of a small
+// index a few documents are a large share.
+func TestWhatHasGrownWhileItsSnapshotWasTakenIsWhole(t *testing.T) {
 	b := places[1].bench(t)
 	stream := b.stream("ts")
+	b.fill(b.index("small"), 1, 3, 10)
 	real := b.client
-	b.client = &before{Client: real, like: func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/snap") }, do: func() { b.write(stream) }}
+	b.client = &before{Client: real, like: func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/snap") }, do: func() {
+		for range 2 {
+			b.write(stream)
+			b.do("POST", "/"+b.index("small")+"/_doc?refresh", `{"n":7}`)
+		}
+	}}
 	b.snapshot("snap")
 	b.client = real
 	req := b.request()
 	req.RenamePrefix = "copy-"
 	report, err := b.repo.Apply(t.Context(), b.plan(req), restore.ApplyOptions{})
-	if err != nil || report.Documents != 3 || !strings.Contains(report.String(), "the documents of 1 index are more than in the snapshot's manifest") {
+	if err != nil || report.Documents != 9 || !strings.Contains(report.String(), "more than in the snapshot's manifest") {
 		t.Errorf("%v\n%s", err, report)
 	}
 	if report, err := b.drill(restore.DrillOptions{}); err != nil {
 		t.Errorf("Drill: %v\n%s", err, report)
+	}
+	req.DocumentTolerance, req.RenamePrefix = -1, "strict-"
+	if report, err := b.repo.Apply(t.Context(), b.plan(req), restore.ApplyOptions{}); !errors.Is(err, nuvlaops.ErrVerification) {
+		t.Errorf("with a tolerance of not one: %v, want ErrVerification\n%s", err, report)
 	}
 }
 
