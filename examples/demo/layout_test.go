@@ -50,6 +50,22 @@ func (d *demo) withAnExporter(t *testing.T, part func()) {
 	}
 }
 
+// fewShards lets a new Elasticsearch take fewer shards than the snapshot has, as the default does where there are years of data:
+// what was said of the limit is in the volumes that went.
+func (d *demo) fewShards(t *testing.T) {
+	t.Helper()
+	path := d.platform.file("db.yml")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mode = "- discovery.type=single-node\n"
+	text := strings.Replace(string(raw), mode, mode+"      - ES_SETTING_CLUSTER_MAX__SHARDS__PER__NODE=20\n", 1)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil || text == string(raw) {
+		t.Fatalf("nothing was changed in the compose file: %v", err)
+	}
+}
+
 // allInOneStack: databases and core are services of one stack. The whole is stopped, then gone altogether, and
 // deployed from both files: the core waits until its data is there.
 func (d *demo) allInOneStack(t *testing.T) {
@@ -72,5 +88,12 @@ func (d *demo) allInOneStack(t *testing.T) {
 	}
 	d.killAt(t, "wipe", begins("wipe"))
 	d.takeAway(t)
-	d.recovered(t, d.alone)
+	d.fewShards(t)
+	d.recovered(t, func(t *testing.T) (string, int) {
+		out, code := d.alone(t)
+		if !strings.Contains(out, "cluster.max_shards_per_node was raised to 2000") {
+			t.Errorf("it does not say that the limit of shards was raised:\n%s", out)
+		}
+		return out, code
+	})
 }

@@ -221,6 +221,7 @@ func (d *demo) nothingIsLeft(t *testing.T) {
 	}
 	journal := settings.Persistent["cluster.metadata.nuvlaops.restore"] // stays, for a later proof; without anything to put back
 	delete(settings.Persistent, "cluster.metadata.nuvlaops.restore")
+	delete(settings.Persistent, "cluster.max_shards_per_node") // see fewShards
 	if len(settings.Persistent)+len(settings.Transient) > 0 || strings.Contains(journal, `"limit"`) || strings.Contains(journal, `"ilm"`) {
 		t.Errorf("settings of the cluster are left: %v, and in the journal of the restore %s", settings, journal)
 	}

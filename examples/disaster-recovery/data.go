@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nuvla/nuvlaops/restore"
@@ -54,11 +55,38 @@ func (r *recovery) restorePlan(ctx context.Context) (*restore.Plan, error) {
 			return nil, err
 		}
 	}
-	plan, err := r.restorer.Plan(ctx, r.cfg.request(r.chosen().Name))
+	plan, err := r.planned(ctx, r.chosen().Name)
 	if err != nil {
 		return nil, err
 	}
 	return plan, r.keepPlan(plan)
+}
+
+// planned plans the restore. The cluster whose volumes were removed held that many shards: what its operators had said of its limit
+// went with them, and is said again.
+func (r *recovery) planned(ctx context.Context, snapshot string) (*restore.Plan, error) {
+	plan, err := r.restorer.Plan(ctx, r.cfg.request(snapshot))
+	over := func(f restore.Finding) bool {
+		return f.Code == restore.CodeShardLimit && f.Severity == restore.SeverityError
+	}
+	if err != nil || !r.done("wipe") || !slices.ContainsFunc(plan.Findings, over) {
+		return plan, err
+	}
+	copies := 3 // as the api-server makes its indices
+	if r.cfg.replicas != nil {
+		copies = 1 + *r.cfg.replicas
+	}
+	const setting, step = "cluster.max_shards_per_node", 1000
+	limit := (plan.Shards*copies/max(1, plan.Cluster.DataNodes)/step + 2) * step
+	if err := r.conn.PutClusterSettings(ctx, map[string]any{setting: limit}, nil); err != nil {
+		return nil, fmt.Errorf("raise %s: %w", setting, err)
+	}
+	if err := r.remember(func(st *state) {
+		st.warn("%s was raised to %d, since the new Elasticsearch lets in fewer shards than the old one held", setting, limit)
+	}); err != nil {
+		return nil, err
+	}
+	return r.restorer.Plan(ctx, r.cfg.request(snapshot))
 }
 
 // request is what is restored of a snapshot.

@@ -266,7 +266,7 @@ func (r *recovery) repository(ctx context.Context) (string, error) {
 	err := r.patiently(ctx, "repository", func(ctx context.Context) error {
 		_, err := r.repo.EnsureBeside(ctx, r.readOnly(true), func(ctx context.Context) (err error) {
 			if found, err = r.find(ctx, r.restorer); err == nil && !kept {
-				plan, err = r.restorer.Plan(ctx, r.cfg.request(found.Name))
+				plan, err = r.planned(ctx, found.Name)
 			}
 			return err
 		})
