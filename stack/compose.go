@@ -112,7 +112,8 @@ func (c *compose) service(stack, name string) swarm.Service {
 }
 
 // only returns the file with these services alone, and the secrets and configs that they use, ready to be read again: variables
-// are filled in already, so that every dollar sign stands for itself, and so are env files.
+// are filled in already, so that every dollar sign stands for itself, and so are env files. The program writes out what the
+// version of the file may not know, such as the name of a network (3.5).
 func (c *compose) only(services []string) ([]byte, error) {
 	out := maps.Clone(c.raw)
 	all, _ := out["services"].(map[string]any)
@@ -127,9 +128,10 @@ func (c *compose) only(services []string) ([]byte, error) {
 	for kind, used := range c.uses(services) {
 		defined := within(out[kind])
 		maps.DeleteFunc(defined, func(key string, _ any) bool { return !slices.Contains(used, key) })
-		if out[kind] = defined; len(defined) == 0 {
-			delete(out, kind) // an old version of files does not know it
-		}
+		out[kind] = defined
+	}
+	if minor, old := strings.CutPrefix(fmt.Sprint(out["version"]), "3."); old && len(minor) == 1 && minor < "7" {
+		out["version"] = "3.7"
 	}
 	return yaml.Marshal(escape(out))
 }

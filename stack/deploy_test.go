@@ -368,3 +368,44 @@ networks:
 		t.Errorf("db after the deployment: %+v", v)
 	}
 }
+
+// Files before 3.5 know no names of networks, volumes and secrets beside their keys: an external one is written out with its own.
+func TestAFileOfAnOldVersionWithExternalNetworksIsDeployedInPart(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.network(b.stack+"-backend", client.NetworkCreateOptions{Driver: "overlay", Attachable: true})
+	must(t, os.WriteFile(filepath.Join(b.dir, "own.txt"), []byte("not a secret"), 0o600))
+	opts := stack.DeployOptions{Files: []string{b.file(`
+version: "3.3"
+services:
+  api:
+    image: %IMAGE%
+    command: run
+    secrets: [{source: session.key, target: /etc/session.key}]
+    volumes: ["data:/data"]
+    networks: ["%STACK%-backend"]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+  job:
+    image: %IMAGE%
+    command: run
+    networks: ["%STACK%-backend"]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+networks:
+  "%STACK%-backend": {external: true}
+volumes:
+  data: {labels: %OWNER%}
+secrets:
+  session.key: {file: ./own.txt, labels: %OWNER%}
+`)}}
+	must(t, b.Deploy(t.Context(), b.stack, opts))
+	whole := b.specs(b.stack)
+	_, err := b.api.ServiceRemove(t.Context(), b.stack+"_api", client.ServiceRemoveOptions{})
+	must(t, err)
+	c, err := b.RunCopy(t.Context(), b.stack, "api", stack.CopyOptions{Aside: true, Files: opts.Files})
+	must(t, err)
+	must(t, c.Remove(t.Context()))
+	must(t, b.Deploy(t.Context(), b.stack, opts))
+	if diff := cmp.Diff(whole, b.specs(b.stack)); diff != "" {
+		t.Errorf("specifications (-whole file +the missing service alone):\n%s", diff)
+	}
+}
