@@ -26,6 +26,7 @@ type compose struct {
 	Services map[string]struct {
 		Image    string         `yaml:"image"`
 		Volumes  []mounted      `yaml:"volumes"`
+		Ports    []any          `yaml:"ports"`
 		Networks map[string]any `yaml:"networks"`
 		Secrets  []source       `yaml:"secrets"`
 		Configs  []source       `yaml:"configs"`
@@ -228,8 +229,9 @@ func escape(v any) any {
 }
 
 // needs are the external networks, secrets and configs of these services by their real names, and the files that secrets
-// and configs are made from.
-type needs struct{ networks, secrets, configs, files []string }
+// and configs are made from. What keeps data, publishes no port and is on one network alone is looked at by side containers on
+// that network: those are joined.
+type needs struct{ networks, joined, secrets, configs, files []string }
 
 func (c *compose) needs(services []string) needs {
 	var n needs
@@ -244,11 +246,16 @@ func (c *compose) needs(services []string) needs {
 	}
 	for _, name := range services {
 		v := c.Services[name]
-		if len(v.Networks) == 0 { // then it joins the one of this name, declared or not
-			add(&n.networks, c.Networks["default"], "default")
+		on := slices.Collect(maps.Keys(v.Networks))
+		if len(on) == 0 {
+			on = []string{"default"} // it joins the one of this name, declared or not
 		}
-		for key := range v.Networks {
+		for _, key := range on {
 			add(&n.networks, c.Networks[key], key)
+		}
+		keeps := slices.ContainsFunc(v.Volumes, func(m mounted) bool { return m.Type == string(mount.TypeVolume) })
+		if keeps && len(v.Ports) == 0 && len(on) == 1 {
+			add(&n.joined, c.Networks[on[0]], on[0])
 		}
 		for _, r := range v.Secrets {
 			add(&n.secrets, c.Secrets[r.Source], r.Source)

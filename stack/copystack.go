@@ -215,7 +215,7 @@ func (s *Swarm) networkForCopy(ctx context.Context, from, to, name string, specs
 			Labels: map[string]string{labelStack: to, labelCopyOf: from}})
 		return made.ID, explain(name, err)
 	}
-	if err := usable(*found); err != nil {
+	if err := usable(*found, true); err != nil {
 		return "", err
 	}
 	return found.ID, s.checkOthersOn(ctx, found, from, to, specs)

@@ -130,7 +130,7 @@ func (s *Swarm) check(ctx context.Context, n needs, opts DeployOptions) (absent 
 		return nil, err
 	}
 	for _, name := range n.networks {
-		there, err := s.checkNetwork(ctx, name)
+		there, err := s.checkNetwork(ctx, name, slices.Contains(n.joined, name))
 		if err != nil {
 			return nil, err
 		}

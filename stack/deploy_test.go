@@ -409,3 +409,42 @@ secrets:
 		t.Errorf("specifications (-whole file +the missing service alone):\n%s", diff)
 	}
 }
+
+// As those of a proxy, which is made without: nobody looks for data there.
+func TestANetworkThatOnlyServicesJoinNeedNotBeAttachable(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.network(b.stack+"-backend", client.NetworkCreateOptions{Driver: "overlay", Attachable: true})
+	b.network(b.stack+"-public", client.NetworkCreateOptions{Driver: "overlay"})
+	opts := stack.DeployOptions{Stopped: true, Files: []string{b.file(`
+version: "3.7"
+services:
+  proxy:
+    image: %IMAGE%
+    command: [run]
+    volumes: ["certificates:/data"]
+    ports: [{target: 443, published: 18443, mode: host}]
+    networks: [public]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+  ui:
+    image: %IMAGE%
+    command: [run]
+    networks: [public]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+  metrics:
+    image: %IMAGE%
+    command: [run]
+    volumes: ["metrics:/data"]
+    networks: [backend, public]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+volumes:
+  certificates: {labels: %OWNER%}
+  metrics: {labels: %OWNER%}
+networks:
+  backend: {external: true, name: %STACK%-backend}
+  public: {external: true, name: %STACK%-public}
+`)}}
+	_, err := b.PlanDeploy(t.Context(), b.stack, opts)
+	must(t, err)
+	must(t, b.Deploy(t.Context(), b.stack, opts))
+}

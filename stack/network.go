@@ -12,9 +12,9 @@ import (
 	"github.com/nuvla/nuvlaops/internal/poll"
 )
 
-// checkNetwork says whether an external network is there, and is an error when it cannot be used by services and by side
-// containers alike.
-func (s *Swarm) checkNetwork(ctx context.Context, name string) (bool, error) {
+// checkNetwork says whether an external network is there, and is an error when it cannot be used by services, or by side
+// containers that join it.
+func (s *Swarm) checkNetwork(ctx context.Context, name string, joined bool) (bool, error) {
 	if name == "host" || name == "bridge" || name == "none" {
 		return true, nil // of every engine
 	}
@@ -22,7 +22,7 @@ func (s *Swarm) checkNetwork(ctx context.Context, name string) (bool, error) {
 	if err != nil || found == nil {
 		return false, err
 	}
-	return true, usable(*found)
+	return true, usable(*found, joined)
 }
 
 // findNetwork returns nil when there is no network of this name. One that was made a moment ago has no driver yet, which
@@ -48,12 +48,12 @@ func (s *Swarm) findNetwork(ctx context.Context, name string) (found *network.Ne
 	return found, err
 }
 
-func usable(n network.Network) error {
+func usable(n network.Network, joined bool) error {
 	what := ""
 	switch {
 	case n.Driver != "overlay" || n.Scope != "swarm":
 		what = fmt.Sprintf("is no overlay of the swarm (driver %s, scope %s)", n.Driver, n.Scope)
-	case !n.Attachable:
+	case joined && !n.Attachable:
 		what = "is not attachable, so that side containers cannot join it"
 	default:
 		return nil
@@ -65,7 +65,7 @@ func usable(n network.Network) error {
 // createNetwork makes an attachable overlay. A reply that was lost is decided by looking.
 func (s *Swarm) createNetwork(ctx context.Context, name string) error {
 	_, err := s.api.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: "overlay", Scope: "swarm", Attachable: true})
-	there, lookErr := s.checkNetwork(ctx, name)
+	there, lookErr := s.checkNetwork(ctx, name, true)
 	switch {
 	case lookErr != nil:
 		return lookErr
