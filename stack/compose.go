@@ -230,17 +230,20 @@ func escape(v any) any {
 
 // needs are the external networks, secrets and configs of these services by their real names, and the files that secrets
 // and configs are made from. What keeps data, publishes no port and is on one network alone is looked at by side containers on
-// that network: those are joined.
-type needs struct{ networks, joined, secrets, configs, files []string }
+// that network: those are joined. What the file does not have, though its services name it, is undefined.
+type needs struct{ networks, joined, secrets, configs, files, undefined []string }
 
 func (c *compose) needs(services []string) needs {
 	var n needs
-	add := func(to *[]string, o object, key string) {
+	add := func(to *[]string, kind string, of map[string]object, key string) {
+		o, defined := of[key]
 		name := o.named(key)
-		if o.External && !slices.Contains(*to, name) {
+		switch {
+		case !defined && (kind != "network" || key != "default"):
+			n.undefined = append(n.undefined, kind+" "+key)
+		case o.External && !slices.Contains(*to, name):
 			*to = append(*to, name)
-		}
-		if !o.External && o.File != "" && !slices.Contains(n.files, o.File) {
+		case !o.External && o.File != "" && !slices.Contains(n.files, o.File):
 			n.files = append(n.files, o.File)
 		}
 	}
@@ -251,22 +254,28 @@ func (c *compose) needs(services []string) needs {
 			on = []string{"default"} // it joins the one of this name, declared or not
 		}
 		for _, key := range on {
-			add(&n.networks, c.Networks[key], key)
+			add(&n.networks, "network", c.Networks, key)
 		}
 		keeps := slices.ContainsFunc(v.Volumes, func(m mounted) bool { return m.Type == string(mount.TypeVolume) })
 		if keeps && len(v.Ports) == 0 && len(on) == 1 {
-			add(&n.joined, c.Networks[on[0]], on[0])
+			add(&n.joined, "network", c.Networks, on[0])
+		}
+		for _, m := range v.Volumes {
+			if m.Type == string(mount.TypeVolume) && m.Source != "" {
+				add(new([]string), "volume", c.Volumes, m.Source)
+			}
 		}
 		for _, r := range v.Secrets {
-			add(&n.secrets, c.Secrets[r.Source], r.Source)
+			add(&n.secrets, "secret", c.Secrets, r.Source)
 		}
 		for _, r := range v.Configs {
-			add(&n.configs, c.Configs[r.Source], r.Source)
+			add(&n.configs, "config", c.Configs, r.Source)
 		}
 	}
-	for _, list := range []*[]string{&n.networks, &n.secrets, &n.configs, &n.files} {
+	for _, list := range []*[]string{&n.networks, &n.secrets, &n.configs, &n.files, &n.undefined} {
 		slices.Sort(*list)
 	}
+	n.undefined = slices.Compact(n.undefined)
 	return n
 }
 

@@ -2,10 +2,13 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/moby/moby/client"
 
@@ -117,10 +120,13 @@ func (s *Swarm) prepare(ctx context.Context, n needs, opts DeployOptions) error 
 
 // check returns the networks that are not there and may be made.
 func (s *Swarm) check(ctx context.Context, n needs, opts DeployOptions) (absent []string, err error) {
+	if len(n.undefined) > 0 {
+		return nil, &nuvlaops.Error{Resource: strings.Join(opts.Files, ", "), Reason: "services name what it does not define: " + some(n.undefined), Err: nuvlaops.ErrInvalid,
+			Hint: "nothing was changed; define it there, or mend the name"}
+	}
 	for _, f := range n.files {
-		if _, err := os.Stat(f); err != nil {
-			return nil, &nuvlaops.Error{Resource: f, Reason: err.Error(), Err: nuvlaops.ErrNotFound,
-				Hint: "the compose file makes a secret or config from it"}
+		if err := readable(f); err != nil {
+			return nil, err
 		}
 	}
 	if err := s.checkSecrets(ctx, n.secrets); err != nil {
@@ -143,6 +149,22 @@ func (s *Swarm) check(ctx context.Context, n needs, opts DeployOptions) (absent 
 			Hint: "docker network create --driver overlay --attachable " + absent[0]}
 	}
 	return absent, nil
+}
+
+// readable: the docker program reads the file only when it deploys. A pipe can be read once.
+func readable(file string) error {
+	info, err := os.Stat(file)
+	if err == nil && (info.IsDir() || info.Mode().IsRegular()) {
+		_, err = os.ReadFile(file)
+	}
+	if err == nil {
+		return nil
+	}
+	is := nuvlaops.ErrInvalid
+	if errors.Is(err, fs.ErrNotExist) {
+		is = nuvlaops.ErrNotFound
+	}
+	return &nuvlaops.Error{Resource: file, Reason: err.Error(), Err: is, Hint: "nothing was changed; the compose file makes a secret or config from it"}
 }
 
 func (s *Swarm) checkSecrets(ctx context.Context, names []string) error {

@@ -448,3 +448,22 @@ networks:
 	must(t, err)
 	must(t, b.Deploy(t.Context(), b.stack, opts))
 }
+
+// A plan that promises what the docker program refuses later, when old services and volumes are gone, is none.
+func TestWhatAComposeFileNamesAndDoesNotHaveIsRefusedBeforeAnythingIsChanged(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	must(t, os.Mkdir(filepath.Join(b.dir, "folder"), 0o700))
+	for _, c := range []struct{ service, file, says string }{
+		{"networks: [backend]", "networks: {nuvla-backend: {external: true}}", "backend"},
+		{"configs: [settings]", "", "settings"},
+		{"secrets: [{source: key, target: s3_key}]", "", "key"},
+		{"volumes: ['esdata:/data']", "volumes: {zkdata: {}}", "esdata"},
+		{"configs: [settings]", "configs: {settings: {file: ./folder}}", "folder"},
+	} {
+		opts := stack.DeployOptions{Stopped: true, Files: []string{b.file("version: '3.7'\nservices:\n  es:\n    image: %IMAGE%\n    " + c.service + "\n" + c.file + "\n")}}
+		_, err := b.PlanDeploy(t.Context(), b.stack, opts)
+		mustBe(t, err, nuvlaops.ErrInvalid, c.says)
+		mustBe(t, b.Deploy(t.Context(), b.stack, opts), nuvlaops.ErrInvalid, c.says)
+	}
+}
