@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/poll"
 )
 
 // Deploy gives the services of the compose files that are missing to docker stack deploy, with --resolve-image never:
@@ -60,18 +61,40 @@ func (s *Swarm) deploy(ctx context.Context, stack string, opts DeployOptions) er
 		return err
 	}
 	report.say("deploying", missing)
-	if err := s.deployMissing(ctx, stack, file, missing, all, opts); err != nil {
+	still, err := s.deployUntilThere(ctx, w, file, missing, all, opts)
+	if err != nil {
 		return err
 	}
-	if w, err = s.see(ctx, stack, f); err != nil {
-		return err
-	}
-	if still := w.missing(missing); len(still) > 0 {
+	if len(still) > 0 {
 		return &nuvlaops.Error{Reason: "not there after docker stack deploy: " + some(still), Err: nuvlaops.ErrVerification}
 	}
 	s.opts.Logger.InfoContext(ctx, "services deployed", "stack", stack, "services", missing)
 	report.done(missing)
 	return nil
+}
+
+// deployUntilThere returns what is not there in the end. A network of a stack that docker stack rm has just removed is listed for a
+// moment, so that the docker program makes none, and is gone when it makes the services: called again for the rest, it makes one.
+func (s *Swarm) deployUntilThere(ctx context.Context, first *world, file *compose, missing, all []string, opts DeployOptions) (still []string, err error) {
+	deadline := s.now().Add(settle)
+	still = missing
+	err = poll.Until(ctx, poll.Interval{First: soonest}, func(ctx context.Context) (bool, string, error) {
+		err := s.deployMissing(ctx, first.stack, file, still, all, opts)
+		if err != nil && (!networkGone(err) || s.now().After(deadline)) {
+			return false, "", err
+		}
+		w, seeErr := s.see(ctx, first.stack, first.fleet)
+		if seeErr != nil {
+			return false, "", seeErr
+		}
+		still = w.missing(missing)
+		return err == nil || len(still) == 0, some(still), nil
+	})
+	return still, err
+}
+
+func networkGone(err error) bool {
+	return strings.Contains(err.Error(), ": network ") && strings.Contains(err.Error(), " not found")
 }
 
 // missing returns the services that are not there.

@@ -467,3 +467,16 @@ func TestWhatAComposeFileNamesAndDoesNotHaveIsRefusedBeforeAnythingIsChanged(t *
 		mustBe(t, b.Deploy(t.Context(), b.stack, opts), nuvlaops.ErrInvalid, c.says)
 	}
 }
+
+// docker stack rm returns while the networks of the stack are still listed; the docker program then makes none.
+func TestDeployRightAfterTheRemovalOfAStackMakesItsNetworkAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy(dbStack)
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+	if out, err := testenv.Command(t, "docker", "stack", "rm", b.stack).CombinedOutput(); err != nil {
+		t.Fatalf("docker stack rm: %v\n%s", err, out)
+	}
+	b.deploy(dbStack)
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+}
