@@ -253,3 +253,15 @@ func TestAnEngineThatIsAwayForAMomentIsAskedAgainForWhatIsCopied(t *testing.T) {
 	must(t, err)
 	must(t, c.Remove(t.Context()))
 }
+
+// What a copy is read from keeps its ports reserved while it is there, also when the call was killed.
+func TestACopyOfAComposeFileTakesNoPort(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	files := []string{b.file(strings.Replace(stubbornStack, "deploy: {endpoint_mode: dnsrr,", "ports: ['18219:9200']\n    deploy: {", 1))}
+	c, err := b.RunCopy(t.Context(), b.stack, "deaf", stack.CopyOptions{Aside: true, Files: files})
+	must(t, err)
+	err = b.Deploy(t.Context(), b.stack, stack.DeployOptions{Files: files, Stopped: true})
+	must(t, c.Remove(t.Context()))
+	must(t, err)
+}

@@ -42,11 +42,12 @@ func (c *Copy) fromFiles(ctx context.Context, from CopyOptions) (swarm.ServiceSp
 }
 
 // alone is the file with one service, stopped, and what it uses, under no names that others could have. Networks that are
-// absent are left out: nobody is on them.
+// absent are left out: nobody is on them. So are ports, which the copy does not publish and which would be reserved.
 func (c *compose) alone(service string, absent []string) ([]byte, error) {
 	raw := maps.Clone(c.stopped().raw)
 	services := within(raw["services"])
 	v := within(services[service])
+	delete(v, "ports")
 	networks := within(v["networks"])
 	for key := range networks {
 		if o := c.Networks[key]; o.External && slices.Contains(absent, o.named(key)) {
