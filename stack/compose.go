@@ -50,9 +50,10 @@ type source struct {
 }
 
 type mounted struct {
-	Type   string `yaml:"type"`
-	Source string `yaml:"source"`
-	Target string `yaml:"target"`
+	Type     string `yaml:"type"`
+	Source   string `yaml:"source"`
+	Target   string `yaml:"target"`
+	ReadOnly bool   `yaml:"read_only"`
 }
 
 type object struct {
@@ -94,7 +95,7 @@ func (c *compose) service(stack, name string) swarm.Service {
 	file, labels := c.Services[name], map[string]string{labelStack: stack}
 	container := &swarm.ContainerSpec{Image: file.Image}
 	for _, m := range file.Volumes {
-		at := mount.Mount{Type: mount.Type(m.Type), Source: m.Source, Target: m.Target}
+		at := mount.Mount{Type: mount.Type(m.Type), Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly}
 		if o := c.Volumes[m.Source]; at.Type == mount.TypeVolume && m.Source != "" {
 			if at.Source = o.named(m.Source); !o.External {
 				at.VolumeOptions = &mount.VolumeOptions{Labels: labels}

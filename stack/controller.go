@@ -65,7 +65,8 @@ type StopOptions struct {
 // WipeOptions says which volumes to plan for. Without Services and Volumes all volumes of the stack are meant, also those of
 // services that are gone.
 type WipeOptions struct {
-	// Services whose volumes are meant. Empty with Volumes set means none but those.
+	// Services whose volumes are meant. Empty with Volumes set means none but those. A volume that another service writes to as
+	// well stands in the way, unless that one is named too, or the volume.
 	Services []string `json:"services,omitempty"`
 	// Volumes are full names of volumes that are meant, besides those of Services: of services that are gone, for instance.
 	Volumes []string `json:"volumes,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
@@ -107,6 +108,28 @@ func (s *Swarm) checkUse(ctx context.Context, w *world, p *WipePlan) error {
 		}
 	}
 	return nil
+}
+
+// checkShared: what a service writes that nobody has named may be the only copy of its data.
+func (s *Swarm) checkShared(_ context.Context, w *world, p *WipePlan) error {
+	if len(p.Options.Services) == 0 {
+		return nil // all is meant, or each volume was named
+	}
+	for _, v := range p.Volumes {
+		for _, name := range v.Services {
+			named := slices.Contains(p.Options.Services, name) || slices.Contains(p.Options.Volumes, v.Name)
+			if !named && writes(w.services[name], v.Name) {
+				p.obstacle("volume %s is also mounted by service %s, which is not named: name it too, or the volume", v.Name, name)
+			}
+		}
+	}
+	return nil
+}
+
+func writes(v swarm.Service, volume string) bool {
+	return slices.ContainsFunc(v.Spec.TaskTemplate.ContainerSpec.Mounts, func(m mount.Mount) bool {
+		return m.Type == mount.TypeVolume && m.Source == volume && !m.ReadOnly
+	})
 }
 
 // checkNodes: a local volume is on each node where a task ever ran, and the engine forgets tasks. So each node that cannot

@@ -96,7 +96,7 @@ func (s *Swarm) planWipe(ctx context.Context, stack string, opts WipeOptions) (*
 		return nil, nil, err
 	}
 	plan.choose(w, w.own)
-	for _, check := range []func(context.Context, *world, *WipePlan) error{s.checkNamed, s.checkUnnamed, s.checkDrivers, s.checkUse, s.checkNodes} {
+	for _, check := range []func(context.Context, *world, *WipePlan) error{s.checkNamed, s.checkUnnamed, s.checkDrivers, s.checkUse, s.checkShared, s.checkNodes} {
 		if err := check(ctx, w, plan); err != nil {
 			return nil, nil, err
 		}

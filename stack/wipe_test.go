@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -351,4 +352,45 @@ networks:
 	other, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Volumes: []string{b.stack + "_other"}})
 	must(t, err)
 	must(t, b.Wipe(t.Context(), other, stack.Unguarded))
+}
+
+// The data of a service that nobody has named may be what the named one only looks into.
+func TestAVolumeThatAnUnnamedServiceWritesToIsInTheWay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Stopped: true, Files: []string{b.file(`
+version: "3.7"
+services:
+  es:
+    image: %IMAGE%
+    command: [run]
+    volumes: ["data:/data", "objects:/backups"]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+  s3:
+    image: %IMAGE%
+    command: [run]
+    volumes: ["objects:/objects", "data:/data:ro"]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+volumes:
+  data: {labels: %OWNER%}
+  objects: {labels: %OWNER%}
+networks:
+  default: {labels: %OWNER%}
+`)}}))
+	data, objects := b.stack+"_data", b.stack+"_objects"
+	b.volume(data, b.stack, nil)
+	b.volume(objects, b.stack, nil)
+	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Services: []string{"es"}})
+	must(t, err)
+	mustBe(t, b.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, objects+" is also mounted by service s3")
+	if len(plan.Obstacles) != 1 || len(plan.Lasting) != 1 {
+		t.Errorf("in the way: %q, want the one of the objects, which stays", plan.Obstacles)
+	}
+	for _, opts := range []stack.WipeOptions{{}, {Services: []string{"es", "s3"}}, {Services: []string{"es"}, Volumes: []string{objects}}, {Volumes: []string{objects}}} {
+		plan, err := b.PlanWipe(t.Context(), b.stack, opts)
+		must(t, err)
+		if len(plan.Obstacles) > 0 || !slices.Contains(names(plan.Volumes), objects) {
+			t.Errorf("%+v: want the objects, and nothing in the way:\n%s", opts, plan)
+		}
+	}
 }

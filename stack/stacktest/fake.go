@@ -218,6 +218,12 @@ func (f *Fake) plan(ctx context.Context, name string, opts stack.WipeOptions) (*
 		for _, c := range v.Containers {
 			plan.Obstacles = append(plan.Obstacles, "volume "+v.Name+" is in use by container "+c)
 		}
+		for _, other := range v.Services {
+			if !all && !named && !slices.Contains(opts.Services, other) {
+				why := "volume " + v.Name + " is also mounted by service " + other + ", which is not named"
+				plan.Obstacles, plan.Lasting = append(plan.Obstacles, why), append(plan.Lasting, why)
+			}
+		}
 	}
 	return plan, nil
 }
