@@ -209,10 +209,11 @@ func within(v any) map[string]any {
 	return out
 }
 
+// escape makes dollar signs stand for themselves, and has texts written in quotes: as blocks, those that begin with a space would lose it.
 func escape(v any) any {
 	switch v := v.(type) {
 	case string:
-		return strings.ReplaceAll(v, "$", "$$")
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: strings.ReplaceAll(v, "$", "$$")}
 	case []any:
 		out := make([]any, len(v))
 		for i := range v {

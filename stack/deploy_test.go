@@ -480,3 +480,29 @@ func TestDeployRightAfterTheRemovalOfAStackMakesItsNetworkAgain(t *testing.T) {
 	b.deploy(dbStack)
 	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
 }
+
+// As blocks of YAML, texts of several lines that begin with a space are written wrongly.
+func TestWhatIsHardToWriteAsYAMLIsDeployedInPart(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	opts := stack.DeployOptions{Files: []string{b.file(`
+version: "3.7"
+services:
+  other: {image: %IMAGE%, command: [run], deploy: {endpoint_mode: dnsrr, replicas: 0, labels: %OWNER%}}
+  db:
+    image: %IMAGE%
+    command: [run, "  #!/bin/sh\n  echo 'it''s $$1': # no\n"]
+    environment: {BANNER: " *\n***\n", JSON: "  {\n\t\"a\": 1\n  }\n", CYRILLIC: "я\u2028\u0085\u007f", DAY: "2024-01-01", TIME: "12:30:45", OLD: "0440", YES: "on"}
+    deploy: {endpoint_mode: dnsrr, replicas: 0, labels: %OWNER%}
+networks:
+  default: {labels: %OWNER%}
+`)}}
+	must(t, b.Deploy(t.Context(), b.stack, opts))
+	whole := b.specs(b.stack)
+	_, err := b.api.ServiceRemove(t.Context(), b.stack+"_db", client.ServiceRemoveOptions{})
+	must(t, err)
+	must(t, b.Deploy(t.Context(), b.stack, opts))
+	if diff := cmp.Diff(whole, b.specs(b.stack)); diff != "" {
+		t.Errorf("specifications (-whole file +the missing service alone):\n%s", diff)
+	}
+}
