@@ -124,6 +124,9 @@ func (c *compose) only(services []string) ([]byte, error) {
 		service, _ := all[name].(map[string]any)
 		service = maps.Clone(service)
 		delete(service, "env_file")
+		if limits := within(service["ulimits"]); len(limits) > 0 {
+			service["ulimits"] = withZeros(limits)
+		}
 		kept[name] = service
 	}
 	out["services"] = kept
@@ -136,6 +139,18 @@ func (c *compose) only(services []string) ([]byte, error) {
 		out["version"] = "3.7"
 	}
 	return yaml.Marshal(escape(out))
+}
+
+// withZeros puts back the limits of 0, which the docker program leaves out when it writes them, and wants when it reads them.
+func withZeros(limits map[string]any) map[string]any {
+	for name, v := range limits {
+		if pair, is := v.(map[string]any); is {
+			both := map[string]any{"soft": 0, "hard": 0}
+			maps.Copy(both, pair)
+			limits[name] = both
+		}
+	}
+	return limits
 }
 
 // uses are the secrets and configs of these services. The docker program makes or updates all that a file defines.

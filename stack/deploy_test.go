@@ -506,3 +506,29 @@ networks:
 		t.Errorf("specifications (-whole file +the missing service alone):\n%s", diff)
 	}
 }
+
+// The docker program leaves them out where it writes the file out, and then wants them.
+func TestALimitOfZeroIsDeployedStopped(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Stopped: true, Files: []string{b.file(`
+version: "3.7"
+services:
+  db:
+    image: %IMAGE%
+    command: [run]
+    ulimits: {core: 0, nofile: {soft: 0, hard: 1024}, nproc: 512}
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+networks:
+  default: {labels: %OWNER%}
+`)}}))
+	v, err := b.api.ServiceInspect(t.Context(), b.stack+"_db", client.ServiceInspectOptions{})
+	must(t, err)
+	limits := map[string][2]int64{}
+	for _, l := range v.Service.Spec.TaskTemplate.ContainerSpec.Ulimits {
+		limits[l.Name] = [2]int64{l.Soft, l.Hard}
+	}
+	if diff := cmp.Diff(map[string][2]int64{"core": {0, 0}, "nofile": {0, 1024}, "nproc": {512, 512}}, limits); diff != "" {
+		t.Errorf("limits (-want +got):\n%s", diff)
+	}
+}
