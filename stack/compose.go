@@ -296,13 +296,16 @@ func (c *compose) needs(services []string) needs {
 	return n
 }
 
+// detached has the docker program return before the services have converged. Before 26.0 it always does, and does not know it.
+const detached = "--detach=true"
+
 // docker runs "docker stack VERB" against the same engine. What it prints on a failure is the error's reason.
 func (s *Swarm) docker(ctx context.Context, opts DeployOptions, stdin []byte, verb string, args ...string) ([]byte, error) {
-	args = append([]string{"stack", verb}, args...)
+	all := append([]string{"stack", verb}, args...)
 	if s.host != "" {
-		args = append([]string{"--host", s.host}, args...)
+		all = append([]string{"--host", s.host}, all...)
 	}
-	cmd := exec.CommandContext(ctx, s.opts.Docker, args...)
+	cmd := exec.CommandContext(ctx, s.opts.Docker, all...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 2 * time.Second
 	cmd.Env = os.Environ()
@@ -324,6 +327,8 @@ func (s *Swarm) docker(ctx context.Context, opts DeployOptions, stdin []byte, ve
 	case cmd.ProcessState == nil:
 		return nil, &nuvlaops.Error{Resource: s.opts.Docker, Reason: err.Error(), Err: nuvlaops.ErrNotFound,
 			Hint: "install the docker program, 23.0 or later, and have it on the PATH"}
+	case strings.Contains(problems.String(), "unknown flag: --detach") && slices.Contains(args, detached):
+		return s.docker(ctx, opts, stdin, verb, slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == detached })...)
 	}
 	reason := "docker stack " + verb + ": " + lastLine(problems.String())
 	if verb == "config" { // which reads, and sends nothing

@@ -35,7 +35,7 @@ func (c *Copy) fromFiles(ctx context.Context, from CopyOptions) (swarm.ServiceSp
 	if err != nil {
 		return swarm.ServiceSpec{}, err
 	}
-	if _, err := c.s.docker(ctx, opts, part, "deploy", "--resolve-image", "never", "--detach=true", "--compose-file", "-", c.scratch()); err != nil {
+	if _, err := c.s.docker(ctx, opts, part, "deploy", "--resolve-image", "never", detached, "--compose-file", "-", c.scratch()); err != nil {
 		return swarm.ServiceSpec{}, err
 	}
 	return c.s.original(ctx, c.scratch(), c.service)

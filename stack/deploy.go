@@ -105,7 +105,7 @@ func (w *world) missing(names []string) []string {
 // deployMissing runs the docker program: on the files themselves when all is missing and shall run, otherwise on what is
 // missing, since it would update and start the services that are there.
 func (s *Swarm) deployMissing(ctx context.Context, stack string, file *compose, missing, all []string, opts DeployOptions) error {
-	args := []string{"--resolve-image", "never", "--detach=true"}
+	args := []string{"--resolve-image", "never", detached}
 	if opts.RegistryAuth {
 		args = append(args, "--with-registry-auth")
 	}

@@ -492,7 +492,7 @@ services:
   db:
     image: %IMAGE%
     command: [run, "  #!/bin/sh\n  echo 'it''s $$1': # no\n"]
-    environment: {BANNER: " *\n***\n", JSON: "  {\n\t\"a\": 1\n  }\n", CYRILLIC: "я\u2028\u0085\u007f", DAY: "2024-01-01", TIME: "12:30:45", OLD: "0440", YES: "on"}
+    environment: {BANNER: " *\n***\n", JSON: "  {\n\t\"a\": 1\n  }\n", CYRILLIC: "я\u2028\u0085\u007f", DAY: "2024-01-01", TIME: "12:30:45", OLD: "0440", SWITCH: "on"}
     deploy: {endpoint_mode: dnsrr, replicas: 0, labels: %OWNER%}
 networks:
   default: {labels: %OWNER%}

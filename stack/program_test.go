@@ -54,3 +54,27 @@ exit 1
 		t.Errorf("got %v, want the engine's reason, and how to go on", err)
 	}
 }
+
+// Before 26.0 the docker program has no --detach, and never waits.
+func TestDeployWorksWithADockerProgramThatCannotWait(t *testing.T) {
+	host, _ := largeEngine(t, 1, 1)
+	dir := t.TempDir()
+	program, calls := filepath.Join(dir, "docker"), filepath.Join(dir, "calls")
+	must(t, os.WriteFile(program, []byte(`#!/bin/sh
+case "$*" in
+*config*) echo 'services: {new: {image: x}}' ;;
+*--detach*) printf "unknown flag: --detach\nSee 'docker stack deploy --help'.\n" >&2; exit 125 ;;
+*) echo "$@" > `+calls+` ;;
+esac
+`), 0o700))
+	s, err := stack.NewSwarm(&stack.Options{Host: host, Docker: program})
+	must(t, err)
+	defer s.Close()
+	err = s.Deploy(t.Context(), "big", stack.DeployOptions{Files: []string{"a.yml"}})
+	mustBe(t, err, nuvlaops.ErrVerification, "not there after docker stack deploy: new")
+	said, err := os.ReadFile(calls)
+	must(t, err)
+	if want := "--host " + host + " stack deploy --resolve-image never --compose-file a.yml big\n"; string(said) != want {
+		t.Errorf("docker was called with\n%s, want\n%s", said, want)
+	}
+}
