@@ -332,7 +332,8 @@ func (s *Swarm) docker(ctx context.Context, opts DeployOptions, stdin []byte, ve
 	}
 	reason := "docker stack " + verb + ": " + lastLine(problems.String())
 	if verb == "config" { // which reads, and sends nothing
-		return nil, &nuvlaops.Error{Reason: reason, Err: nuvlaops.ErrInvalid, Hint: "check the compose file; a docker program before 23.0 has no stack config"}
+		return nil, &nuvlaops.Error{Resource: strings.Join(opts.Files, ", "), Reason: reason, Err: nuvlaops.ErrInvalid,
+			Hint: "check the compose file; a docker program before 23.0 has no stack config"}
 	}
 	return nil, &nuvlaops.Error{Reason: reason, Err: err, Hint: "mend what it says and deploy again: services that were made stay as they are"}
 }

@@ -178,3 +178,12 @@ networks:
 		t.Errorf("limits (-want +got):\n%s", diff)
 	}
 }
+
+// The docker program says a line, and not of which file.
+func TestAFileThatCannotBeReadIsNamed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	files := []string{b.file("version: '3.7'\nservices: {db: {image: x}}"), b.file("version: '3.7'\nservices:\n  db:\n   image: x\n  foo: bar: x\n")}
+	_, err := b.PlanDeploy(t.Context(), b.stack, stack.DeployOptions{Files: files})
+	mustBe(t, err, nuvlaops.ErrInvalid, files[0], files[1], "line 5")
+}
