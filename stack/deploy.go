@@ -75,7 +75,8 @@ func (s *Swarm) deploy(ctx context.Context, stack string, opts DeployOptions) er
 
 // deployUntilThere returns what is not there in the end. A network of a stack that docker stack rm has just removed is listed for a
 // moment, so that the docker program makes none, and is gone when it makes the services: called again for the rest, it makes one.
-func (s *Swarm) deployUntilThere(ctx context.Context, first *world, file *compose, missing, all []string, opts DeployOptions) (still []string, err error) {
+func (s *Swarm) deployUntilThere(ctx context.Context, first *world, file *compose, missing, all []string,
+	opts DeployOptions) (still []string, err error) {
 	deadline := s.now().Add(settle)
 	still = missing
 	err = poll.Until(ctx, poll.Interval{First: soonest}, func(ctx context.Context) (bool, string, error) {
@@ -144,8 +145,8 @@ func (s *Swarm) prepare(ctx context.Context, n needs, opts DeployOptions) error 
 // check returns the networks that are not there and may be made.
 func (s *Swarm) check(ctx context.Context, n needs, opts DeployOptions) (absent []string, err error) {
 	if len(n.undefined) > 0 {
-		return nil, &nuvlaops.Error{Resource: strings.Join(opts.Files, ", "), Reason: "services name what it does not define: " + some(n.undefined), Err: nuvlaops.ErrInvalid,
-			Hint: "nothing was changed; define it there, or mend the name"}
+		return nil, &nuvlaops.Error{Resource: strings.Join(opts.Files, ", "), Reason: "services name what it does not define: " + some(n.undefined),
+			Err: nuvlaops.ErrInvalid, Hint: "nothing was changed; define it there, or mend the name"}
 	}
 	for _, f := range n.files {
 		if err := readable(f); err != nil {
@@ -187,7 +188,8 @@ func readable(file string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		is = nuvlaops.ErrNotFound
 	}
-	return &nuvlaops.Error{Resource: file, Reason: err.Error(), Err: is, Hint: "nothing was changed; the compose file makes a secret or config from it"}
+	return &nuvlaops.Error{Resource: file, Reason: err.Error(), Err: is,
+		Hint: "nothing was changed; the compose file makes a secret or config from it"}
 }
 
 func (s *Swarm) checkSecrets(ctx context.Context, names []string) error {
