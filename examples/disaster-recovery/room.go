@@ -35,7 +35,7 @@ func (r *recovery) checkObstacles() error {
 	if r.found.wipe == nil || !r.comes("wipe") {
 		return nil
 	}
-	obstacles := slices.Concat(r.found.wipe.Lasting, r.shared())
+	obstacles := r.found.wipe.Lasting
 	if r.cfg.leftOut("stop-db") != "" {
 		obstacles = r.found.wipe.Obstacles
 	}
@@ -47,18 +47,6 @@ func (r *recovery) checkObstacles() error {
 		hint = fmt.Sprintf("reach %s with -engine NODE=ADDRESS or -job-image, or leave the volumes as they are with -skip wipe; %s", strings.Join(dark, ", "), hint)
 	}
 	return r.page.bad("volumes", refused(r.cfg.db, hint, "%s", strings.Join(obstacles, "; ")))
-}
-
-// shared are the volumes that services want which are not stopped, since they are not the databases.
-func (r *recovery) shared() (obstacles []string) {
-	for _, v := range r.found.wipe.Volumes {
-		for _, name := range without(v.Services, r.cfg.dbMeant()) {
-			if s := r.found.db.Service(name); s != nil && s.Running+s.Replicas > 0 {
-				obstacles = append(obstacles, fmt.Sprintf("volume %s is mounted by service %s, too, which a recovery does not stop: stop it first", v.Name, name))
-			}
-		}
-	}
-	return obstacles
 }
 
 // sizes is the plan of the wipe with sizes; nil when the engine does not say them soon, or when they are of no interest.

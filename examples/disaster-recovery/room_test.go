@@ -109,15 +109,3 @@ func TestWhatTheWipeWouldRefuseIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 		}
 	}
 }
-
-// What is no database is not stopped, so that a volume which it mounts, too, could not be removed when the databases are.
-func TestAVolumeThatAnotherServiceMountsIsRefusedBeforeAnythingIsTouched(t *testing.T) {
-	for running, refused := range map[int]bool{0: false, 1: true} {
-		r := takenUp(t)
-		r.found.wipe = &stack.WipePlan{Volumes: []stack.Volume{{Name: "db_esdata", Services: []string{"es", "archiver"}}}}
-		r.found.db = &stack.Stack{Name: "db", Services: []stack.Service{{Name: "es", Running: 1}, {Name: "archiver", Running: running}}}
-		if err := r.checkObstacles(); errors.Is(err, nuvlaops.ErrRefused) != refused || refused && !strings.Contains(err.Error(), "archiver") {
-			t.Errorf("%d of it run: got %v, refused should be %t", running, err, refused)
-		}
-	}
-}
