@@ -14,6 +14,9 @@ type DeployPlan struct {
 	// Services that are missing, and external Networks that are missing and that DeployOptions.CreateNetworks lets be made.
 	Services []string `json:"services,omitempty"`
 	Networks []string `json:"networks,omitempty"`
+	// Blank are variables that the files name without a default, and that are set neither in the process nor in DeployOptions.Env:
+	// the docker program leaves them empty. None when no service is missing.
+	Blank []string `json:"blank,omitempty"`
 }
 
 // PlanDeploy reads the compose files and checks all that the missing services need, as Deploy does before it changes
@@ -48,6 +51,11 @@ func (s *Swarm) planDeploy(ctx context.Context, stack string, opts DeployOptions
 	plan := &DeployPlan{Stack: stack, Services: w.missing(slices.Sorted(maps.Keys(file.Services)))}
 	if opts.Stopped {
 		if err := file.refuseJobs(plan.Services); err != nil {
+			return nil, err
+		}
+	}
+	if len(plan.Services) > 0 {
+		if plan.Blank, err = opts.blank(); err != nil {
 			return nil, err
 		}
 	}

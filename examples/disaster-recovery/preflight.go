@@ -176,6 +176,9 @@ func (r *recovery) checkStacks(ctx context.Context) error {
 				}
 				r.found.coreGone = missing
 			}
+			if len(plan.Blank) > 0 {
+				r.page.note("WARNING", fmt.Sprintf("%s names variables that are not set here, and that become empty in the services that are deployed: %s", s.compose, strings.Join(plan.Blank, ", ")))
+			}
 			if len(plan.Networks) > 0 {
 				r.page.note("network", "made, attachable: "+strings.Join(plan.Networks, ", "))
 			}

@@ -107,6 +107,10 @@ type keeper interface {
 	KeepVolumes(ctx context.Context, plan *stack.WipePlan, opts stack.KeepOptions) error
 }
 
+type planner interface {
+	PlanDeploy(ctx context.Context, stack string, opts stack.DeployOptions) (*stack.DeployPlan, error)
+}
+
 type prober interface {
 	ProbeFrom(network, image string, command ...string) func(context.Context) error
 }
@@ -215,7 +219,17 @@ func (p *program) confirm(ctx context.Context) error {
 }
 
 func (p *program) deploy(ctx context.Context) error {
-	return p.controller.Deploy(ctx, p.name, stack.DeployOptions{Files: p.files, CreateNetworks: p.createNetworks, RegistryAuth: p.registryAuth, Progress: p.screen.Progress})
+	opts := stack.DeployOptions{Files: p.files, CreateNetworks: p.createNetworks, RegistryAuth: p.registryAuth, Progress: p.screen.Progress}
+	if from, can := p.controller.(planner); can {
+		plan, err := from.PlanDeploy(ctx, p.name, opts)
+		if err != nil {
+			return err
+		}
+		if len(plan.Blank) > 0 {
+			p.screen.Printf("variables of the compose files that are not set here become empty: %s", strings.Join(plan.Blank, ", "))
+		}
+	}
+	return p.controller.Deploy(ctx, p.name, opts)
 }
 
 func (p *program) start(ctx context.Context) error {
