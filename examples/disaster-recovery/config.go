@@ -89,7 +89,7 @@ func (c *config) dataFlags(fs *flag.FlagSet, r *raw) {
 	fs.StringVar(&c.repository, "repository", "s3_backup", "`name` of the snapshot repository")
 	fs.StringVar(&c.repositoryFile, "repository-file", "", "JSON `file` with the repository's type and settings, as sent to PUT _snapshot/NAME (required, but for -only zookeeper)")
 	fs.BoolVar(&c.allowUnknown, "allow-unknown-settings", false, cli.RepositoryUsage)
-	fs.StringVar(&c.snapshot, "snapshot", "latest", "snapshot to restore: a `name`, or latest (the latest complete one)")
+	fs.StringVar(&c.snapshot, "snapshot", "latest", "snapshot to restore: a `name`, or latest (the latest complete one, unless one of the week before holds more than twice as much: then name it)")
 	fs.StringVar(&r.before, "before", "", "with -snapshot latest: only snapshots that began at or before this `time` (2006-01-02T15:04:05Z)")
 	fs.StringVar(&r.indices, "indices", "nuvla-*", "`patterns` of the indices to restore, with commas; one with a '-' before it takes away")
 	fs.IntVar(&r.replicas, "replicas", -1, "`number_of_replicas` of the restored indices; -1 is as in the snapshot")

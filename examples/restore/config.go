@@ -147,7 +147,7 @@ func (c *config) selectFlags(fs *flag.FlagSet) {
 	if c.command == "verify" {
 		fs.StringVar(&c.text.snapshot, "snapshot", "", "`name` of the snapshot that was restored (required without -plan)")
 	} else {
-		fs.StringVar(&c.text.snapshot, "snapshot", "latest", "a `name`; latest, the latest complete one; or verified, the latest that a drill has restored, which is more than snapshots verify looks at")
+		fs.StringVar(&c.text.snapshot, "snapshot", "latest", "a `name`; latest, the latest complete one (unless one of the week before holds more than twice as much); or verified, the latest that a drill has restored, which is more than snapshots verify looks at")
 		fs.StringVar(&c.text.before, "before", "", "with latest or verified: only snapshots that began at or before this `time` (2006-01-02T15:04:05Z)")
 	}
 	fs.Func("indices", "`patterns` of indices and data streams, with commas; one with a '-' before it takes away (default nuvla-*)", func(text string) error {
