@@ -286,3 +286,26 @@ func TestAToleranceOfNothingIsNone(t *testing.T) {
 		}
 	}
 }
+
+// What was backed up after the data was lost has to be named, and so does what was before.
+func TestALatestSnapshotOfNextToNothingHasToBeNamed(t *testing.T) {
+	r := newRig(t, "lost", 60)
+	r.wipe()
+	r.fill("a", 1, 1, 10)
+	late, err := r.repo.Create(t.Context(), snapshot.CreateRequest{Indices: []string{r.index("*")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.wipe()
+	for _, command := range [][]string{{"plan"}, {"apply", "-yes", r.cluster}} {
+		got := r.run(t.Context(), "", append(command, "-indices", r.index("*"))...)
+		if got.code != cli.ExitRefused || !strings.Contains(got.err.Error(), "it holds 1 documents, and "+r.taken.Name) || len(r.indices()) > 0 {
+			t.Errorf("%s: code %d, %v, want it refused and the larger one named", command[0], got.code, got.err)
+		}
+	}
+	for name, indices := range map[string]int{r.taken.Name: 2, late.Name: 1} {
+		if got := r.run(t.Context(), "", "plan", "-snapshot", name, "-indices", r.index("*"), "-json"); got.code != cli.ExitOK || len(decode[restore.Plan](t, got.stdout).Indices) != indices {
+			t.Errorf("%s by its name: code %d, %v\n%s", name, got.code, got.err, got.stdout)
+		}
+	}
+}
