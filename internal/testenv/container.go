@@ -48,6 +48,7 @@ type spec struct {
 	volumes map[string]string // path by name of volume
 	tmpfs   map[string]string // options by path
 	network string            // default: the one of this process
+	within  *cluster          // whose network it has, in the place of one of its own
 	port    int               // of the server, in the container
 	publish int               // on 127.0.0.1; 0: a free one
 	// serving asks the server at addr whether it serves; each try has a second or two.
@@ -76,7 +77,9 @@ func run(ctx context.Context, s spec) (_ *Container, err error) {
 			err = errors.Join(err, c.Close(clean))
 		}
 	}()
-	if s.network == "" {
+	if s.within != nil {
+		s.network, c.leave = "container:"+s.within.holder.name, s.within.leave
+	} else if s.network == "" {
 		network, leave, err := own().network.join(ctx)
 		if err != nil {
 			return nil, err
@@ -97,6 +100,9 @@ func (c *Container) create(ctx context.Context, s spec) error {
 			}
 		}
 		c.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		if s.within != nil {
+			c.addr = net.JoinHostPort(s.within.address, strconv.Itoa(s.port))
+		}
 		tc, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{ContainerRequest: c.request(s, port)})
 		if tc != nil {
 			c.tc = tc
@@ -132,10 +138,15 @@ func (c *Container) request(s spec, publish int) testcontainers.ContainerRequest
 		HostConfigModifier: func(h *container.HostConfig) {
 			h.NetworkMode = container.NetworkMode(s.network) // an overlay is not joined by being named as endpoint alone
 			h.PortBindings = dockernet.PortMap{port: {{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: strconv.Itoa(publish)}}}
-			for volume, path := range s.volumes {
-				h.Binds = append(h.Binds, volume+":"+path)
-			}
+			h.Binds = binds(s.volumes)
 		},
+	}
+	if s.within != nil {
+		req.Networks, req.ExposedPorts = nil, nil
+		req.HostConfigModifier = func(h *container.HostConfig) {
+			h.NetworkMode = container.NetworkMode(s.network)
+			h.Binds = binds(s.volumes)
+		}
 	}
 	for path, content := range s.files {
 		req.Files = append(req.Files, testcontainers.ContainerFile{
@@ -143,6 +154,13 @@ func (c *Container) request(s spec, publish int) testcontainers.ContainerRequest
 		})
 	}
 	return req
+}
+
+func binds(volumes map[string]string) (out []string) {
+	for volume, path := range volumes {
+		out = append(out, volume+":"+path)
+	}
+	return out
 }
 
 // served waits until the server answers a probe, or its container ends.

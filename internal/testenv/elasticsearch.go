@@ -69,16 +69,26 @@ type Elasticsearch struct {
 // StartElasticsearch starts a server and returns when its cluster state is recovered and it takes requests (5 to 7 s on two
 // idle cores). The caller must Close it.
 func StartElasticsearch(ctx context.Context, opts ElasticsearchOptions) (*Elasticsearch, error) {
+	e, err := startElasticsearch(ctx, newName("es"), opts, nil)
+	return e, op("StartElasticsearch", opts.Version, err)
+}
+
+func startElasticsearch(ctx context.Context, name string, opts ElasticsearchOptions, within *cluster) (*Elasticsearch, error) {
 	if opts.Version == "" {
 		opts.Version = Elasticsearch811
 	}
 	image, err := resolve(ctx, images.Elasticsearch, opts.Version)
 	if err != nil {
-		return nil, op("StartElasticsearch", opts.Version, err)
+		return nil, err
 	}
-	c, err := run(ctx, elasticsearchSpec(image.Ref, opts))
+	s := elasticsearchSpec(image.Ref, opts)
+	s.name, s.within = name, within
+	if within != nil {
+		s.port = within.port(name)
+	}
+	c, err := run(ctx, s)
 	if err != nil {
-		return nil, op("StartElasticsearch", opts.Version, err)
+		return nil, err
 	}
 	return &Elasticsearch{Container: c, official: image.Official, password: opts.Password}, nil
 }

@@ -43,7 +43,15 @@ func UseZooKeeper(t testing.TB, opts ZooKeeperOptions) *ZooKeeper {
 // UseZooKeeperEnsemble starts an ensemble for one test and closes it at the test's end.
 func UseZooKeeperEnsemble(t testing.TB, n int, opts ZooKeeperOptions) []*ZooKeeper {
 	t.Helper()
-	return use(t, func(ctx context.Context) (ensemble, error) { return StartZooKeeperEnsemble(ctx, n, opts) })
+	return use(t, func(ctx context.Context) (together[*ZooKeeper], error) { return StartZooKeeperEnsemble(ctx, n, opts) })
+}
+
+// UseElasticsearchCluster starts a cluster for one test and closes it at the test's end.
+func UseElasticsearchCluster(t testing.TB, nodes ...ElasticsearchOptions) []*Elasticsearch {
+	t.Helper()
+	return use(t, func(ctx context.Context) (together[*Elasticsearch], error) {
+		return StartElasticsearchCluster(ctx, nodes...)
+	})
 }
 
 // UseS3 starts a server for one test and closes it at the test's end.
@@ -69,11 +77,11 @@ func UseVolume(t testing.TB) string {
 
 type closer interface{ Close(context.Context) error }
 
-type ensemble []*ZooKeeper
+type together[T closer] []T
 
-func (e ensemble) Close(ctx context.Context) (err error) {
-	for _, z := range e {
-		if closeErr := z.Close(ctx); closeErr != nil {
+func (s together[T]) Close(ctx context.Context) (err error) {
+	for _, it := range s {
+		if closeErr := it.Close(ctx); closeErr != nil {
 			err = closeErr
 		}
 	}
