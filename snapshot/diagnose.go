@@ -37,6 +37,7 @@ var symptoms = []symptom{
 	{types: []string{"no_route_to_host_exception"}, text: "No route to host", reason: "%[2]s cannot be reached", hint: "check that the S3 server runs there and that Elasticsearch may reach it"},
 	{types: []string{"s_s_l_exception", "s_s_l_handshake_exception", "s_s_l_peer_unverified_exception"}, reason: "%[2]s does not speak the TLS that Elasticsearch expects", hint: "a plain server needs http:// in its endpoint; a private certificate must be in the truststore of the JVM"},
 	{types: []string{"socket_timeout_exception"}, reason: "%[2]s accepts connections but does not answer", hint: "check the S3 server and what stands before it"},
+	{text: "Unable to load AWS credentials", reason: "Elasticsearch has no S3 keys for client %[3]s", hint: "put s3.client.%[3]s.access_key and secret_key into the keystore of each node and reload the secrets"},
 	{text: "Unable to load credentials", reason: "Elasticsearch has no S3 keys for client %[3]s", hint: "put s3.client.%[3]s.access_key and secret_key into the keystore of each node and reload the secrets"},
 	{text: "Unknown s3 client name", reason: "Elasticsearch has no S3 client %[3]s", hint: "put s3.client.%[3]s.access_key and secret_key into the keystore of each node and reload the secrets"},
 	{text: "is insecure", reason: "", hint: "put keys into the keystore of each node, never into a repository's settings"},

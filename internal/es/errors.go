@@ -13,6 +13,8 @@ import (
 // maxErrorBody bounds what is read of an error's body; stack traces that were asked for can be long.
 const maxErrorBody = 1 << 20
 
+const verificationFailed = "repository_verification_exception"
+
 // Cause is one link of an error's chain.
 type Cause struct {
 	Type   string `json:"type"`
@@ -98,12 +100,14 @@ func decodeChain(raw []byte) []Cause {
 	return walk(answer.Error)
 }
 
-// walk follows caused_by to its end. Where an error has none, the first of root_cause may know more.
+// walk follows caused_by to its end. Where an error has none, the first of root_cause may know more; what a verification found on
+// other nodes than the master is suppressed, one for each node, and of these the first counts.
 func walk(raw json.RawMessage) []Cause {
 	type link struct {
 		Cause
-		CausedBy  json.RawMessage   `json:"caused_by"`
-		RootCause []json.RawMessage `json:"root_cause"`
+		CausedBy   json.RawMessage   `json:"caused_by"`
+		RootCause  []json.RawMessage `json:"root_cause"`
+		Suppressed []json.RawMessage `json:"suppressed"`
 	}
 	var chain []Cause
 	for depth := 0; len(raw) > 0 && depth < 50; depth++ { // Elasticsearch itself stops at 100
@@ -113,7 +117,11 @@ func walk(raw json.RawMessage) []Cause {
 		}
 		chain = append(chain, l.Cause)
 		raw = l.CausedBy
-		if len(raw) == 0 && depth == 0 && len(l.RootCause) > 0 {
+		switch {
+		case len(raw) > 0:
+		case l.Type == verificationFailed && len(l.Suppressed) > 0:
+			raw = l.Suppressed[0]
+		case depth == 0 && len(l.RootCause) > 0:
 			raw = l.RootCause[0]
 		}
 	}

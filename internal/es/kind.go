@@ -79,7 +79,7 @@ var rules = []rule{
 	{kind: nuvlaops.ErrRefused, typ: "snapshot_exception", text: "don't have primary shards"},
 	{kind: nuvlaops.ErrUnavailable, typ: "snapshot_exception", text: "no longer master"}, // it goes on with the next one
 	{kind: nuvlaops.ErrRepository, typ: "snapshot_exception", text: "failed to update snapshot in repository"},
-	{kind: nuvlaops.ErrRepository, typ: "repository_verification_exception"},
+	{kind: nuvlaops.ErrRepository, typ: verificationFailed},
 	{kind: nuvlaops.ErrRepository, typ: "repository_exception"},
 }
 
