@@ -16,21 +16,7 @@ func (d *Documents) prepare(ctx context.Context) error {
 	if err := d.checkMapping(ctx); err != nil {
 		return err
 	}
-	var answer struct {
-		Shards struct {
-			Failed int `json:"failed"`
-		} `json:"_shards"`
-	}
-	err := d.conn.WriteIdempotent(ctx, func() esapi.Request {
-		return esapi.IndicesRefreshRequest{Index: []string{d.opts.Index}}
-	}, &answer)
-	if err == nil && answer.Shards.Failed > 0 {
-		err = &nuvlaops.Error{Reason: fmt.Sprintf("%d shards could not be refreshed", answer.Shards.Failed), Err: nuvlaops.ErrUnavailable}
-	}
-	if err != nil {
-		return fmt.Errorf("refresh: %w", err)
-	}
-	return nil
+	return d.conn.Refresh(ctx, d.opts.Index)
 }
 
 type indexMapping struct {

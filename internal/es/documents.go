@@ -12,6 +12,7 @@ import (
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/retry"
 )
 
 // IndexDocuments is the number of documents of one index.
@@ -25,21 +26,26 @@ type IndexDocuments struct {
 //
 // A snapshot holds what was written, visible to searches or not; so does the count, since it refreshes first.
 func (c *Conn) CountDocuments(ctx context.Context, patterns ...string) (map[string]IndexDocuments, error) {
+	if err := c.Refresh(ctx, patterns...); err != nil {
+		return nil, err
+	}
+	return c.VisibleDocuments(ctx, patterns...)
+}
+
+// Refresh makes visible to searches what was written to the indices that the patterns name.
+func (c *Conn) Refresh(ctx context.Context, patterns ...string) error {
 	yes := true
 	var shards struct {
 		Shards ShardCount `json:"_shards"`
 	}
-	err := c.WriteIdempotent(ctx, func() esapi.Request {
+	err := c.ofAllShards(ctx, "refreshed", func() esapi.Request {
+		shards.Shards = ShardCount{}
 		return esapi.IndicesRefreshRequest{Index: patterns, ExpandWildcards: "open,hidden", AllowNoIndices: &yes, IgnoreUnavailable: &yes}
-	}, &shards)
-	if err == nil && shards.Shards.Failed > 0 {
-		err = &nuvlaops.Error{Err: nuvlaops.ErrUnavailable,
-			Reason: fmt.Sprintf("%d of %d shards could not be refreshed", shards.Shards.Failed, shards.Shards.Total)}
-	}
+	}, &shards, &shards.Shards)
 	if err != nil {
-		return nil, fmt.Errorf("refresh indices: %w", err)
+		return fmt.Errorf("refresh indices: %w", err)
 	}
-	return c.VisibleDocuments(ctx, patterns...)
+	return nil
 }
 
 // VisibleDocuments is CountDocuments without the refresh, which waits for a minute for a shard without a primary. Such
@@ -57,14 +63,11 @@ func (c *Conn) VisibleDocuments(ctx context.Context, patterns ...string) (map[st
 			} `json:"primaries"`
 		} `json:"indices"`
 	}
-	err := c.Read(ctx, func() esapi.Request {
+	err := c.ofAllShards(ctx, "counted", func() esapi.Request {
+		stats.Indices, stats.Shards = nil, ShardCount{}
 		return esapi.IndicesStatsRequest{Index: patterns, Metric: []string{"docs"}, ExpandWildcards: "open,hidden", ForbidClosedIndices: &forbid,
 			FilterPath: []string{"_shards", "indices.*.uuid", "indices.*.primaries.docs.count"}}
-	}, &stats)
-	if err == nil && stats.Shards.Failed > 0 {
-		err = &nuvlaops.Error{Err: nuvlaops.ErrUnavailable,
-			Reason: fmt.Sprintf("%d of %d shards could not be counted", stats.Shards.Failed, stats.Shards.Total)}
-	}
+	}, &stats, &stats.Shards)
 	if err != nil {
 		return nil, fmt.Errorf("count documents: %w", err)
 	}
@@ -73,6 +76,18 @@ func (c *Conn) VisibleDocuments(ctx context.Context, patterns ...string) (map[st
 		out[name] = IndexDocuments{UUID: i.UUID, Documents: i.Primaries.Docs.Count}
 	}
 	return out, nil
+}
+
+// ofAllShards repeats a request also when a shard has not answered it, which goes by once the cluster knows that a node is gone
+// and serves the shard from another one.
+func (c *Conn) ofAllShards(ctx context.Context, verb string, req Request, out any, shards *ShardCount) error {
+	return retry.Do(ctx, c.Retry, c.Logger, Transient, func(ctx context.Context) error {
+		err := Send(ctx, c.Client, req(), out)
+		if err == nil && shards.Failed > 0 {
+			err = &nuvlaops.Error{Err: nuvlaops.ErrUnavailable, Reason: fmt.Sprintf("%d of %d shards could not be %s", shards.Failed, shards.Total, verb)}
+		}
+		return err
+	})
 }
 
 // MissingPrimaries names the indices of these patterns that have a shard without a primary. Error: ErrNotFound when one that is

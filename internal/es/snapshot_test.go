@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -155,15 +157,36 @@ func TestMetadataOfOtherToolsAreNoManifest(t *testing.T) {
 	}
 }
 
-func TestShardsThatCouldNotBeCountedAreAnError(t *testing.T) {
-	c := &es.Conn{Client: client(func(r *http.Request) (*http.Response, error) {
-		body := `{"_shards":{"total":2,"successful":2,"failed":0}}`
-		if strings.Contains(r.URL.Path, "_stats") {
-			body = `{"_shards":{"total":2,"successful":1,"failed":1},"indices":{"a":{"uuid":"u","primaries":{"docs":{"count":5}}}}}`
-		}
-		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body))}, nil
-	})}
-	if _, err := c.CountDocuments(t.Context(), "a"); !errors.Is(err, nuvlaops.ErrUnavailable) {
-		t.Errorf("%v does not match ErrUnavailable", err)
+// A node that has just died fails the shards that it held, until the cluster serves them from another one.
+func TestShardsThatCouldNotBeCountedAreCountedAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		failing int // counts that do
+		want    map[string]es.IndexDocuments
+		kind    error
+	}{
+		"for a moment": {2, map[string]es.IndexDocuments{"a": {UUID: "u", Documents: 5}}, nil},
+		"for good":     {math.MaxInt, nil, nuvlaops.ErrUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				counts := 0
+				c := &es.Conn{Client: client(func(r *http.Request) (*http.Response, error) {
+					body := `{"_shards":{"total":2,"successful":2,"failed":0},"indices":{"a":{"uuid":"u","primaries":{"docs":{"count":5}}}}}`
+					if strings.Contains(r.URL.Path, "_stats") {
+						if counts++; counts <= test.failing {
+							body = `{"_shards":{"total":2,"successful":1,"failed":1},"indices":{"gone":{"uuid":"g","primaries":{"docs":{"count":5}}}}}`
+						}
+					}
+					return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body))}, nil
+				})}
+				got, err := c.CountDocuments(t.Context(), "a")
+				if !errors.Is(err, test.kind) {
+					t.Errorf("%v does not match %v", err, test.kind)
+				}
+				if diff := cmp.Diff(test.want, got); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
 	}
 }
