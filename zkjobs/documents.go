@@ -16,6 +16,7 @@ import (
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/es"
+	"github.com/nuvla/nuvlaops/internal/retry"
 )
 
 // Client sends a request to Elasticsearch: go-elasticsearch v8 and v9 clients fit. Switch the client's own retries off
@@ -84,8 +85,8 @@ func NewDocuments(client Client, opts *DocumentsOptions) (*Documents, error) {
 //
 // Errors: ErrNotFound (no such index), ErrInvalid (a mapping under which the search finds nothing or the wrong jobs),
 // ErrRefused (documents but no open job, without AllowNone), ErrVerification (fewer documents than Elasticsearch
-// counted), ErrUnavailable (also when a server that was restarted lost the point in time: what was yielded is then a part,
-// and JobQueueRebuilder.Plan reads again from the start).
+// counted), ErrUnavailable (also when the point in time is lost, with a server that was restarted or a node that is gone: what
+// was yielded is then a part, and JobQueueRebuilder.Plan reads again from the start).
 func (d *Documents) Jobs(ctx context.Context) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
 		stopped := false
@@ -200,10 +201,13 @@ func (d *Documents) search(ctx context.Context, pit string, after json.RawMessag
 	}
 	whole := false
 	var p page
-	err = d.conn.Read(ctx, func() esapi.Request {
+	again := func(err error) bool { return es.Transient(err) && !pointGone(err) }
+	err = retry.Do(ctx, d.conn.Retry, d.conn.Logger, again, func(ctx context.Context) error {
 		p = page{}
-		return esapi.SearchRequest{Body: bytes.NewReader(body), AllowPartialSearchResults: &whole}
-	}, &p)
+		return d.conn.Once(ctx, func() esapi.Request {
+			return esapi.SearchRequest{Body: bytes.NewReader(body), AllowPartialSearchResults: &whole}
+		}, &p)
+	})
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("search open jobs: %w", err)

@@ -8,7 +8,7 @@ import (
 	"github.com/nuvla/nuvlaops/internal/es"
 )
 
-// errLostPIT: the server forgot the point in time, as one that was restarted does. Another one has other positions, so
+// errLostPIT: the point in time is gone, with a server that was restarted, or with one node of several. Another one has other positions, so
 // that a reading cannot go on in it: it begins anew.
 var errLostPIT = errors.New("the point in time is gone")
 
@@ -25,13 +25,21 @@ func readAgain(err error) bool { return errors.Is(err, errLostPIT) }
 // server's own "not found", which would mean the index.
 func (d *Documents) lost(err error) error {
 	var answer *es.ServerError
-	if !errors.As(err, &answer) || !answer.Has("search_context_missing_exception") {
+	if !errors.As(err, &answer) || !pointGone(err) {
 		return err
 	}
 	kind := nuvlaops.ErrUnavailable
 	if d.opts.Retry.MaxAttempts != 1 {
 		kind = fmt.Errorf("%w: %w", errLostPIT, kind)
 	}
-	return &nuvlaops.Error{Reason: "the server forgot the point in time of the reading: " + answer.Error(),
+	return &nuvlaops.Error{Reason: "the point in time of the reading is gone: " + answer.Error(),
 		Hint: "read again when Elasticsearch stays up", Err: kind}
+}
+
+// pointGone reports whether err says that the point in time is gone: forgotten, or with a node that held a part of it. Other copies
+// of the same shards do not know it, and no repetition brings it back.
+func pointGone(err error) bool {
+	var answer *es.ServerError
+	return errors.As(err, &answer) && (answer.Has("search_context_missing_exception") || answer.Has("node_not_connected_exception") ||
+		answer.Has("node_disconnected_exception") || answer.Has("node_closed_exception") || answer.Says("due to missing shards"))
 }
