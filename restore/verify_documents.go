@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/es"
 )
 
@@ -54,6 +55,7 @@ func (r *Repo) countDocuments(ctx context.Context, p *Plan, w world, report *Rep
 		}
 	}
 	var t documentTally
+	var missed []string
 	for i := range report.Indices {
 		x := &report.Indices[i]
 		want, given := what.Documents[x.Name]
@@ -65,6 +67,10 @@ func (r *Repo) countDocuments(ctx context.Context, p *Plan, w world, report *Rep
 		}
 		c, counted := counts[x.Target]
 		if !counted {
+			if x.State == IndexProven { // of which a moment ago each primary was started
+				missed = append(missed, x.Target)
+				report.Failures = append(report.Failures, Failure{Index: x.Target, Shard: -1, Reason: "its documents could not be counted"})
+			}
 			continue
 		}
 		x.Documents = &c.Documents
@@ -81,11 +87,28 @@ func (r *Repo) countDocuments(ctx context.Context, p *Plan, w world, report *Rep
 		case !given && c.Documents > want.Max && p.Request.tolerance() > 0: // no restore makes documents: they were added meanwhile
 			t.grown++
 		default:
+			missed = append(missed, x.Target)
 			report.Failures = append(report.Failures, Failure{Index: x.Target, Shard: -1,
 				Reason: fmt.Sprintf("%d documents where the snapshot's manifest has %s", c.Documents, want)})
 		}
 	}
 	report.describeCounts(t)
+	return r.lostMeanwhile(ctx, missed)
+}
+
+// lostMeanwhile says why documents are missing when a node was lost right before they were counted: what it held is not counted,
+// and nothing is wrong with the snapshot.
+func (r *Repo) lostMeanwhile(ctx context.Context, names []string) error {
+	for chunk := range es.NameChunks(names) {
+		red, err := r.conn.MissingPrimaries(ctx, chunk...)
+		if err != nil {
+			return err
+		}
+		if len(red) > 0 {
+			return &nuvlaops.Error{Resource: red[0], Reason: "it was restored and proven, and has lost a primary before its documents were counted", Err: nuvlaops.ErrVerification,
+				Hint: "bring back the node or the disk of the primary, and apply the same plan again"}
+		}
+	}
 	return nil
 }
 

@@ -140,3 +140,20 @@ func TestReportOfARestoreThatWasRefusedIsNotOK(t *testing.T) {
 		t.Errorf("%v, want ErrDenied and a report that is not OK\n%s", err, report)
 	}
 }
+
+// What a lost node held is not counted, and is no fault of the snapshot: nobody is to restore another one for it.
+func TestAPrimaryThatIsLostRightBeforeTheCountIsToldAsLost(t *testing.T) {
+	for _, shards := range []int{1, 3} { // an index of which nothing is left, or a part
+		b := places[1].bench(t)
+		b.fill(b.index("a"), shards, 30, 100)
+		b.fill(b.index("b"), 1, 30, 100)
+		b.snapshot("snap")
+		b.wipe()
+		client := &before{Client: b.client, like: func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/_stats/docs") },
+			do: func() { b.losePrimary(b.index("a")) }}
+		report, err := b.open(client, nil).Apply(t.Context(), b.plan(b.request()), restore.ApplyOptions{})
+		if !errors.Is(err, nuvlaops.ErrVerification) || !strings.Contains(err.Error(), "has lost a primary") || strings.Contains(err.Error(), "another snapshot") || report.OK() {
+			t.Errorf("%d shards: %v\n%s", shards, err, report)
+		}
+	}
+}
