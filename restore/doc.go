@@ -24,8 +24,9 @@
 //   - Drill tries a snapshot in a cluster that works: it restores into hidden scratch indices, verifies, measures and
 //     removes them. What a killed drill has left proves by name and by a setting to be scratch, and the next one removes it.
 //
-// A primary that a server found on its own disk after a restart no longer says that it came from a snapshot. It is proven
-// by the journal: its index has the UUID that the restore gave it, and Elasticsearch never starts a half restored primary.
+// A primary that a server found on its own disk after a restart no longer says that it came from a snapshot, nor does one that was
+// moved to another node, or a replica in the place of one that was lost. It is proven by the journal: its index has the UUID that
+// the restore gave it, and Elasticsearch never starts a half restored primary.
 //
 // # Errors
 //

@@ -35,7 +35,7 @@ type inspected struct {
 	proven   int
 	restart  bool // broken by a restart of the server: its half restored shards are lost
 	starting bool // underway, and what is not started comes from the server's own disk, as after a restart
-	disk     bool // proven by the journal, since the server found the primaries on its own disk
+	later    bool // proven by the journal, since the server found a primary on its own disk, or copied it from another node
 	created  time.Time
 	orphan   bool // foreign, and the server has, or looks for, all primaries on its own disk: as after a restart
 	since    bool // it has lost a primary since the restore ended, or stuck; never beside what it replaces, where nobody writes
@@ -248,7 +248,7 @@ func (x *inspected) judge(s es.IndexState, recoveries []es.Recovery, running map
 				x.proven++
 			} else if byJournal && !emptied[shard] {
 				x.proven++
-				x.disk = true
+				x.later = true
 			}
 		case state == es.RestoreFailure, there && p.State == "UNASSIGNED" && !inRestore && (p.Source.From(repository, snapshot) || p.Status == "no_valid_shard_copy"):
 			lost++

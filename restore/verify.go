@@ -90,14 +90,14 @@ func (r *Repo) conclude(ctx context.Context, p *Plan, w world, report *Report, w
 }
 
 func (r *Report) describeProof(w world) {
-	var source, disk, cloned int
+	var source, later, cloned int
 	for _, x := range w {
 		switch {
 		case x.standing != complete:
 		case x.cloned:
 			cloned++
-		case x.disk:
-			disk++
+		case x.later:
+			later++
 		default:
 			source++
 		}
@@ -108,8 +108,8 @@ func (r *Report) describeProof(w world) {
 	if cloned > 0 {
 		r.Verified = append(r.Verified, fmt.Sprintf("%s are clones of what was recovered from %s/%s beside what they replace; their primaries are started", plural(cloned, "index"), r.Repository, r.Snapshot))
 	}
-	if disk > 0 {
-		r.Verified = append(r.Verified, fmt.Sprintf("the primaries of %s are started from the server's own disk after a restart; their UUIDs are those that the restore gave them", plural(disk, "index")))
+	if later > 0 {
+		r.Verified = append(r.Verified, fmt.Sprintf("the primaries of %s are started, from a disk or from another copy since a node was restarted or lost, or a shard was moved; their UUIDs are those that the restore gave them", plural(later, "index")))
 	}
 }
 
