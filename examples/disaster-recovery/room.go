@@ -79,14 +79,17 @@ func (r *recovery) wiped() (total int64, known bool) {
 	return total, known
 }
 
-// freed is how many of these bytes are on one node at most: Elasticsearch runs on one, and what another node removes leaves it
-// no room.
-func (r *recovery) freed() (most int64, known bool) {
+// freed is how many of these bytes are on so many nodes at most: on those that Elasticsearch runs on. What other nodes remove leaves
+// it no room.
+func (r *recovery) freed(nodes int) (most int64, known bool) {
 	_, known = r.wiped()
 	byNode := map[string]int64{}
 	for _, v := range r.found.wipe.Volumes {
 		byNode[v.NodeID] += max(0, v.Bytes)
-		most = max(most, byNode[v.NodeID])
+	}
+	sizes := slices.Sorted(maps.Values(byNode))
+	for _, bytes := range sizes[max(0, len(sizes)-nodes):] {
+		most += bytes
 	}
 	return most, known
 }
@@ -132,13 +135,17 @@ func (r *recovery) checkRoom(context.Context) error {
 	return nil
 }
 
-// disks is how many bytes would be restored, and how many are free for them: below 0 where the disks are too full already.
-type disks struct{ restored, free int64 }
+// disks is how many bytes would be restored, and how many are free for them, on how many nodes: below 0 where the disks are too
+// full already.
+type disks struct {
+	restored, free int64
+	nodes          int
+}
 
 // measured keeps how much would be restored, and how much room the Elasticsearch that shows the snapshot has for it.
 func (r *recovery) measured(seen *sighting) {
 	if room := seen.plan.Room; room != nil { // otherwise the restore itself looks again
-		r.found.disks = &disks{restored: seen.plan.Bytes, free: room.Available - room.Reserved}
+		r.found.disks = &disks{restored: seen.plan.Bytes, free: room.Available - room.Reserved, nodes: max(1, seen.plan.Cluster.DataNodes)}
 	}
 }
 
@@ -150,7 +157,7 @@ func (r *recovery) checkDisks() error {
 	}
 	restored, free, freed, known := r.found.disks.restored, r.found.disks.free, int64(0), true
 	if r.found.wipe != nil && r.comes("wipe") {
-		freed, known = r.freed()
+		freed, known = r.freed(r.found.disks.nodes)
 	}
 	text := fmt.Sprintf("%s are restored, %s are free for Elasticsearch", units.Bytes(restored), units.Bytes(max(0, free)))
 	if free < 0 {

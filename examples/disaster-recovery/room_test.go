@@ -38,23 +38,26 @@ func TestWhatIsRemovedLeavesRoomForWhatIsRestored(t *testing.T) {
 	}
 }
 
-// Elasticsearch runs on one node: what is removed on another leaves it no room.
+// What is removed leaves room on as many nodes as Elasticsearch runs on: on one, as a rule.
 func TestWhatIsRemovedOnAnotherNodeLeavesNoRoom(t *testing.T) {
 	at := func(node string, bytes int64) stack.Volume {
 		return stack.Volume{Name: "db_esdata", NodeID: node, Bytes: bytes}
 	}
 	for _, tt := range []struct {
 		name    string
+		nodes   int // of Elasticsearch
 		volumes []stack.Volume
 		refused bool
 	}{
-		{"enough on one", []stack.Volume{at("a", 10), at("b", 30)}, false},
-		{"enough on both together", []stack.Volume{at("a", 15), at("b", 15)}, true},
-		{"not known of one", []stack.Volume{at("a", 15), at("b", -1)}, false},
+		{"enough on one", 1, []stack.Volume{at("a", 10), at("b", 30)}, false},
+		{"enough on both together", 1, []stack.Volume{at("a", 15), at("b", 15)}, true},
+		{"not known of one", 1, []stack.Volume{at("a", 15), at("b", -1)}, false},
+		{"of three", 3, []stack.Volume{at("a", 7), at("b", 7), at("c", 7)}, false},
+		{"of two, and enough on three", 2, []stack.Volume{at("a", 7), at("b", 7), at("c", 7)}, true},
 	} {
 		r := takenUp(t)
 		r.found = found{alive: true, wipe: &stack.WipePlan{Volumes: tt.volumes}}
-		r.measured(&sighting{plan: &restore.Plan{Bytes: 60, Room: &restore.Room{Available: 40}}})
+		r.measured(&sighting{plan: &restore.Plan{Bytes: 60, Cluster: restore.Cluster{DataNodes: tt.nodes}, Room: &restore.Room{Available: 40}}})
 		if err := r.checkDisks(); errors.Is(err, nuvlaops.ErrRefused) != tt.refused {
 			t.Errorf("%s: got %v, refused should be %t", tt.name, err, tt.refused)
 		}
