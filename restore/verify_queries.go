@@ -9,7 +9,6 @@ import (
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
-	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/es"
 )
 
@@ -115,12 +114,10 @@ func (r *Repo) hits(ctx context.Context, names []string, query json.RawMessage) 
 			Count  int64         `json:"count"`
 			Shards es.ShardCount `json:"_shards"`
 		}
-		err := r.conn.Read(ctx, func() esapi.Request {
+		err := r.conn.OfAllShards(ctx, "did not answer", func() esapi.Request {
+			answer.Shards = es.ShardCount{}
 			return esapi.CountRequest{Index: chunk, Body: strings.NewReader(body)}
-		}, &answer)
-		if err == nil && answer.Shards.Failed > 0 {
-			err = &nuvlaops.Error{Reason: fmt.Sprintf("%d of %d shards did not answer", answer.Shards.Failed, answer.Shards.Total), Err: nuvlaops.ErrUnavailable}
-		}
+		}, &answer, &answer.Shards)
 		if err != nil {
 			return 0, err
 		}

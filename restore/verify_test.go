@@ -3,6 +3,7 @@ package restore_test
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -155,5 +156,37 @@ func TestAPrimaryThatIsLostRightBeforeTheCountIsToldAsLost(t *testing.T) {
 		if !errors.Is(err, nuvlaops.ErrVerification) || !strings.Contains(err.Error(), "has lost a primary") || strings.Contains(err.Error(), "another snapshot") || report.OK() {
 			t.Errorf("%d shards: %v\n%s", shards, err, report)
 		}
+	}
+}
+
+// partial answers the first count of a query for one of two shards, as while a node is lost whose shards have copies.
+type partial struct {
+	restore.Client
+	asked int
+}
+
+func (c *partial) Perform(req *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(req.URL.Path, "/_count") {
+		if c.asked++; c.asked == 1 {
+			return &http.Response{StatusCode: 200, Header: http.Header{"X-Elastic-Product": {"Elasticsearch"}},
+				Body: io.NopCloser(strings.NewReader(`{"count":1,"_shards":{"total":2,"successful":1,"failed":1}}`))}, nil
+		}
+	}
+	return c.Client.Perform(req)
+}
+
+func TestAQueryThatNotEachShardHasAnsweredIsAskedAgain(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 2, 30, 100)
+	b.snapshot("snap")
+	b.wipe()
+	plan := b.plan(b.request())
+	if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	client := &partial{Client: b.client}
+	report, err := b.open(client, nil).Verify(t.Context(), plan, restore.VerifyOptions{Queries: []restore.Query{{Name: "all", Index: b.index("a"), Min: 30}}})
+	if err != nil || client.asked != 2 {
+		t.Errorf("asked %d times, %v\n%s", client.asked, err, report)
 	}
 }

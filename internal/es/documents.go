@@ -38,7 +38,7 @@ func (c *Conn) Refresh(ctx context.Context, patterns ...string) error {
 	var shards struct {
 		Shards ShardCount `json:"_shards"`
 	}
-	err := c.ofAllShards(ctx, "refreshed", func() esapi.Request {
+	err := c.OfAllShards(ctx, "could not be refreshed", func() esapi.Request {
 		shards.Shards = ShardCount{}
 		return esapi.IndicesRefreshRequest{Index: patterns, ExpandWildcards: "open,hidden", AllowNoIndices: &yes, IgnoreUnavailable: &yes}
 	}, &shards, &shards.Shards)
@@ -63,7 +63,7 @@ func (c *Conn) VisibleDocuments(ctx context.Context, patterns ...string) (map[st
 			} `json:"primaries"`
 		} `json:"indices"`
 	}
-	err := c.ofAllShards(ctx, "counted", func() esapi.Request {
+	err := c.OfAllShards(ctx, "could not be counted", func() esapi.Request {
 		stats.Indices, stats.Shards = nil, ShardCount{}
 		return esapi.IndicesStatsRequest{Index: patterns, Metric: []string{"docs"}, ExpandWildcards: "open,hidden", ForbidClosedIndices: &forbid,
 			FilterPath: []string{"_shards", "indices.*.uuid", "indices.*.primaries.docs.count"}}
@@ -78,13 +78,13 @@ func (c *Conn) VisibleDocuments(ctx context.Context, patterns ...string) (map[st
 	return out, nil
 }
 
-// ofAllShards repeats a request also when a shard has not answered it, which goes by once the cluster knows that a node is gone
-// and serves the shard from another one.
-func (c *Conn) ofAllShards(ctx context.Context, verb string, req Request, out any, shards *ShardCount) error {
+// OfAllShards repeats a request also when a shard has not answered it, which goes by once the cluster knows that a node is gone
+// and serves the shard from another one; short says in an error what those shards did not do.
+func (c *Conn) OfAllShards(ctx context.Context, short string, req Request, out any, shards *ShardCount) error {
 	return retry.Do(ctx, c.Retry, c.Logger, Transient, func(ctx context.Context) error {
 		err := Send(ctx, c.Client, req(), out)
 		if err == nil && shards.Failed > 0 {
-			err = &nuvlaops.Error{Err: nuvlaops.ErrUnavailable, Reason: fmt.Sprintf("%d of %d shards could not be %s", shards.Failed, shards.Total, verb)}
+			err = &nuvlaops.Error{Err: nuvlaops.ErrUnavailable, Reason: fmt.Sprintf("%d of %d shards %s", shards.Failed, shards.Total, short)}
 		}
 		return err
 	})
