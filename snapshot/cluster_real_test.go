@@ -73,21 +73,24 @@ func (c *cluster) nodeIsNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	seen := " (seen by " + c.nodes[2].Name() + ")"
 	for _, step := range []struct {
 		name   string
 		before func()
 		call   func(context.Context) error
-		want   string // before the node's name
+		want   string
 		hint   string
 	}{
+		{"a bucket that is not there", nil, ensure(snapshot.Settings{S3: &snapshot.S3{Bucket: "nowhere", Endpoint: c.s3.Endpoint(), PathStyleAccess: true}}),
+			"bucket nowhere does not exist (seen by the master node " + c.nodes[0].Name() + ")", "create it first"},
 		{"a folder that is not shared", nil, ensure(snapshot.Settings{FS: &snapshot.FS{Location: testenv.ElasticsearchSharedPath + "/x"}}),
-			"the nodes do not see the same files", "mount the same file system"},
-		{"no keys", nil, ensure(settings), "Elasticsearch has no S3 keys for client default", "into the keystore of each node"},
+			"the nodes do not see the same files" + seen, "mount the same file system"},
+		{"no keys", nil, ensure(settings), "Elasticsearch has no S3 keys for client default" + seen, "into the keystore of each node"},
 		{"keys", func() { write("s3_access_key", c.s3.Keys().Access); write("s3_secret_key", c.s3.Keys().Secret) }, func(ctx context.Context) error {
 			c.do("PUT", "/_snapshot/"+c.repo.Name()+"?verify=false", fmt.Sprintf(`{"type":"s3","settings":{"bucket":"cluster","endpoint":%q,"path_style_access":true}}`, c.s3.Endpoint()))
 			return c.repo.ReloadSecrets(ctx)
 		}, "", ""},
-		{"another secret", func() { write("s3_secret_key", "another") }, c.repo.ReloadSecrets, c.s3.Endpoint() + " refuses the S3 secret key", "into the keystore of each node"},
+		{"another secret", func() { write("s3_secret_key", "another") }, c.repo.ReloadSecrets, c.s3.Endpoint() + " refuses the S3 secret key" + seen, "into the keystore of each node"},
 		{"the same again", func() { write("s3_secret_key", c.s3.Keys().Secret) }, c.repo.ReloadSecrets, "", ""},
 		{"all of them", nil, ensure(settings), "", ""},
 	} {
@@ -104,7 +107,7 @@ func (c *cluster) nodeIsNamed(t *testing.T) {
 			}
 			var e *nuvlaops.Error
 			if !errors.Is(err, nuvlaops.ErrRepository) || !errors.As(err, &e) || !strings.Contains(err.Error(), step.hint) ||
-				!strings.Contains(err.Error(), step.want+" (seen by "+c.nodes[2].Name()+")") {
+				!strings.Contains(err.Error(), step.want) {
 				t.Errorf("got %v", err)
 			}
 		})

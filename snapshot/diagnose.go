@@ -122,11 +122,28 @@ func (sym symptom) fill(text string, s Settings) string {
 	return strings.NewReplacer("%[1]s", bucket, "%[2]s", endpoint, "%[3]s", client, "%[4]s", location).Replace(text)
 }
 
+const seenByMaster = "seen by the master node"
+
+// withMaster adds the name of the master, which the answer leaves out: of several nodes, that is the one to look at.
+func (r *Repo) withMaster(ctx context.Context, err error) error {
+	var e *nuvlaops.Error
+	if !errors.As(err, &e) || !strings.HasSuffix(e.Reason, "("+seenByMaster+")") {
+		return err
+	}
+	name, look := r.conn.Master(ctx)
+	if look != nil || name == "" {
+		return err
+	}
+	out := *e
+	out.Reason = strings.TrimSuffix(e.Reason, ")") + " " + name + ")"
+	return &out
+}
+
 // failedNodes names where the verification failed: the master writes first, and the others only if it could.
 func failedNodes(e *es.ServerError) string {
 	switch {
 	case e.Says("is not accessible on master node"):
-		return "seen by the master node"
+		return seenByMaster
 	case !e.Has("repository_verification_exception"):
 		return ""
 	}

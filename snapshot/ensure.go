@@ -176,7 +176,7 @@ func (r *Repo) verify(ctx context.Context, want Settings) ([]string, error) {
 	case errors.Is(err, errVerifyTimeout):
 		return nil, silentEndpoint(r.verifyTimeout, want)
 	case err != nil:
-		return nil, fmt.Errorf("verify: %w", diagnose(err, want))
+		return nil, fmt.Errorf("verify: %w", r.withMaster(ctx, diagnose(err, want)))
 	}
 	names := make([]string, 0, len(answer.Nodes))
 	for id, n := range answer.Nodes {

@@ -39,3 +39,17 @@ func (c *Conn) DataNodes(ctx context.Context) ([]Node, error) {
 	slices.SortFunc(out, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil
 }
+
+// Master is the name of the elected master.
+func (c *Conn) Master(ctx context.Context) (string, error) {
+	var answer struct {
+		Nodes map[string]Node `json:"nodes"`
+	}
+	err := c.Read(ctx, func() esapi.Request {
+		return esapi.NodesInfoRequest{NodeID: []string{"_master"}, Metric: []string{"_none"}, FilterPath: []string{"nodes.*.name"}}
+	}, &answer)
+	for _, n := range answer.Nodes {
+		return n.Name, err
+	}
+	return "", err
+}
