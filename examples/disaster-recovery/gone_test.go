@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -127,5 +129,21 @@ func TestWhatTheFileOfTheCoreHasIsDeployed(t *testing.T) {
 				t.Errorf("what is deployed (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Without groups all of a stack is stopped, and with -only zookeeper nothing would start Elasticsearch again.
+func TestWhereTheCoreOfOneStackIsGoneItsDatabasesAreNotStopped(t *testing.T) {
+	r := takenUp(t)
+	r.cfg.core = "db"
+	r.stacks = swarmOf(t, map[string]string{"/services": "[" + servicesOf("db", dbServices...) + "]", "/tasks": "[]", "/networks": "[]"})
+	var err error
+	if r.found.core, err = r.lookAtCore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if said, err := r.stopCore(ctx); err != nil || said != "nothing to do: it is not there" {
+		t.Errorf("%q, %v; want nothing to be stopped", said, err)
 	}
 }

@@ -88,7 +88,11 @@ func (r *recovery) dbTitle() string {
 }
 
 func (r *recovery) stopCore(ctx context.Context) (string, error) {
-	return r.stop(ctx, r.found.core, groups(r.found.core, []string{"job-distributor", "job-executor", "ui"}, []string{"api"}))
+	order := groups(r.found.core, []string{"job-distributor", "job-executor", "ui"}, []string{"api"})
+	if len(order) == 0 && r.cfg.oneStack() { // no groups are all of the stack, the databases too
+		order = [][]string{coreServices}
+	}
+	return r.stop(ctx, r.found.core, order)
 }
 
 func (r *recovery) stopDB(ctx context.Context) (string, error) {
@@ -192,7 +196,7 @@ func (r *recovery) stop(ctx context.Context, s *stack.Stack, groups [][]string) 
 		return "", err
 	}
 	if len(s.Services) == 0 {
-		return "nothing to do: the stack is not there", nil
+		return "nothing to do: it is not there", nil
 	}
 	return "no container is left", nil
 }
