@@ -265,3 +265,31 @@ func TestACopyOfAComposeFileTakesNoPort(t *testing.T) {
 	must(t, c.Remove(t.Context()))
 	must(t, err)
 }
+
+// The wipe comes while the copy is being removed, or after a call that was killed.
+func TestACopyOfAComposeFileStandsNotInTheWayOfAWipe(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.volume(b.stack+"-data", b.stack, nil)
+	files := []string{b.file(`
+version: "3.7"
+services:
+  db:
+    image: %IMAGE%
+    command: [run]
+    volumes: ["data:/data", "/etc:/host:ro"]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+volumes:
+  data: {name: %STACK%-data, labels: %OWNER%}
+networks:
+  default: {labels: %OWNER%}
+`)}
+	c, err := b.RunCopy(t.Context(), b.stack, "db", stack.CopyOptions{Files: files})
+	must(t, err)
+	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Services: []string{"db"}, Files: files})
+	must(t, c.Remove(t.Context()))
+	must(t, err)
+	if len(plan.Volumes) != 1 || len(plan.Obstacles) > 0 {
+		t.Errorf("want one volume, and nothing in its way:\n%s", plan)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/client"
 
@@ -42,12 +43,15 @@ func (c *Copy) fromFiles(ctx context.Context, from CopyOptions) (swarm.ServiceSp
 }
 
 // alone is the file with one service, stopped, and what it uses, under no names that others could have. Networks that are
-// absent are left out: nobody is on them. So are ports, which the copy does not publish and which would be reserved.
+// absent are left out: nobody is on them. So are ports, which the copy does not publish and which would be reserved, and volumes,
+// which it does not have and whose wipe would have to wait.
 func (c *compose) alone(service string, absent []string) ([]byte, error) {
 	raw := maps.Clone(c.stopped().raw)
 	services := within(raw["services"])
 	v := within(services[service])
 	delete(v, "ports")
+	mounted, _ := v["volumes"].([]any)
+	v["volumes"] = slices.DeleteFunc(slices.Clone(mounted), func(m any) bool { return within(m)["type"] == string(mount.TypeVolume) })
 	networks := within(v["networks"])
 	for key := range networks {
 		if o := c.Networks[key]; o.External && slices.Contains(absent, o.named(key)) {
