@@ -60,10 +60,8 @@ func (r *recovery) lookAside(ctx context.Context) (err error) {
 	}
 	defer free()
 	r.screen.Printf("no Elasticsearch answers: starting a throw-away one to look for the snapshot, removed again")
-	options := stack.CopyOptions{Aside: true}
-	if r.cfg.dbCompose != "" {
-		options.Files = []string{r.cfg.dbCompose}
-	}
+	options := r.copyOptions()
+	options.Aside = true
 	throwAway, err := r.stacks.RunCopy(ctx, r.cfg.db, "es", options)
 	if err != nil {
 		return r.page.bad(name, refusal(err))

@@ -18,20 +18,16 @@ import (
 // often is how often a server is looked at that everything waits for.
 const often = 100 * time.Millisecond
 
-// look sees the snapshot where no Elasticsearch lives: through a copy of the stopped service that has the same image,
-// secrets and networks, answers under the same name, and has no volumes. It boots while the containers of the stacks still end.
+// look sees the snapshot where no Elasticsearch lives: through a copy of the stopped service, or of what its compose file has, that has
+// the same image, secrets and networks, answers under the same name, and has no volumes. It boots while the containers of the stacks
+// still end.
 func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	stopped, err := r.stopES(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, stopped()) }()
-	if r.found.db.Service("es") == nil { // there must be a specification to copy; it starts nothing on the old volumes
-		if _, err := r.deploy(ctx, r.cfg.db, missing(r.found.db, dbServices), r.cfg.dbCompose, true); err != nil {
-			return "", err
-		}
-	}
-	throwAway, err := r.stacks.RunCopy(ctx, r.cfg.db, "es", stack.CopyOptions{})
+	throwAway, err := r.stacks.RunCopy(ctx, r.cfg.db, "es", r.copyOptions())
 	if err != nil {
 		return "", err
 	}
@@ -59,6 +55,15 @@ func (r *recovery) look(ctx context.Context) (_ string, err error) {
 	}
 	s := r.chosen()
 	return fmt.Sprintf("%s, taken %s, is complete", s.Name, s.Started.Format(time.RFC3339)), nil
+}
+
+// copyOptions: a service that is gone is read from its compose file. Nothing of the stack is deployed for that: it would be deployed
+// stopped, and what is no database would stay so.
+func (r *recovery) copyOptions() (options stack.CopyOptions) {
+	if r.cfg.dbCompose != "" {
+		options.Files = []string{r.cfg.dbCompose}
+	}
+	return options
 }
 
 // bootsWithin is how long a throw-away one takes to boot on two cores.

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -82,5 +84,32 @@ func TestTheThrowAwayOneBootsWhenNoOtherElasticsearchRuns(t *testing.T) {
 		if got := idleES(tt.es); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
+	}
+}
+
+// What is deployed to look for the snapshot is stopped, and nobody starts what is no database.
+func TestALookDeploysNothingOfTheStack(t *testing.T) {
+	dir := t.TempDir()
+	program, calls := filepath.Join(dir, "docker"), filepath.Join(dir, "calls")
+	if err := os.WriteFile(program, []byte(`#!/bin/sh
+case "$*" in
+*config*) echo 'services: {es: {image: es}, zk: {image: zk}, exporter: {image: exporter}}' ;;
+*) for last in "$@"; do :; done; echo "$last" >> `+calls+` ;;
+esac
+`), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := takenUp(t)
+	swarmOf(t, map[string]string{"/tasks": "[]", "/networks": "[]", "/secrets": "[]", "/configs": "[]"})
+	swarm, err := stack.NewSwarm(&stack.Options{Docker: program})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = swarm.Close() })
+	r.stacks, r.found.db, r.cfg.dbCompose = swarm, &stack.Stack{Name: "db"}, file(t, "")
+	_, _ = r.look(t.Context()) // no service is there, whatever was deployed
+	said, err := os.ReadFile(calls)
+	if err != nil || string(said) != "nuvlaops-copy-db\n" {
+		t.Errorf("deployed were stacks %q, %v; want that of the copy alone", said, err)
 	}
 }

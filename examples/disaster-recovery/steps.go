@@ -214,7 +214,7 @@ func (r *recovery) deploy(ctx context.Context, name string, gone []string, compo
 		return "", err
 	}
 	if len(missing(now, gone)) == 0 {
-		return "nothing to do: it has been deployed, stopped, to look for the snapshot", nil
+		return "nothing to do: its services have been deployed meanwhile", nil
 	}
 	err = r.stacks.Deploy(ctx, name, stack.DeployOptions{Files: []string{compose}, CreateNetworks: true, Stopped: stopped, Progress: r.screen.Progress})
 	return "deployed " + strings.Join(gone, ", "), err
