@@ -14,8 +14,8 @@ type DeployPlan struct {
 	// Services that are missing, and external Networks that are missing and that DeployOptions.CreateNetworks lets be made.
 	Services []string `json:"services,omitempty"`
 	Networks []string `json:"networks,omitempty"`
-	// Blank are variables that the files name without a default, and that are set neither in the process nor in DeployOptions.Env:
-	// the docker program leaves them empty. None when no service is missing.
+	// Blank are variables that the files name for Services, or beside services, without a default, and that are set neither in the
+	// process nor in DeployOptions.Env: the docker program leaves them empty. None when no service is missing.
 	Blank []string `json:"blank,omitempty"`
 }
 
@@ -55,9 +55,7 @@ func (s *Swarm) planDeploy(ctx context.Context, stack string, opts DeployOptions
 		}
 	}
 	if len(plan.Services) > 0 {
-		if plan.Blank, err = opts.blank(); err != nil {
-			return nil, err
-		}
+		plan.Blank = opts.blank(plan.Services)
 	}
 	plan.Networks, err = s.check(ctx, file.needs(plan.Services), opts)
 	return plan, err

@@ -4,35 +4,59 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // variable is a dollar sign of a compose file: one that stands for itself ($$), a variable, or one with what to do without it.
 var variable = regexp.MustCompile(`\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)([^}]*)\})`)
 
-// blank are the variables of the files that are set nowhere, and have no default: the docker program leaves them empty without a
-// word.
-func (o DeployOptions) blank() ([]string, error) {
-	var names []string
+// blank are the variables of these services, and of what the files define beside services, that are set nowhere, and have no
+// default: the docker program leaves them empty without a word. It has read the files: of what cannot be read here nothing is said.
+func (o DeployOptions) blank(services []string) (names []string) {
 	for _, path := range o.Files {
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
+		var file yaml.Node
+		if raw, err := os.ReadFile(path); err != nil || yaml.Unmarshal(raw, &file) != nil || len(file.Content) == 0 {
+			continue
 		}
-		for line := range strings.Lines(string(raw)) {
-			if i := strings.Index(" "+line, " #"); i >= 0 && !strings.ContainsAny(line[i:], `"'`) {
-				line = line[:i] // a comment, which nobody fills in
-			}
-			for _, m := range variable.FindAllStringSubmatch(line, -1) {
-				name := m[1] + m[2]
-				_, here := o.Env[name]
-				_, set := os.LookupEnv(name)
-				if name != "" && m[3] == "" && !here && !set {
-					names = append(names, name)
-				}
-			}
+		for _, kind := range []string{"networks", "volumes", "secrets", "configs"} {
+			names = o.blankIn(names, valueOf(file.Content[0], kind))
+		}
+		for _, name := range services {
+			names = o.blankIn(names, valueOf(valueOf(file.Content[0], "services"), name))
 		}
 	}
 	slices.Sort(names)
-	return slices.Compact(names), nil
+	return slices.Compact(names)
+}
+
+// valueOf is the value of a key, empty where there is none.
+func valueOf(of *yaml.Node, key string) *yaml.Node {
+	for i := 1; i < len(of.Content); i += 2 {
+		if of.Content[i-1].Value == key {
+			return of.Content[i]
+		}
+	}
+	return &yaml.Node{}
+}
+
+// blankIn adds those of the values in a part of a file. Keys and comments are not filled in.
+func (o DeployOptions) blankIn(names []string, part *yaml.Node) []string {
+	if part.Kind == yaml.AliasNode {
+		return o.blankIn(names, part.Alias)
+	}
+	for i, inner := range part.Content {
+		if part.Kind != yaml.MappingNode || i%2 == 1 {
+			names = o.blankIn(names, inner)
+		}
+	}
+	for _, m := range variable.FindAllStringSubmatch(part.Value, -1) {
+		name := m[1] + m[2]
+		_, here := o.Env[name]
+		_, set := os.LookupEnv(name)
+		if name != "" && m[3] == "" && !here && !set {
+			names = append(names, name)
+		}
+	}
+	return names
 }
