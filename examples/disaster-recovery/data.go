@@ -63,12 +63,10 @@ func (r *recovery) restorePlan(ctx context.Context) (*restore.Plan, error) {
 }
 
 // planned plans the restore. The cluster whose volumes were removed held that many shards: what its operators had said of its limit
-// went with them, and is said again.
+// went with them, and is said again. Replicas that come over the limit are restored all the same, and then no index can be made.
 func (r *recovery) planned(ctx context.Context, snapshot string) (*restore.Plan, error) {
 	plan, err := r.restorer.Plan(ctx, r.cfg.request(snapshot))
-	over := func(f restore.Finding) bool {
-		return f.Code == restore.CodeShardLimit && f.Severity == restore.SeverityError
-	}
+	over := func(f restore.Finding) bool { return f.Code == restore.CodeShardLimit }
 	if err != nil || !r.done("wipe") || !slices.ContainsFunc(plan.Findings, over) {
 		return plan, err
 	}
