@@ -54,9 +54,9 @@ func (r *recovery) newestDocument(ctx context.Context) (time.Time, error) {
 	if plan := r.remembered().Plan; plan != nil && !plan.Snapshot.End.IsZero() {
 		until = plan.Snapshot.End
 	}
-	aggs := map[string]any{}
+	aggs := map[string]any{} // in milliseconds, whatever the format of a field is: a shard that cannot read the time says nothing at all
 	for _, field := range []string{"updated", "created", "timestamp", "@timestamp"} {
-		aggs[field] = map[string]any{"filter": map[string]any{"range": map[string]any{field: map[string]any{"lte": until.UTC().Format(time.RFC3339Nano)}}},
+		aggs[field] = map[string]any{"filter": map[string]any{"range": map[string]any{field: map[string]any{"lte": until.UnixMilli(), "format": "epoch_millis"}}},
 			"aggs": map[string]any{"newest": map[string]any{"max": map[string]any{"field": field}}}}
 	}
 	yes, none := true, 0
