@@ -133,10 +133,10 @@ func writes(v swarm.Service, volume string) bool {
 }
 
 // checkNodes: a local volume is on each node where a task ever ran, and the engine forgets tasks. So each node that cannot
-// be looked at is in question if the stack's tasks may run there or are known to have run there.
+// be looked at is in question if tasks with volumes that are meant may run there or are known to have run there.
 func (s *Swarm) checkNodes(_ context.Context, w *world, p *WipePlan) error {
 	for _, n := range w.fleet.dark {
-		if w.mayHold(n.Node) || p.ofGoneServices(w) {
+		if w.mayHold(n.Node, p.Options) || p.ofGoneServices(w) {
 			p.Dark = append(p.Dark, n.Description.Hostname)
 			p.obstacle("node %s (%s) may hold volumes of the stack and cannot be looked at: %s%s", n.Description.Hostname, n.Status.State, n.why, ifGone(n.Node))
 		} else {
@@ -156,9 +156,10 @@ func ifGone(n swarm.Node) string {
 }
 
 // mayHold: without services nothing is known about where they ran, so that every node may.
-func (w *world) mayHold(n swarm.Node) bool {
+func (w *world) mayHold(n swarm.Node, opts WipeOptions) bool {
+	meant := w.meant(opts)
 	for name, v := range w.services {
-		if !slices.ContainsFunc(mounts(v), func(m Mount) bool { return m.Own }) {
+		if !slices.ContainsFunc(mounts(v), func(m Mount) bool { return m.Own && (m.forEachTask() || slices.Contains(meant, m.Source)) }) {
 			continue
 		}
 		if w.mayHaveRun(n, []string{name}) {

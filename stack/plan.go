@@ -19,7 +19,7 @@ type WipePlan struct {
 	Volumes []Volume `json:"volumes"`
 	// Kept are data that the services mount and that stay: bind mounts, external and anonymous volumes.
 	Kept []Kept `json:"kept,omitempty"`
-	// Unseen are nodes that cannot be looked at, and on which the stack's services cannot run as they are. An old volume
+	// Unseen are nodes that cannot be looked at, and on which services of such volumes cannot run as they are. An old volume
 	// there does no harm until a constraint or a label changes.
 	Unseen []string `json:"unseen,omitempty"`
 	// Dark are nodes that cannot be looked at, and that may hold volumes of the stack. Each is among the obstacles.

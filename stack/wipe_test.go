@@ -186,6 +186,47 @@ func TestAVolumeOfAServiceThatIsGoneMayBeOnEveryNode(t *testing.T) {
 	}
 }
 
+// What is left alone may have run anywhere.
+func TestANodeThatHoldsOnlyVolumesThatAreNotMeantIsNotInTheWay(t *testing.T) {
+	engine := fakeEngine(t, 3, 1, new(atomic.Int64))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v1.41/nodes":
+			_, _ = io.WriteString(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"ready"}}]`)
+		case "/v1.41/services":
+			service := func(name, place, volume string) string {
+				return `{"ID":"` + name + `","Spec":{"Name":"big_` + name + `","Labels":{"com.docker.stack.namespace":"big"},"Mode":{"Replicated":{"Replicas":0}},
+					"TaskTemplate":{"Placement":{"Constraints":["` + place + `"]},"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"` + volume + `","Target":"/data","ReadOnly":true,
+					"VolumeOptions":{"Labels":{"com.docker.stack.namespace":"big"}}}]}}}}`
+			}
+			_, _ = io.WriteString(w, "["+service("es", "node.id==self", "big_s000")+","+service("exporter", "node.id!=none", "big_s001")+","+service("reader", "node.id!=none", "big_s002")+
+				","+service("written", "node.id==self", "big_s002")+"]")
+		default:
+			engine.ServeHTTP(w, r)
+		}
+	}))
+	defer server.Close()
+	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+	must(t, err)
+	defer s.Close()
+	for _, tt := range []struct {
+		opts stack.WipeOptions
+		dark int
+	}{
+		{stack.WipeOptions{Services: []string{"es"}}, 0},
+		{stack.WipeOptions{Volumes: []string{"big_s000"}}, 0},
+		{stack.WipeOptions{Services: []string{"exporter"}}, 1},
+		{stack.WipeOptions{Services: []string{"written"}}, 1}, // another one has its volume there
+		{stack.WipeOptions{}, 1},
+	} {
+		plan, err := s.PlanWipe(t.Context(), "big", tt.opts)
+		must(t, err)
+		if len(plan.Dark) != tt.dark || len(plan.Obstacles) != tt.dark {
+			t.Errorf("%+v: in the way %q, want %d", tt.opts, plan.Obstacles, tt.dark)
+		}
+	}
+}
+
 // The compose file of a service that is gone says what it has mounted, and where it may have run.
 func TestAServiceThatIsGoneIsSeenInItsComposeFile(t *testing.T) {
 	engine := fakeEngine(t, 2, 1, new(atomic.Int64)) // of which there are the volumes
