@@ -147,3 +147,30 @@ func TestWhereTheCoreOfOneStackIsGoneItsDatabasesAreNotStopped(t *testing.T) {
 		t.Errorf("%q, %v; want nothing to be stopped", said, err)
 	}
 }
+
+// What a file names for services that are not deployed is no concern, and what one file has is said once.
+func TestWhatBecomesEmptyIsSaidOfWhatIsDeployed(t *testing.T) {
+	compose := file(t, "version: \"3.7\"\nnetworks: {default: {}}\nservices:\n  es: {image: es}\n  zk: {image: zk}\n  api: {image: api}\n  exporter: {image: \"${NUVLAOPS_NOWHERE}\"}\n")
+	for name, tt := range map[string]struct {
+		there []string
+		core  string
+		want  int
+	}{
+		"a database is gone":       {[]string{"es"}, "nuvla", 1},
+		"none is":                  {[]string{"es", "zk"}, "nuvla", 0},
+		"all of one stack is gone": {nil, "db", 1},
+	} {
+		r := takenUp(t)
+		r.cfg.core, r.cfg.dbCompose, r.cfg.coreCompose = tt.core, compose, compose
+		if tt.core != r.cfg.db {
+			r.cfg.coreCompose = ""
+		}
+		r.stacks = swarmOf(t, map[string]string{"/services": "[" + strings.Trim(servicesOf("db", tt.there...)+","+servicesOf("nuvla", coreServices...), ",") + "]", "/tasks": "[]", "/networks": "[]"})
+		if err := r.checkEngine(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := strings.Count(r.page.String(), "NUVLAOPS_NOWHERE"); n != tt.want {
+			t.Errorf("%s: it is named %d times, want %d:\n%s", name, n, tt.want, r.page.String())
+		}
+	}
+}

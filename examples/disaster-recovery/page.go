@@ -108,7 +108,9 @@ func (p *page) bad(name string, err error) error {
 func (p *page) add(c check) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.Checks = append(p.Checks, c)
+	if !slices.Contains(p.Checks, c) { // as of one compose file for both stacks
+		p.Checks = append(p.Checks, c)
+	}
 }
 
 func (p *page) measured(plan *restore.Plan) {

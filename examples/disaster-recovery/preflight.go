@@ -176,6 +176,9 @@ func (r *recovery) checkStacks(ctx context.Context) error {
 				}
 				r.found.coreGone = missing
 			}
+			if len(missing) == 0 { // nothing is deployed
+				plan.Blank, plan.Networks = nil, nil
+			}
 			if len(plan.Blank) > 0 {
 				r.page.note("WARNING", fmt.Sprintf("%s names variables that are not set here, and that become empty in the services that are deployed: %s", s.compose, strings.Join(plan.Blank, ", ")))
 			}
