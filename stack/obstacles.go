@@ -102,7 +102,10 @@ func (s *Swarm) checkUse(ctx context.Context, w *world, p *WipePlan) error {
 			case !mounted:
 			case !ours:
 				p.obstacle("volume %s is also mounted by service %s, which is not of the stack", v.Name, other.Spec.Name)
-			case !atNothing(other.Spec):
+			case atNothing(other.Spec):
+			case len(p.Options.Services) > 0 && !slices.Contains(p.Options.Services, w.short(other.Spec.Name)): // who stops what is meant leaves it running
+				p.obstacle("volume %s is wanted by service %s, which is not named: stop it first", v.Name, other.Spec.Name)
+			default:
 				p.inUse("volume %s is wanted by service %s: stop it first", v.Name, other.Spec.Name)
 			}
 		}

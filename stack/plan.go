@@ -26,7 +26,7 @@ type WipePlan struct {
 	Dark []string `json:"dark,omitempty"`
 	// Obstacles stand in the way: Wipe refuses while there is one.
 	Obstacles []string `json:"obstacles,omitempty"`
-	// Lasting are those of the obstacles that Stop does not take away.
+	// Lasting are those of the obstacles that Stop, of the services in question, does not take away.
 	Lasting []string `json:"lasting,omitempty"`
 }
 

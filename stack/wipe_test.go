@@ -435,3 +435,50 @@ networks:
 		}
 	}
 }
+
+// Who stops the named services alone would find out only then.
+func TestAServiceThatIsNotNamedAndRunsOnTheVolumeStaysInTheWay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Stopped: true, Files: []string{b.file(`
+version: "3.7"
+services:
+  es:
+    image: %IMAGE%
+    command: [run]
+    volumes: ["data:/data"]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+  reader:
+    image: %IMAGE%
+    command: [run]
+    volumes: ["data:/read:ro"]
+    deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
+volumes:
+  data: {labels: %OWNER%}
+networks:
+  default: {labels: %OWNER%}
+`)}}))
+	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{Groups: [][]string{{"es"}}}))
+	for name, tt := range map[string]struct {
+		opts    stack.WipeOptions
+		lasting int
+	}{
+		"es":         {stack.WipeOptions{Services: []string{"es"}}, 1},
+		"both":       {stack.WipeOptions{Services: []string{"es", "reader"}}, 0},
+		"all":        {stack.WipeOptions{}, 0},
+		"the volume": {stack.WipeOptions{Volumes: []string{b.stack + "_data"}}, 0},
+	} {
+		plan, err := b.PlanWipe(t.Context(), b.stack, tt.opts)
+		must(t, err)
+		if len(plan.Obstacles) == 0 || len(plan.Lasting) != tt.lasting {
+			t.Errorf("%s: in the way %q, and when it is stopped %q, want %d", name, plan.Obstacles, plan.Lasting, tt.lasting)
+		}
+	}
+	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{}))
+	plan, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Services: []string{"es"}})
+	must(t, err)
+	if len(plan.Obstacles) > 0 {
+		t.Errorf("all is stopped, and in the way is %q", plan.Obstacles)
+	}
+}
