@@ -122,7 +122,7 @@ func (s *Swarm) checkShared(_ context.Context, w *world, p *WipePlan) error {
 		for _, name := range v.Services {
 			named := slices.Contains(p.Options.Services, name) || slices.Contains(p.Options.Volumes, v.Name)
 			if !named && writes(w.services[name], v.Name) {
-				p.obstacle("volume %s is also mounted by service %s, which is not named: name it too, or the volume", v.Name, name)
+				p.obstacle("volume %s is also mounted by service %s, which is not named: name it too, or the volume, or mount it read-only there", v.Name, name)
 			}
 		}
 	}
