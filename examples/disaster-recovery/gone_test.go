@@ -112,6 +112,7 @@ func TestWhatTheFileOfTheCoreHasIsDeployed(t *testing.T) {
 		"other names, as in the file":       {core: []string{"api", "ui", "jobd-cleanup"}, compose: compose("api", "ui", "jobd-cleanup")},
 		"one that the file has, too":        {core: coreServices, compose: compose(append([]string{"proxy"}, coreServices...)...), gone: []string{"proxy"}},
 		"in one stack with the databases":   {core: coreServices, there: dbServices, compose: compose(append([]string{"proxy"}, coreServices...)...), gone: []string{"proxy"}},
+		"in one stack without a core":       {there: dbServices, compose: compose(dbServices...), refused: true},
 		"in one stack, from which all went": {compose: compose("es", "zk", "api", "ui"), gone: []string{"api", "ui"}},
 	} {
 		t.Run(name, func(t *testing.T) {

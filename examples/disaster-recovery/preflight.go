@@ -174,6 +174,10 @@ func (r *recovery) checkStacks(ctx context.Context) error {
 				if r.cfg.oneStack() {
 					missing = without(missing, dbServices)
 				}
+				if len(missing)+len(s.there.Services) == 0 { // it is elsewhere, and would go on beside the recovery
+					errs = append(errs, r.page.bad(name, refused(s.there.Name, "correct -core, or -core-compose", "neither stack %s nor %s has a service of the core", s.there.Name, s.compose)))
+					continue
+				}
 				r.found.coreGone = missing
 			}
 			if len(missing) == 0 { // nothing is deployed
