@@ -218,12 +218,16 @@ func (p Policy) protect(all []Snapshot) [][]string {
 	return keep
 }
 
-// documents are those that it says it holds; -1 when it does not say.
+// documents are those that it says it holds; -1 when it does not say. One of ours without a manifest found no index, and was
+// taken for the global state.
 func (s Snapshot) documents() int64 {
-	if s.Manifest == nil {
-		return -1
+	switch {
+	case s.Manifest != nil:
+		return s.Manifest.Documents
+	case s.Ours():
+		return 0
 	}
-	return s.Manifest.Documents
+	return -1
 }
 
 func (p Policy) mine(s Snapshot) bool {

@@ -193,6 +193,7 @@ func TestBackupsOfNextToNothingDoNotExpireTheLastOneOfTheData(t *testing.T) {
 		"lost to the last":   {50_000, 0, snapshot.Name("", day0.Add(9*time.Hour))},
 		"somewhat fewer":     {50_000, 25_000, snapshot.Name("", day0.Add(97*time.Hour))},
 		"nobody has counted": {-1, 12, snapshot.Name("", day0.Add(97*time.Hour))},
+		"lost to the last index, and backed up with the global state": {50_000, -1, snapshot.Name("", day0.Add(9*time.Hour))},
 	} {
 		var repo lister
 		for hour := range 100 {
