@@ -34,32 +34,42 @@ func (l *Larger) String() string {
 const largerWithin = 7 * 24 * time.Hour
 
 // larger looks in the week for one that is more than twice as large: by documents, as their metadata have them, or else by the
-// bytes of the oldest one. Where neither can be read there is none.
+// bytes of the oldest one. Of those that are as large, within a half, the newest is named: that is the one to restore when the
+// data was lost. Where neither can be read there is none.
 func (r *Repo) larger(ctx context.Context, latest *es.SnapshotInfo, details map[string]es.IndexDetail, week []es.SnapshotInfo) *Larger {
 	here, counted := latest.Manifest()
-	most := &Larger{LatestDocuments: here.Total}
+	var most int64
 	for _, other := range week {
-		if m, ok := other.Manifest(); ok && m.Total > most.Documents {
-			most.Name, most.Start, most.Documents = other.Name, other.Start, m.Total
-		}
+		m, _ := other.Manifest()
+		most = max(most, m.Total)
 	}
-	if counted && most.Documents > 0 {
-		return most.ifLarger(most.Documents, here.Total)
+	if counted && most > 0 {
+		return newest(week, most, here.Total, func(other es.SnapshotInfo) *Larger {
+			m, _ := other.Manifest()
+			return &Larger{Documents: m.Total, LatestDocuments: here.Total}
+		})
 	}
 	if len(week) == 0 {
 		return nil
 	}
-	oldest, err := r.conn.SnapshotWithDetails(ctx, r.name, week[len(week)-1].Name)
-	if err != nil {
-		return nil
+	bytes := bytesOf(details)
+	measure := func(other es.SnapshotInfo) *Larger {
+		info, _ := r.conn.SnapshotWithDetails(ctx, r.name, other.Name) // of nothing where it cannot be read
+		return &Larger{Bytes: bytesOf(info.Details), LatestBytes: bytes}
 	}
-	l := &Larger{Name: oldest.Name, Start: oldest.Start, Bytes: bytesOf(oldest.Details), LatestBytes: bytesOf(details)}
-	return l.ifLarger(l.Bytes, l.LatestBytes)
+	return newest(week, measure(week[len(week)-1]).Bytes, bytes, measure)
 }
 
-func (l *Larger) ifLarger(there, here int64) *Larger {
-	if there > 2*here {
-		return l
+// newest is the first that holds more than twice as much as the latest, and more than half of the most.
+func newest(week []es.SnapshotInfo, most, here int64, measure func(es.SnapshotInfo) *Larger) *Larger {
+	if most <= 2*here {
+		return nil
+	}
+	for _, other := range week {
+		if l := measure(other); max(l.Documents, l.Bytes) > max(2*here, most/2) {
+			l.Name, l.Start = other.Name, other.Start
+			return l
+		}
 	}
 	return nil
 }

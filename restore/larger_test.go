@@ -25,25 +25,31 @@ func TestTheLatestSnapshotTellsOfALargerOneOfTheWeekBefore(t *testing.T) {
 				}
 				return s
 			}
+			// Of two that begin in the same tick of the server's clock, the one of the greater name is the later one.
 			b.fill(b.index("a"), 1, 300, 100)
-			take(b, "whole")
+			take(b, "1-whole")
 			b.fill(b.index("b"), 1, 50, 100)
-			take(b, "more")
-			if s := choose(restore.Selector{}); s.Name != "more" || s.Larger != nil {
+			take(b, "2-more")
+			if s := choose(restore.Selector{}); s.Name != "2-more" || s.Larger != nil {
 				t.Errorf("%s tells of %v, and is the largest", s.Name, s.Larger)
 			}
+			b.do("DELETE", "/"+b.index("b"), "")
+			take(b, "3-fewer")
 			b.wipe()
 			b.fill(b.index("a"), 1, 1, 100)
-			take(b, "nothing")
-			take(b, "again")
+			take(b, "4-nothing")
+			b.fill(b.index("c"), 1, 10, 100)
+			take(b, "5-little")
+			b.do("DELETE", "/"+b.index("c"), "")
+			take(b, "6-again")
 			s := choose(restore.Selector{})
-			if s.Name != "again" || s.Larger == nil || s.Larger.Name == "nothing" || s.Larger.Start.IsZero() || !strings.Contains(s.Larger.String(), s.Larger.Name) {
-				t.Fatalf("%s tells of %v, want one of those that hold 300 documents and more", s.Name, s.Larger)
+			if s.Name != "6-again" || s.Larger == nil || s.Larger.Name != "3-fewer" || s.Larger.Start.IsZero() || !strings.Contains(s.Larger.String(), s.Larger.Name) {
+				t.Fatalf("%s tells of %v, want the last of those that hold 300 documents and more: it is the one to restore", s.Name, s.Larger)
 			}
-			if l := s.Larger; name == "with a manifest" && (l.Name != "more" || l.Documents != 350 || l.LatestDocuments != 1) {
-				t.Errorf("it tells of %+v, want the most documents", l)
+			if l := s.Larger; name == "with a manifest" && (l.Documents != 300 || l.LatestDocuments != 1) {
+				t.Errorf("it tells of %+v, want its documents", l)
 			}
-			for _, other := range []restore.Selector{{Name: "again"}, {Before: s.Larger.Start}} {
+			for _, other := range []restore.Selector{{Name: "6-again"}, {Before: choose(restore.Selector{Name: "1-whole"}).Start}} {
 				if s := choose(other); s.Larger != nil {
 					t.Errorf("%s, chosen by %+v, tells of %v", s.Name, other, s.Larger)
 				}
