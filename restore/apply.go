@@ -224,7 +224,7 @@ func (a *application) finish(ctx context.Context, w world) error {
 	if err := a.missingPolicies(ctx, w); err != nil {
 		return err
 	}
-	if err := a.moveSeriesOn(ctx); err != nil {
+	if err := a.moveSeriesOn(ctx, w); err != nil {
 		return err
 	}
 	return a.conclude(ctx, a.plan, w, a.report, verification{VerifyOptions: a.verify, restored: true})

@@ -20,10 +20,13 @@ const endAhead = 30 * time.Minute
 // moveSeriesOn lets time series data streams that end before now take documents at once. A running server keeps the end up to
 // hours ahead, so that an older snapshot has one that has passed; the server would move it on within time_series.poll_interval, five
 // minutes, and refuse until then what edges send.
-func (a *application) moveSeriesOn(ctx context.Context) error {
-	streams := make([]string, len(a.plan.DataStreams))
-	for i, s := range a.plan.DataStreams {
-		streams[i] = a.plan.Request.RenamePrefix + s
+func (a *application) moveSeriesOn(ctx context.Context, w world) error {
+	var streams []string
+	for _, s := range a.plan.DataStreams {
+		missed := func(x inspected) bool { return x.planned.Stream == s && x.standing < complete }
+		if !slices.ContainsFunc(w, missed) { // one that is not whole is restored again
+			streams = append(streams, a.plan.Request.RenamePrefix+s)
+		}
 	}
 	settings, err := a.conn.IndexSettings(ctx, streams, endSetting)
 	if err != nil {

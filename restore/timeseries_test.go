@@ -1,11 +1,13 @@
 package restore_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/restore"
 )
 
@@ -96,4 +98,20 @@ func TestTimeSeriesThatEndBeforeNowTakeDocumentsAtOnce(t *testing.T) {
 			t.Error("it takes no document of now, or the one that nobody restored does")
 		}
 	})
+}
+
+func TestATimeSeriesThatIsNotWholeIsNotSaidToTakeDocuments(t *testing.T) {
+	b := places[0].bench(t)
+	stream := b.series("old", time.Now().Add(-time.Hour))
+	b.snapshot("snap")
+	key, _ := b.biggestBlob(t)
+	if err := b.s3.DeleteObject(t.Context(), b.bucket(), key); err != nil {
+		t.Fatal(err)
+	}
+	req := b.request()
+	req.RenamePrefix = "copy-"
+	report, err := b.repo.Apply(t.Context(), b.plan(req), restore.ApplyOptions{})
+	if !errors.Is(err, nuvlaops.ErrVerification) || strings.Contains(report.String(), "data stream copy-"+stream+" takes documents") {
+		t.Errorf("%v\n%s", err, report)
+	}
 }
