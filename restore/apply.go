@@ -84,7 +84,7 @@ func (a *application) carryOut(ctx context.Context) error {
 	a.report.AlreadyThere = w.count(complete)
 	w = w.withRemoved(a.journal.Ended)
 	if w.count(complete)+w.count(removed) == len(w) && !w.leftovers() && !a.journal.Swapping && (a.journal.Global || !a.plan.Request.GlobalState) {
-		err := errors.Join(a.remember(ctx, w), a.conclude(ctx, a.plan, w, a.report, verification{VerifyOptions: a.verify}))
+		err := errors.Join(a.remember(ctx, w), a.moveSeriesOn(ctx, w), a.conclude(ctx, a.plan, w, a.report, verification{VerifyOptions: a.verify}))
 		return errors.Join(err, a.putBack(ctx, true, true))
 	}
 	err = a.prepare(ctx, seen, w)

@@ -100,6 +100,23 @@ func TestTimeSeriesThatEndBeforeNowTakeDocumentsAtOnce(t *testing.T) {
 	})
 }
 
+// A restore that nobody waited for has ended when somebody attaches to it.
+func TestTimeSeriesOfARestoreThatEndedUnseenTakeDocumentsAtOnce(t *testing.T) {
+	b := places[1].bench(t)
+	stream := b.series("old", time.Now().Add(-time.Hour))
+	b.snapshot("snap")
+	req := b.request()
+	req.RenamePrefix = "copy-"
+	if report, err := b.repo.Apply(t.Context(), b.plan(req), restore.ApplyOptions{Detach: true}); err != nil {
+		t.Fatalf("%v\n%s", err, report)
+	}
+	b.do("GET", "/_cluster/health/copy-"+stream+"?wait_for_active_shards=6&timeout=60s", "")
+	report, err := b.repo.Attach(t.Context(), "snap", restore.ApplyOptions{})
+	if err != nil || report.AlreadyThere != 2 || !b.sample("copy-"+stream, time.Now()) {
+		t.Errorf("it takes no document of now, or was not done before: %v\n%s", err, report)
+	}
+}
+
 func TestATimeSeriesThatIsNotWholeIsNotSaidToTakeDocuments(t *testing.T) {
 	b := places[0].bench(t)
 	stream := b.series("old", time.Now().Add(-time.Hour))
