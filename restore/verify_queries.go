@@ -111,11 +111,11 @@ func (r *Repo) hits(ctx context.Context, names []string, query json.RawMessage) 
 	var total int64
 	for chunk := range es.NameChunks(names) {
 		var answer struct {
-			Count  int64         `json:"count"`
-			Shards es.ShardCount `json:"_shards"`
+			Count  int64           `json:"count"`
+			Shards es.ShardAnswers `json:"_shards"`
 		}
 		err := r.conn.OfAllShards(ctx, "did not answer", func() esapi.Request {
-			answer.Shards = es.ShardCount{}
+			answer.Shards = es.ShardAnswers{}
 			return esapi.CountRequest{Index: chunk, Body: strings.NewReader(body)}
 		}, &answer, &answer.Shards)
 		if err != nil {

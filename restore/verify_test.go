@@ -190,3 +190,23 @@ func TestAQueryThatNotEachShardHasAnsweredIsAskedAgain(t *testing.T) {
 		t.Errorf("asked %d times, %v\n%s", client.asked, err, report)
 	}
 }
+
+// A query that an index cannot be asked is none that another try answers.
+func TestAQueryThatAnIndexRefusesIsAskedOnceAndTheReasonIsSaid(t *testing.T) {
+	b := places[1].bench(t)
+	b.fill(b.index("a"), 1, 30, 100) // where n is a number
+	b.do("POST", "/"+b.index("b")+"/_doc?refresh", `{"n":"seven"}`)
+	b.snapshot("snap")
+	b.wipe()
+	plan := b.plan(b.request())
+	if _, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	client := &before{Client: b.client, like: func(r *http.Request) bool { asked += strings.Count(r.URL.Path, "/_count"); return false }}
+	report, err := b.open(client, &restore.Options{Retry: nuvlaops.RetryPolicy{MaxAttempts: 3}}).Verify(t.Context(), plan, restore.VerifyOptions{
+		Queries: []restore.Query{{Name: "sevens", Index: b.index("*"), Query: json.RawMessage(`{"term":{"n":"seven"}}`), Min: 1}}})
+	if !errors.Is(err, nuvlaops.ErrInvalid) || asked != 1 || !strings.Contains(err.Error(), "sevens") || !strings.Contains(err.Error(), "For input string") {
+		t.Errorf("asked %d times, %v\n%s", asked, err, report)
+	}
+}

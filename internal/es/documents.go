@@ -2,6 +2,7 @@ package es
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -36,10 +37,10 @@ func (c *Conn) CountDocuments(ctx context.Context, patterns ...string) (map[stri
 func (c *Conn) Refresh(ctx context.Context, patterns ...string) error {
 	yes := true
 	var shards struct {
-		Shards ShardCount `json:"_shards"`
+		Shards ShardAnswers `json:"_shards"`
 	}
 	err := c.OfAllShards(ctx, "could not be refreshed", func() esapi.Request {
-		shards.Shards = ShardCount{}
+		shards.Shards = ShardAnswers{}
 		return esapi.IndicesRefreshRequest{Index: patterns, ExpandWildcards: "open,hidden", AllowNoIndices: &yes, IgnoreUnavailable: &yes}
 	}, &shards, &shards.Shards)
 	if err != nil {
@@ -53,7 +54,7 @@ func (c *Conn) Refresh(ctx context.Context, patterns ...string) error {
 func (c *Conn) VisibleDocuments(ctx context.Context, patterns ...string) (map[string]IndexDocuments, error) {
 	forbid := false
 	var stats struct {
-		Shards  ShardCount `json:"_shards"`
+		Shards  ShardAnswers `json:"_shards"`
 		Indices map[string]struct {
 			UUID      string `json:"uuid"`
 			Primaries struct {
@@ -64,7 +65,7 @@ func (c *Conn) VisibleDocuments(ctx context.Context, patterns ...string) (map[st
 		} `json:"indices"`
 	}
 	err := c.OfAllShards(ctx, "could not be counted", func() esapi.Request {
-		stats.Indices, stats.Shards = nil, ShardCount{}
+		stats.Indices, stats.Shards = nil, ShardAnswers{}
 		return esapi.IndicesStatsRequest{Index: patterns, Metric: []string{"docs"}, ExpandWildcards: "open,hidden", ForbidClosedIndices: &forbid,
 			FilterPath: []string{"_shards", "indices.*.uuid", "indices.*.primaries.docs.count"}}
 	}, &stats, &stats.Shards)
@@ -78,16 +79,37 @@ func (c *Conn) VisibleDocuments(ctx context.Context, patterns ...string) (map[st
 	return out, nil
 }
 
+// ShardAnswers counts the shards that have answered a request, with why others have not, as far as they say.
+type ShardAnswers struct {
+	ShardCount
+	Failures []struct {
+		Reason json.RawMessage `json:"reason"`
+	} `json:"failures"`
+}
+
 // OfAllShards repeats a request also when a shard has not answered it, which goes by once the cluster knows that a node is gone
-// and serves the shard from another one; short says in an error what those shards did not do.
-func (c *Conn) OfAllShards(ctx context.Context, short string, req Request, out any, shards *ShardCount) error {
+// and serves the shard from another one; short says in an error what those shards did not do. A query that a shard cannot be asked
+// is ErrInvalid at once.
+func (c *Conn) OfAllShards(ctx context.Context, short string, req Request, out any, shards *ShardAnswers) error {
 	return retry.Do(ctx, c.Retry, c.Logger, Transient, func(ctx context.Context) error {
 		err := Send(ctx, c.Client, req(), out)
 		if err == nil && shards.Failed > 0 {
-			err = &nuvlaops.Error{Err: nuvlaops.ErrUnavailable, Reason: fmt.Sprintf("%d of %d shards %s", shards.Failed, shards.Total, short)}
+			err = shards.failure(short)
 		}
 		return err
 	})
+}
+
+func (s *ShardAnswers) failure(short string) error {
+	e := &nuvlaops.Error{Err: nuvlaops.ErrUnavailable, Reason: fmt.Sprintf("%d of %d shards %s", s.Failed, s.Total, short)}
+	var first *ServerError
+	if len(s.Failures) > 0 && len(s.Failures[0].Reason) > 0 && errors.As(FromCause(s.Failures[0].Reason), &first) {
+		e.Reason += ": " + first.Error()
+		if first.Has("query_shard_exception") || first.Has("parsing_exception") {
+			e.Err = nuvlaops.ErrInvalid
+		}
+	}
+	return e
 }
 
 // MissingPrimaries names the indices of these patterns that have a shard without a primary. Error: ErrNotFound when one that is
