@@ -17,10 +17,10 @@ import (
 // so on that have one, so that an outage expires nothing. Good is complete: PARTIAL and FAILED ones hold no place.
 //
 // Never removed, whatever the rules say: the newest complete one, the last MinComplete complete ones, the newest one that a
-// drill has restored, the newest one that holds more than twice as many documents as the newest complete one and so on from that
-// one (a server that has lost its data is backed up, too, and next to nothing is complete), pinned and running ones, those of
-// others (unless Others), incomplete ones that are newer than the newest complete one, and more than MaxDelete in one run. What
-// a drill has restored, and what was pinned after it was taken, is known by marks alone (WithMarks).
+// drill has restored, the newest one that holds more than twice as many documents as the newest complete one that says how many,
+// and so on from that one (a server that has lost its data is backed up, too, and next to nothing is complete), pinned and running
+// ones, those of others (unless Others), incomplete ones that are newer than the newest complete one, and more than MaxDelete in
+// one run. What a drill has restored, and what was pinned after it was taken, is known by marks alone (WithMarks).
 type Policy struct {
 	// Last keeps the newest ones.
 	Last int `json:"last,omitempty"`
@@ -180,7 +180,7 @@ func sortedByStart(snapshots []Snapshot) []Snapshot {
 func (p Policy) protect(all []Snapshot) [][]string {
 	keep := make([][]string, len(all))
 	complete, good, verified := 0, false, false
-	least, most := int64(-1), int64(-1) // documents of the newest complete one, -1: it does not say; and of the last that was larger
+	least, most := int64(-1), int64(-1) // documents of the newest complete one that says how many, and of the last that was larger
 	for i := len(all) - 1; i >= 0; i-- {
 		s := all[i]
 		add := func(reason string) { keep[i] = append(keep[i], reason) }
@@ -198,13 +198,14 @@ func (p Policy) protect(all []Snapshot) [][]string {
 		case s.Complete():
 			if !good {
 				add("the newest complete one")
-				least = s.documents()
-				most = least
 			} else if complete < p.MinComplete {
 				add(fmt.Sprintf("one of the last %d complete ones", p.MinComplete))
 			}
+			if least < 0 {
+				least, most = s.documents(), s.documents()
+			}
 			if least >= 0 && s.documents() > 2*most { // the next one may be the data, and this what a server without it has got since
-				add(fmt.Sprintf("it holds %d documents, and the newest complete one %d: delete it by its name when that is right", s.documents(), least))
+				add(fmt.Sprintf("it holds %d documents, and a newer one %d: delete it by its name when that is right", s.documents(), least))
 				most = s.documents()
 			}
 			complete, good = complete+1, true

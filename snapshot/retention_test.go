@@ -221,6 +221,17 @@ func TestBackupsOfNextToNothingDoNotExpireTheLastOneOfTheData(t *testing.T) {
 	}
 }
 
+// A backup of another tool does not say what it holds, also when it is the newest.
+func TestABackupOfAnotherToolDoesNotLetTheLastOneOfTheDataExpire(t *testing.T) {
+	all := []snapshot.Snapshot{taken(day0), taken(day0.Add(time.Hour)), taken(day0.Add(2 * time.Hour))}
+	all[0].Manifest, all[1].Manifest = &snapshot.Manifest{Documents: 50_000}, &snapshot.Manifest{Documents: 12}
+	all[2].RunID = ""
+	want := []string{"2026-03-01t123000z", "2026-03-01t143000z"}
+	if diff := cmp.Diff(want, kept(t, snapshot.Policy{Last: 1, MinComplete: 1, Others: true}, all)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestAPolicyWithoutARuleIsInvalid(t *testing.T) {
 	for _, p := range []snapshot.Policy{{}, {MinComplete: 5}, {Last: -1}, {Last: 1, Within: -1}, {Last: 1, Pins: []string{"["}}, {Last: 1, Pins: []string{""}}} {
 		if _, err := p.Plan(nil); !errors.Is(err, nuvlaops.ErrInvalid) {
