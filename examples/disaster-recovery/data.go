@@ -33,11 +33,22 @@ func (r *recovery) restore(ctx context.Context) (string, error) {
 	if rerr := r.remember(func(st *state) { st.Restored = rep }); err == nil {
 		err = rerr
 	}
-	if err == nil && rep.AlreadyThere == len(rep.Indices) {
-		return fmt.Sprintf("nothing to do: %d documents in %d indices are there, %d of %d primaries proven", rep.Documents, len(rep.Indices), rep.Proven, rep.Shards), nil
+	n := len(there(rep))
+	if err == nil && rep.AlreadyThere == n {
+		return fmt.Sprintf("nothing to do: %d documents in %d indices are there, %d of %d primaries proven", rep.Documents, n, rep.Proven, rep.Shards), nil
 	}
 	return fmt.Sprintf("%d documents in %d indices; %d of %d primaries proven to come from the snapshot",
-		rep.Documents, len(rep.Indices), rep.Proven, rep.Shards), err
+		rep.Documents, n, rep.Proven, rep.Shards), err
+}
+
+// there are the indices of a restore without those that ILM has deleted since they were proven: NotVerified names these.
+func there(rep *restore.Report) (out []restore.IndexReport) {
+	for _, i := range rep.Indices {
+		if i.State != restore.IndexRemoved {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // restorePlan is the plan that was made when the snapshot was found, or by a call before. One that is refused is not kept:

@@ -157,7 +157,7 @@ func takenBy(version string) string {
 // indices puts the report of the restore into the report of the recovery.
 func indices(rep *restore.Report, before map[string]int64) []report.Index {
 	var out []report.Index
-	for _, i := range rep.Indices {
+	for _, i := range there(rep) {
 		index := report.Index{Index: i.Target, Expected: i.Expected, Primaries: i.Proven}
 		if i.Documents != nil {
 			index.Documents = *i.Documents

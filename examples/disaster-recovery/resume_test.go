@@ -446,3 +446,15 @@ func TestAPlanSaysThatNothingIsRestoredWhereThatIsLeftOut(t *testing.T) {
 		}
 	}
 }
+
+// Its documents are not missing: they are older than what ILM keeps.
+func TestAnIndexThatWasDeletedSinceItWasProvenIsNotInTheReport(t *testing.T) {
+	seven, five := int64(7), int64(5)
+	rep := &restore.Report{Indices: []restore.IndexReport{
+		{Target: ".ds-nuvla-ts-2025.01.01-000001", State: restore.IndexRemoved, Expected: &five},
+		{Target: "nuvla-job", State: restore.IndexProven, Shards: 3, Proven: 3, Documents: &seven, Expected: &seven}}}
+	want := []report.Index{{Index: "nuvla-job", Documents: 7, Expected: &seven, Primaries: 3}}
+	if diff := cmp.Diff(want, indices(rep, nil)); diff != "" {
+		t.Error(diff)
+	}
+}
