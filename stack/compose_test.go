@@ -16,13 +16,13 @@ import (
 func TestAFileOfAnOldVersionIsDeployedStopped(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Stopped: true, Files: []string{b.file(`
+	b.deployStopped(`
 version: "3.0"
 services:
   db: {image: %IMAGE%, command: [run], deploy: {labels: %OWNER%}}
 networks:
   default: {labels: %OWNER%}
-`)}}))
+`)
 	if v := b.look().Service("db"); !v.Stopped || v.Remembered != 1 {
 		t.Errorf("db after the deployment: %+v", v)
 	}
@@ -63,9 +63,15 @@ secrets:
 	c, err := b.RunCopy(t.Context(), b.stack, "api", stack.CopyOptions{Aside: true, Files: opts.Files})
 	must(t, err)
 	must(t, c.Remove(t.Context()))
-	must(t, b.Deploy(t.Context(), b.stack, opts))
+	b.deployedAs(whole, opts)
+}
+
+// deployedAs deploys what is missing: all services are then as those of the whole file were.
+func (b *bench) deployedAs(whole map[string]string, opts stack.DeployOptions) {
+	b.t.Helper()
+	must(b.t, b.Deploy(b.t.Context(), b.stack, opts))
 	if diff := cmp.Diff(whole, b.specs(b.stack)); diff != "" {
-		t.Errorf("specifications (-whole file +the missing service alone):\n%s", diff)
+		b.t.Errorf("specifications (-whole file +the missing service alone):\n%s", diff)
 	}
 }
 
@@ -147,17 +153,14 @@ networks:
 	whole := b.specs(b.stack)
 	_, err := b.api.ServiceRemove(t.Context(), b.stack+"_db", client.ServiceRemoveOptions{})
 	must(t, err)
-	must(t, b.Deploy(t.Context(), b.stack, opts))
-	if diff := cmp.Diff(whole, b.specs(b.stack)); diff != "" {
-		t.Errorf("specifications (-whole file +the missing service alone):\n%s", diff)
-	}
+	b.deployedAs(whole, opts)
 }
 
 // The docker program leaves them out where it writes the file out, and then wants them.
 func TestALimitOfZeroIsDeployedStopped(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Stopped: true, Files: []string{b.file(`
+	b.deployStopped(`
 version: "3.7"
 services:
   db:
@@ -167,7 +170,7 @@ services:
     deploy: {endpoint_mode: dnsrr, labels: %OWNER%}
 networks:
   default: {labels: %OWNER%}
-`)}}))
+`)
 	v, err := b.api.ServiceInspect(t.Context(), b.stack+"_db", client.ServiceInspectOptions{})
 	must(t, err)
 	limits := map[string][2]int64{}

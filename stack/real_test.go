@@ -147,6 +147,11 @@ func (b *bench) deploy(text string) {
 	}
 }
 
+func (b *bench) deployStopped(text string) {
+	b.t.Helper()
+	must(b.t, b.Deploy(b.t.Context(), b.stack, stack.DeployOptions{Stopped: true, Files: []string{b.file(text)}}))
+}
+
 func (b *bench) look() *stack.Stack {
 	b.t.Helper()
 	s, err := b.Look(b.t.Context(), b.stack)

@@ -399,7 +399,7 @@ networks:
 func TestAVolumeThatAnUnnamedServiceWritesToIsInTheWay(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Stopped: true, Files: []string{b.file(`
+	b.deployStopped(`
 version: "3.7"
 services:
   es:
@@ -417,7 +417,7 @@ volumes:
   objects: {labels: %OWNER%}
 networks:
   default: {labels: %OWNER%}
-`)}}))
+`)
 	data, objects := b.stack+"_data", b.stack+"_objects"
 	b.volume(data, b.stack, nil)
 	b.volume(objects, b.stack, nil)
@@ -440,7 +440,7 @@ networks:
 func TestAServiceThatIsNotNamedAndRunsOnTheVolumeStaysInTheWay(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	must(t, b.Deploy(t.Context(), b.stack, stack.DeployOptions{Stopped: true, Files: []string{b.file(`
+	b.deployStopped(`
 version: "3.7"
 services:
   es:
@@ -457,7 +457,7 @@ volumes:
   data: {labels: %OWNER%}
 networks:
   default: {labels: %OWNER%}
-`)}}))
+`)
 	must(t, b.Start(t.Context(), b.stack, stack.StartOptions{}))
 	must(t, b.Stop(t.Context(), b.stack, stack.StopOptions{Groups: [][]string{{"es"}}}))
 	for name, tt := range map[string]struct {

@@ -147,56 +147,63 @@ func (r *recovery) noteImages() {
 
 // checkStacks refuses when services are gone and nothing makes them again, and reads the compose files all the same.
 func (r *recovery) checkStacks(ctx context.Context) error {
-	errs := []error{r.checkReplicas()}
-	for _, s := range []struct {
-		there         *stack.Stack
-		services      []string
-		flag, compose string
-	}{{r.found.db, dbServices, "-db-compose", r.cfg.dbCompose}, {r.found.core, coreServices, "-core-compose", r.cfg.coreCompose}} {
-		name, core := "stack "+s.there.Name, s.there == r.found.core
-		missing := missing(s.there, s.services)
-		if len(missing) > 0 && s.compose == "" {
-			errs = append(errs, r.page.bad(name, refused(s.there.Name, "give its compose file with "+s.flag, "stack %s has no service %s", s.there.Name, strings.Join(missing, ", "))))
-			continue
-		}
-		if s.compose != "" {
-			plan, err := r.stacks.PlanDeploy(ctx, s.there.Name, stack.DeployOptions{Files: []string{s.compose}, CreateNetworks: true, Stopped: core || r.cfg.oneStack()})
-			if err != nil {
-				errs = append(errs, r.page.bad(name, refusal(err)))
-				continue
-			}
-			if lacks := without(missing, plan.Services); len(lacks) > 0 && !core {
-				errs = append(errs, r.page.bad(name, refused(s.there.Name, "give one that has them", "stack %s has no service %s, and neither has %s", s.there.Name, strings.Join(lacks, ", "), s.compose)))
-				continue
-			}
-			if core { // its file knows what belongs to it, whatever the names
-				missing = plan.Services
-				if r.cfg.oneStack() {
-					missing = without(missing, dbServices)
-				}
-				if len(missing)+len(s.there.Services) == 0 { // it is elsewhere, and would go on beside the recovery
-					errs = append(errs, r.page.bad(name, refused(s.there.Name, "correct -core, or -core-compose", "neither stack %s nor %s has a service of the core", s.there.Name, s.compose)))
-					continue
-				}
-				r.found.coreGone = missing
-			}
-			if len(missing) == 0 { // nothing is deployed
-				plan.Blank, plan.Networks = nil, nil
-			}
-			if len(plan.Blank) > 0 {
-				r.page.note("WARNING", fmt.Sprintf("%s names variables that are not set here, and that become empty in the services that are deployed: %s", s.compose, strings.Join(plan.Blank, ", ")))
-			}
-			if len(plan.Networks) > 0 {
-				r.page.note("network", "made, attachable: "+strings.Join(plan.Networks, ", "))
-			}
-		}
-		text := describeStack(s.there, missing)
-		if left := without(names(s.there.Services), r.cfg.dbMeant()); !core && len(left) > 0 {
+	db, core, replicasErr := r.found.db, r.found.core, r.checkReplicas()
+	gone, dbErr := r.checkDeployment(ctx, db, dbServices, "-db-compose", r.cfg.dbCompose)
+	if dbErr == nil {
+		text := describeStack(db, gone)
+		if left := without(names(db.Services), r.cfg.dbMeant()); len(left) > 0 {
 			text += "; left alone: " + strings.Join(left, ", ")
 		}
-		r.page.good(name, text)
+		r.page.good("stack "+db.Name, text)
 	}
-	return errors.Join(errs...)
+	gone, coreErr := r.checkDeployment(ctx, core, coreServices, "-core-compose", r.cfg.coreCompose)
+	if coreErr == nil {
+		r.found.coreGone = gone
+		r.page.good("stack "+core.Name, describeStack(core, gone))
+	}
+	return errors.Join(replicasErr, dbErr, coreErr)
+}
+
+// checkDeployment says which services of a stack are gone and will be deployed. Of the databases' these are among the services
+// named; the core's compose file knows itself what belongs to it, whatever the names.
+func (r *recovery) checkDeployment(ctx context.Context, there *stack.Stack, services []string, flag, compose string) ([]string, error) {
+	name, core := "stack "+there.Name, there == r.found.core
+	gone := missing(there, services)
+	if compose == "" {
+		if len(gone) > 0 {
+			return nil, r.page.bad(name, refused(there.Name, "give its compose file with "+flag, "stack %s has no service %s", there.Name, strings.Join(gone, ", ")))
+		}
+		return nil, nil
+	}
+	plan, err := r.stacks.PlanDeploy(ctx, there.Name, stack.DeployOptions{Files: []string{compose}, CreateNetworks: true, Stopped: core || r.cfg.oneStack()})
+	if err != nil {
+		return nil, r.page.bad(name, refusal(err))
+	}
+	if core {
+		gone = plan.Services
+		if r.cfg.oneStack() {
+			gone = without(gone, dbServices)
+		}
+		if len(gone)+len(there.Services) == 0 { // it is elsewhere, and would go on beside the recovery
+			return nil, r.page.bad(name, refused(there.Name, "correct -core, or -core-compose", "neither stack %s nor %s has a service of the core", there.Name, compose))
+		}
+	} else if lacks := without(gone, plan.Services); len(lacks) > 0 {
+		return nil, r.page.bad(name, refused(there.Name, "give one that has them", "stack %s has no service %s, and neither has %s", there.Name, strings.Join(lacks, ", "), compose))
+	}
+	if len(gone) > 0 {
+		r.noteDeployment(plan, compose)
+	}
+	return gone, nil
+}
+
+// noteDeployment says what a deployment does beside making services.
+func (r *recovery) noteDeployment(plan *stack.DeployPlan, compose string) {
+	if len(plan.Blank) > 0 {
+		r.page.note("WARNING", fmt.Sprintf("%s names variables that are not set here, and that become empty in the services that are deployed: %s", compose, strings.Join(plan.Blank, ", ")))
+	}
+	if len(plan.Networks) > 0 {
+		r.page.note("network", "made, attachable: "+strings.Join(plan.Networks, ", "))
+	}
 }
 
 // checkReplicas refuses while what has to answer is at no replicas that nobody remembers: it would not be started again.
