@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -88,16 +87,23 @@ func TestAnotherPlanWaitsForTheEndOfARestore(t *testing.T) {
 	first, second := b.request(), b.request()
 	first.RenamePrefix, second.RenamePrefix = "first-", "second-"
 	plan, other := b.plan(first), b.plan(second)
-	begun, ended := make(chan struct{}), make(chan error, 1)
-	var once sync.Once
+	ended := make(chan error, 1)
 	go func() {
-		_, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{Progress: func(nuvlaops.Progress) { once.Do(func() { close(begun) }) }})
+		_, err := b.repo.Apply(t.Context(), plan, restore.ApplyOptions{})
 		ended <- err
 	}()
-	select {
-	case <-begun:
-	case err := <-ended:
-		t.Fatalf("the first ended before it had begun: %v", err)
+	conn := &es.Conn{Client: b.client}
+	for running := false; !running; { // the server itself: on a busy machine it comes to the request late
+		restores, err := conn.RunningRestores(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		running = len(restores) > 0
+		select {
+		case err := <-ended:
+			t.Fatalf("the first ended before it had begun: %v", err)
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 	report, err := b.repo.Apply(t.Context(), other, restore.ApplyOptions{})
 	if !errors.Is(err, nuvlaops.ErrBusy) || !strings.Contains(err.Error(), b.repository()+"/snap") || len(b.state()) != 2 {
