@@ -19,6 +19,8 @@ const (
 	Elasticsearch811 = images.ElasticsearchVersion
 	// Elasticsearch819 is the newest 8.x.
 	Elasticsearch819 = images.ElasticsearchNextVersion
+	// Elasticsearch9 is the newest that can be assembled.
+	Elasticsearch9 = images.Elasticsearch9Version
 )
 
 // ElasticsearchSharedPath is a path.repo of every server: fs repositories take it, or a folder in it, as location.

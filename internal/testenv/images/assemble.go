@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"strings"
 )
 
 // edition is raised when the code here makes another image from the same recipes.
@@ -17,20 +18,16 @@ func (r *Resolver) recipe(spec Spec) (recipe, error) {
 		folders: []string{"recipes/" + string(spec.Name)},
 		inputs:  []string{edition},
 	}
-	var err error
 	switch spec.Name {
 	case Base:
 		return rc, nil
 	case Elasticsearch:
 		rc.folders = append(rc.folders, "recipes/s3plugin", "recipes/s3plugin-"+line(spec.Version))
-		rc.parent, err = r.tagOf(jre)
 	case ZooKeeper:
 		rc.folders = append(rc.folders, "recipes/zookeeper-"+line(spec.Version))
-		rc.parent, err = r.tagOf(jre)
-	default:
-		rc.parent, err = r.tagOf(Spec{Base, baseVersion})
 	}
-	if err != nil {
+	var err error
+	if rc.parent, err = r.tagOf(parent(spec)); err != nil {
 		return recipe{}, err
 	}
 	for _, folder := range rc.folders {
@@ -54,29 +51,28 @@ func (r *Resolver) assemble(ctx context.Context, spec Spec, tag string) error {
 	switch spec.Name {
 	case Base:
 		return r.once(ctx, spec, tag, func(w work) error { return w.base(ctx, tag) })
-	case jre.Name:
-		return r.onParent(ctx, spec, tag, Spec{Base, baseVersion}, nil)
 	case Elasticsearch:
-		return r.onParent(ctx, spec, tag, jre, work.elasticsearch)
+		return r.onParent(ctx, spec, tag, work.elasticsearch)
 	case ZooKeeper:
-		return r.onParent(ctx, spec, tag, jre, work.zooKeeper)
+		return r.onParent(ctx, spec, tag, work.zooKeeper)
 	case S3:
-		return r.onParent(ctx, spec, tag, Spec{Base, baseVersion}, work.s3)
-	case Consumer:
-		return r.onParent(ctx, spec, tag, Spec{Base, baseVersion}, nil)
+		return r.onParent(ctx, spec, tag, work.s3)
+	case Consumer, jre:
+		return r.onParent(ctx, spec, tag, nil)
 	}
 	return fmt.Errorf("no recipe")
 }
 
 // onParent makes the parent and, side by side, what goes into the build context; then it builds.
-func (r *Resolver) onParent(ctx context.Context, spec Spec, tag string, parent Spec, prepare func(work, context.Context) error) error {
-	base, err := r.tagOf(parent)
+func (r *Resolver) onParent(ctx context.Context, spec Spec, tag string, prepare func(work, context.Context) error) error {
+	below := parent(spec)
+	base, err := r.tagOf(below)
 	if err != nil {
 		return err
 	}
 	return r.once(ctx, spec, tag, func(w work) error {
 		err := parallel(ctx,
-			func(ctx context.Context) error { return r.assemble(ctx, parent, base) },
+			func(ctx context.Context) error { return r.assemble(ctx, below, base) },
 			func(ctx context.Context) error {
 				if err := w.unfold("recipes/"+string(spec.Name), ""); err != nil || prepare == nil {
 					return err
@@ -90,5 +86,23 @@ func (r *Resolver) onParent(ctx context.Context, spec Spec, tag string, parent S
 	})
 }
 
-// jre is what Elasticsearch and ZooKeeper are built on; nobody asks for it by name.
-var jre = Spec{Name: "jre", Version: "17"}
+// jre is what Elasticsearch and ZooKeeper are built on; nobody asks for it by name. Its version is that of Java.
+const jre Name = "jre"
+
+// parent is what an image is built on. Elasticsearch 9 needs Java 21, which the next Debian has.
+func parent(spec Spec) Spec {
+	switch spec.Name {
+	case Elasticsearch:
+		if strings.HasPrefix(spec.Version, "9.") {
+			return Spec{jre, "21"}
+		}
+		return Spec{jre, "17"}
+	case ZooKeeper:
+		return Spec{jre, "17"}
+	case jre:
+		if spec.Version == "21" {
+			return Spec{Base, "trixie"}
+		}
+	}
+	return Spec{Base, baseVersion}
+}

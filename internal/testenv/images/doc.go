@@ -25,7 +25,8 @@
 // image and no folder behind. Elasticsearch runs once while its image is built, and leaves an archive of its classes (class
 // data sharing), which takes a quarter off the CPU of each start of 8.11, or more; newer servers start in a way that shares none.
 //
-// Assembly needs, on the host, debootstrap and root (unless debian:bookworm-slim can be pulled), Maven, a JDK 17 and Go;
+// Assembly needs, on the host, debootstrap and root (unless debian:bookworm-slim and
+// debian:trixie-slim can be pulled: Elasticsearch 9 needs the Java of the later one), Maven, Java 17 and Go;
 // internal/testenv/scripts/engine.sh --tools installs them on Debian.
 //
 // # The s3 fixture

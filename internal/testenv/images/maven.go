@@ -14,7 +14,7 @@ import (
 // dependencyPlugin is pinned: without a version, Maven asks for the newest.
 const dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:"
 
-const installMaven = "install Maven and a JDK 17 or later (on Debian as root: internal/testenv/scripts/engine.sh --tools)"
+const installMaven = "install Maven and Java 17 or later (on Debian as root: internal/testenv/scripts/engine.sh --tools)"
 
 // maven runs one goal. Two of them must not share a local repository at the same time.
 func (w work) maven(ctx context.Context, goal string, args ...string) error {

@@ -32,18 +32,20 @@ func recipes(t *testing.T) fstest.MapFS {
 func TestTagChangesWithTheFilesThatMakeTheImageAndNoOthers(t *testing.T) {
 	es811 := images.Spec{Name: images.Elasticsearch}
 	es819 := images.Spec{Name: images.Elasticsearch, Version: images.ElasticsearchNextVersion}
+	es9 := images.Spec{Name: images.Elasticsearch, Version: images.Elasticsearch9Version}
 	zk34 := images.Spec{Name: images.ZooKeeper}
 	zk39 := images.Spec{Name: images.ZooKeeper, Version: images.ZooKeeperNextVersion}
 	s3, consumer := images.Spec{Name: images.S3}, images.Spec{Name: images.Consumer}
-	all := []images.Spec{es811, es819, zk34, zk39, s3, consumer}
+	all := []images.Spec{es811, es819, es9, zk34, zk39, s3, consumer}
 	for file, changed := range map[string][]images.Spec{
 		"recipes/base/Dockerfile":                        all,
-		"recipes/jre/Dockerfile":                         {es811, es819, zk34, zk39},
-		"recipes/elasticsearch/config/elasticsearch.yml": {es811, es819},
-		"recipes/s3plugin/S3Store.java":                  {es811, es819},
-		"recipes/s3plugin/pom.xml":                       {es811, es819},
+		"recipes/jre/Dockerfile":                         {es811, es819, es9, zk34, zk39},
+		"recipes/elasticsearch/config/elasticsearch.yml": {es811, es819, es9},
+		"recipes/s3plugin/S3Store.java":                  {es811, es819, es9},
+		"recipes/s3plugin/pom.xml":                       {es811, es819, es9},
 		"recipes/s3plugin-8.11/plugin-security.policy":   {es811},
 		"recipes/s3plugin-8.19/S3FixturePlugin.java":     {es819},
+		"recipes/s3plugin-9.5/ServerRepository.java":     {es9},
 		"recipes/zookeeper/bin/zkServer.sh":              {zk34, zk39},
 		"recipes/zookeeper-3.9/pom.xml":                  {zk39},
 		"recipes/s3/nuvlaops-entrypoint":                 {s3},

@@ -27,7 +27,7 @@ type pair struct {
 // TestAssembledElasticsearch holds the assembled server to what the official image does, and its s3 fixture to the
 // official module. All of it shares one server of each version: a start costs more than all the rest.
 func TestAssembledElasticsearch(t *testing.T) {
-	for _, version := range []string{images.ElasticsearchVersion, images.ElasticsearchNextVersion} {
+	for _, version := range []string{images.ElasticsearchVersion, images.Elasticsearch9Version} {
 		t.Run(version, func(t *testing.T) {
 			network := newNetwork(t)
 			p := pair{network: network, version: version, s3: startS3(t, network)}
@@ -130,7 +130,7 @@ func chain(a answer) string {
 func (p pair) testBrokenRepositories(t *testing.T) {
 	_, silent := p.proxy(t, "silent")
 	host := p.s3.host
-	sdk1 := p.version == images.ElasticsearchVersion // 8.19 has the second SDK, whose texts are others
+	sdk1 := p.version == images.ElasticsearchVersion // later ones have the second SDK, whose texts are others
 	either := func(v1, v2 string) string {
 		if sdk1 {
 			return v1

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// compiler is the one of Eclipse: on Java 17 it reads the classes of servers that need a later one, which that of a JDK 17 does not.
+const compiler = "org.eclipse.jdt:ecj:3.44.0"
+
 // elasticsearch fetches the server and compiles the s3 fixture against its own jars.
 func (w work) elasticsearch(ctx context.Context) error {
 	version := w.spec.Version
@@ -42,10 +45,25 @@ func (w work) fixture(ctx context.Context, source string) error {
 	if err != nil {
 		return err
 	}
+	if err := w.artifact(ctx, compiler, w.dir); err != nil {
+		return err
+	}
+	programs, err := filepath.Glob(filepath.Join(w.dir, "ecj-*.jar"))
+	if err != nil || len(programs) != 1 {
+		return fmt.Errorf("Maven left %d compilers where one was expected: %w", len(programs), err)
+	}
+	var libraries []string
+	for _, pattern := range []string{"elasticsearch/lib/*.jar", "plugin/*.jar"} {
+		found, err := filepath.Glob(w.path(pattern))
+		if err != nil {
+			return err
+		}
+		libraries = append(libraries, found...)
+	}
 	classes := filepath.Join(w.dir, "classes")
-	classpath := w.path("elasticsearch/lib/*") + string(os.PathListSeparator) + w.path("plugin/*")
-	args := append([]string{"--release", "17", "-proc:none", "-nowarn", "-d", classes, "-cp", classpath}, sources...)
-	if _, err := w.run(ctx, command{name: javac(w.r.getenv), args: args}); errors.Is(err, errNotInstalled) {
+	args := []string{"-jar", programs[0], "--release", "17", "-proc:none", "-nowarn", "-d", classes,
+		"-cp", strings.Join(libraries, string(os.PathListSeparator))}
+	if _, err := w.run(ctx, command{name: java(w.r.getenv), args: append(args, sources...)}); errors.Is(err, errNotInstalled) {
 		return fmt.Errorf("%w: %s", err, installMaven)
 	} else if err != nil {
 		return err
@@ -69,11 +87,11 @@ func (w work) fixture(ctx context.Context, source string) error {
 	return nil
 }
 
-func javac(getenv func(string) string) string {
+func java(getenv func(string) string) string {
 	if home := getenv("JAVA_HOME"); home != "" {
-		return filepath.Join(home, "bin", "javac")
+		return filepath.Join(home, "bin", "java")
 	}
-	return "javac"
+	return "java"
 }
 
 // zooKeeper fetches the server and what it needs.

@@ -27,6 +27,7 @@ const (
 const (
 	ElasticsearchVersion     = "8.11.3"
 	ElasticsearchNextVersion = "8.19.7"
+	Elasticsearch9Version    = "9.5.0"
 	ZooKeeperVersion         = "3.4.13"
 	ZooKeeperNextVersion     = "3.9.5"
 
@@ -68,7 +69,7 @@ func Defaults() []Spec {
 
 // All are the images that the tests need.
 func All() []Spec {
-	return append(Defaults(), Spec{Elasticsearch, ElasticsearchNextVersion}, Spec{ZooKeeper, ZooKeeperNextVersion})
+	return append(Defaults(), Spec{Elasticsearch, ElasticsearchNextVersion}, Spec{Elasticsearch, Elasticsearch9Version}, Spec{ZooKeeper, ZooKeeperNextVersion})
 }
 
 // ParseSpec reads "elasticsearch" or "elasticsearch:8.19.7", and es and zk for short.

@@ -2,7 +2,7 @@
 # Makes sure that a Docker engine answers, and says each thing that it does.
 #
 #   engine.sh           an engine that answers is used as it is; else one is installed and started (Debian, root)
-#   engine.sh --tools   only installs what is missing to assemble images: debootstrap, Maven, a JDK (Debian, root)
+#   engine.sh --tools   only installs what is missing to assemble images: debootstrap, Maven, Java (Debian, root)
 #
 # May be run again at any time, and several times at once.
 #
@@ -78,16 +78,16 @@ debian_root() {
   [[ $(id -u) == 0 && -e /etc/debian_version ]] && have apt-get
 }
 
-# A JDK that can compile for Java 17.
-have_jdk() {
+# Java 17 or later, for Maven and for the compiler that it fetches: 'openjdk version "17.0.15" 2025-04-15'.
+have_java() {
   local version
-  have javac && version=$(javac -version 2>&1) && version=${version#javac } && [[ ${version%%.*} -ge 17 ]]
+  have java && version=$(java -version 2>&1) && version=${version#*\"} && [[ ${version%%[.\"]*} -ge 17 ]]
 }
 
 missing_tools() {
   have debootstrap || echo debootstrap
   have mvn || echo maven
-  have_jdk || echo jdk
+  have_java || echo java
 }
 
 missing_engine() {
@@ -100,7 +100,7 @@ install_packages() {
   local packages=() name
   for name in "$@"; do
     case $name in
-      jdk) packages+=("$(first_package openjdk-17-jdk-headless default-jdk-headless)") ;;
+      java) packages+=("$(first_package openjdk-17-jre-headless default-jre-headless)") ;;
       docker.io)
         packages+=(docker.io ca-certificates)
         # up to Debian 12 the client is in docker.io, later in a package of its own
@@ -203,8 +203,8 @@ prepare() {
 tools() {
   local missing
   mapfile -t missing < <(missing_tools)
-  [[ ${#missing[@]} -gt 0 ]] || { say "debootstrap, Maven and a JDK are there"; return 0; }
-  debian_root || die 2 "install ${missing[*]} (17 or later for the jdk); as root on Debian, this script does it"
+  [[ ${#missing[@]} -gt 0 ]] || { say "debootstrap, Maven and Java are there"; return 0; }
+  debian_root || die 2 "install ${missing[*]} (Java 17 or later); as root on Debian, this script does it"
   prepare
   install "${missing[@]}"
 }

@@ -25,9 +25,7 @@ public final class S3FixturePlugin extends FixturePlugin {
         BigArrays bigArrays,
         RecoverySettings recovery
     ) {
-        return Map.of(
-            "s3",
-            metadata -> new S3FixtureRepository(metadata, registry, clusterService, bigArrays, recovery, clients, ErrorForm.SDK_V1)
-        );
+        var services = new ServerRepository.Services(registry, clusterService, bigArrays, recovery);
+        return Map.of("s3", metadata -> new S3FixtureRepository(metadata, services, clients, ErrorForm.SDK_V1));
     }
 }

@@ -6,8 +6,6 @@ import java.security.PrivilegedAction;
 import java.security.PrivilegedActionException;
 import java.security.PrivilegedExceptionAction;
 
-import org.elasticsearch.SpecialPermission;
-
 /**
  * Runs code of the AWS SDK with this plugin's own permissions. Elasticsearch up to 8.18 has a security manager,
  * which otherwise intersects them with those of the caller; later servers ignore it.
@@ -26,7 +24,6 @@ final class Privileged {
     private Privileged() {}
 
     static <T> T call(IO<T> action) throws IOException {
-        SpecialPermission.check();
         try {
             return AccessController.doPrivileged((PrivilegedExceptionAction<T>) action::run);
         } catch (PrivilegedActionException e) {
@@ -43,7 +40,6 @@ final class Privileged {
 
     /** For what throws no checked exception. */
     static <T> T get(PrivilegedAction<T> action) {
-        SpecialPermission.check();
         return AccessController.doPrivileged(action);
     }
 }

@@ -142,6 +142,11 @@ final class S3Container extends AbstractBlobContainer {
         }
     }
 
+    /** New in 9. */
+    public void writeBlobAtomic(OperationPurpose purpose, String name, InputStream in, long size, boolean failIfExists) throws IOException {
+        writeBlob(purpose, name, in, size, failIfExists);
+    }
+
     @Override
     public DeleteResult delete(OperationPurpose purpose) throws IOException {
         List<String> keys = new ArrayList<>();
@@ -204,6 +209,11 @@ final class S3Container extends AbstractBlobContainer {
         BytesReference updated,
         ActionListener<OptionalBytesReference> listener
     ) {
+        listener.onFailure(new UnsupportedOperationException("the s3 test fixture has no registers"));
+    }
+
+    /** 8.x inherits one from BlobContainer. */
+    public void getRegister(OperationPurpose purpose, String name, ActionListener<OptionalBytesReference> listener) {
         listener.onFailure(new UnsupportedOperationException("the s3 test fixture has no registers"));
     }
 }

@@ -3,24 +3,18 @@ package org.nuvla.nuvlaops.testenv.s3;
 import java.util.Map;
 
 import org.elasticsearch.cluster.metadata.RepositoryMetadata;
-import org.elasticsearch.cluster.service.ClusterService;
 import org.elasticsearch.common.blobstore.BlobPath;
 import org.elasticsearch.common.blobstore.BlobStore;
 import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Settings;
-import org.elasticsearch.common.unit.ByteSizeUnit;
 import org.elasticsearch.common.unit.ByteSizeValue;
-import org.elasticsearch.common.util.BigArrays;
-import org.elasticsearch.indices.recovery.RecoverySettings;
 import org.elasticsearch.repositories.RepositoryException;
-import org.elasticsearch.repositories.blobstore.MeteredBlobStoreRepository;
-import org.elasticsearch.xcontent.NamedXContentRegistry;
 
 /** A repository of type "s3": Elasticsearch's own snapshot code over a bucket. */
-final class S3FixtureRepository extends MeteredBlobStoreRepository {
+final class S3FixtureRepository extends ServerRepository {
 
-    private static final ByteSizeValue MIN_PART = new ByteSizeValue(5, ByteSizeUnit.MB);
-    private static final ByteSizeValue MAX_OBJECT = new ByteSizeValue(5, ByteSizeUnit.TB);
+    private static final ByteSizeValue MIN_PART = ByteSizeValue.ofMb(5);
+    private static final ByteSizeValue MAX_OBJECT = ByteSizeValue.ofTb(5);
 
     /** Up to this size an object is one PUT, above it a multipart upload in parts of this size. */
     private static final Setting<ByteSizeValue> BUFFER_SIZE = Setting.byteSizeSetting("buffer_size", defaultPart(), MIN_PART, MAX_OBJECT);
@@ -33,14 +27,11 @@ final class S3FixtureRepository extends MeteredBlobStoreRepository {
 
     S3FixtureRepository(
         RepositoryMetadata metadata,
-        NamedXContentRegistry registry,
-        ClusterService clusterService,
-        BigArrays bigArrays,
-        RecoverySettings recovery,
+        ServerRepository.Services services,
         S3Clients clients,
         ErrorForm errors
     ) {
-        super(metadata, registry, clusterService, bigArrays, recovery, basePath(metadata.settings()), location(metadata.settings()));
+        super(metadata, services, basePath(metadata.settings()), location(metadata.settings()));
         this.clients = clients;
         this.errors = errors;
         Settings settings = metadata.settings();

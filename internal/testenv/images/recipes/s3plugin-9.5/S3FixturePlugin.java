@@ -1,0 +1,37 @@
+package org.nuvla.nuvlaops.testenv.s3;
+
+import java.util.Map;
+
+import org.elasticsearch.cluster.service.ClusterService;
+import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.common.util.BigArrays;
+import org.elasticsearch.env.Environment;
+import org.elasticsearch.indices.recovery.RecoverySettings;
+import org.elasticsearch.repositories.RepositoriesMetrics;
+import org.elasticsearch.repositories.Repository;
+import org.elasticsearch.repositories.SnapshotMetrics;
+import org.elasticsearch.xcontent.NamedXContentRegistry;
+
+/** For 9.5: the official module of that version speaks the AWS SDK v2. */
+public final class S3FixturePlugin extends FixturePlugin {
+
+    public S3FixturePlugin(Settings settings) {
+        super(settings);
+    }
+
+    @Override
+    public Map<String, Repository.Factory> getRepositories(
+        Environment env,
+        NamedXContentRegistry registry,
+        ClusterService clusterService,
+        BigArrays bigArrays,
+        RecoverySettings recovery,
+        RepositoriesMetrics metrics,
+        SnapshotMetrics snapshots
+    ) {
+        return Map.of("s3", (project, metadata) -> {
+            var services = new ServerRepository.Services(project, registry, clusterService, bigArrays, recovery, snapshots);
+            return new S3FixtureRepository(metadata, services, clients, ErrorForm.SDK_V2);
+        });
+    }
+}
