@@ -23,7 +23,8 @@ type symptom struct {
 	hint   string
 }
 
-// symptoms are tried in order; the more exact ones come first. Each but those of other S3 servers was seen on 8.11.3.
+// symptoms are tried in order; the more exact ones come first. Each but those of other S3 servers was seen on 8.11.3;
+// what 8.19 and 9 say instead has the same codes (es.ServerError.S3Code).
 var symptoms = []symptom{
 	{code: "NoSuchBucket", types: []string{"no_such_bucket_exception"}, reason: "bucket %[1]s does not exist", hint: "create it first, or correct the bucket's name"},
 	{code: "InvalidAccessKeyId", reason: "%[2]s does not know the S3 access key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.access_key) and reload the secrets"},
@@ -32,6 +33,7 @@ var symptoms = []symptom{
 	{code: "AccessDenied", reason: "the S3 key may not use bucket %[1]s", hint: "allow it to list the bucket, and to read, write and delete objects in it"},
 	{code: "PermanentRedirect", reason: "bucket %[1]s is in another region than %[2]s", hint: "set endpoint and region to the bucket's own"},
 	{code: "AuthorizationHeaderMalformed", reason: "the region is not the one of bucket %[1]s", hint: "set region to the bucket's own"},
+	{text: "(Service: S3, Status Code: 403", reason: "%[2]s refuses the S3 keys, or what they are to do", hint: "check s3.client.%[3]s.access_key and secret_key in the keystore of each node, and that they may list bucket %[1]s, and read, write and delete objects in it"},
 	{types: []string{"unknown_host_exception"}, reason: "%[2]s: the host is not known to Elasticsearch", hint: "correct the endpoint; a server that wants the bucket in the path needs path_style_access"},
 	{types: []string{"connect_exception", "connect_timeout_exception"}, text: "Connection refused", reason: "%[2]s refuses connections", hint: "check that the S3 server runs there and that Elasticsearch may reach it"},
 	{types: []string{"no_route_to_host_exception"}, text: "No route to host", reason: "%[2]s cannot be reached", hint: "check that the S3 server runs there and that Elasticsearch may reach it"},

@@ -31,8 +31,6 @@ func mustSay(t *testing.T, err, kind error, texts ...string) {
 
 func TestWhatIsWrongWithAnS3RepositoryIsSaidWithAHint(t *testing.T) {
 	t.Parallel()
-	b := places[0].bench(t)
-	good := b.settings()
 	known := testenv.SharedS3(t).Keys()
 	otherKeys := testenv.UseS3(t, testenv.S3Options{})
 	otherSecret := testenv.UseS3(t, testenv.S3Options{Keys: testenv.S3Keys{Access: known.Access, Secret: testenv.NewS3Keys().Secret}})
@@ -40,6 +38,13 @@ func TestWhatIsWrongWithAnS3RepositoryIsSaidWithAHint(t *testing.T) {
 	if err := silent.Pause(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	for _, p := range s3Places {
+		t.Run(p.name, func(t *testing.T) { saysWhatIsWrong(t, p.bench(t), otherKeys, otherSecret, silent) })
+	}
+}
+
+func saysWhatIsWrong(t *testing.T, b *bench, otherKeys, otherSecret, silent *testenv.S3) {
+	good, known := b.settings(), testenv.SharedS3(t).Keys()
 	with := func(change func(*snapshot.S3)) snapshot.Settings {
 		copied := *good.S3
 		change(&copied)

@@ -50,6 +50,8 @@ func TestAnErrorIsDecodedWhateverItsBodyIs(t *testing.T) {
 	}{
 		{"innermost cause", 500, noBucket, "repository_verification_exception",
 			"The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket; Request ID: 1)", nuvlaops.ErrRepository},
+		{"read-only, as 9.x says it", 400, `{"error":{"type":"illegal_argument_exception","reason":"[r] cannot create snapshot in a readonly repository"}}`,
+			"illegal_argument_exception", "[r] cannot create snapshot in a readonly repository", nuvlaops.ErrRepository},
 		{"only a root cause", 404, `{"error":{"root_cause":[{"type":"snapshot_missing_exception","reason":"[r:s] is missing"}],"type":"snapshot_missing_exception","reason":"[r:s] is missing"},"status":404}`,
 			"snapshot_missing_exception", "[r:s] is missing", nuvlaops.ErrNotFound},
 		{"what other nodes than the master found", 500, `{"error":{"root_cause":[{"type":"repository_verification_exception","reason":"[r] [[id, 'RemoteTransportException: [n]']]"}],
@@ -215,6 +217,24 @@ func TestAContextThatWasEndedWithACauseIsKnownByThat(t *testing.T) {
 	for range 2 { // while the request is under way, and before
 		if err := conn.Read(ctx, health, nil); !errors.Is(err, interrupted) || errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want what the context was ended with", err)
+		}
+	}
+}
+
+func TestTheCodeOfAnS3ErrorIsFoundInTheWordsOfBothSDKs(t *testing.T) {
+	for _, tc := range []struct{ reason, want string }{
+		{"Access Denied (Service: Amazon S3; Status Code: 403; Error Code: AccessDenied; Request ID: 1)", "AccessDenied"},
+		{"The AWS Access Key Id you provided does not exist in our records. (Service: S3, Status Code: 403, Request ID: 1)", "InvalidAccessKeyId"},
+		{"The request signature we calculated does not match the signature you provided. (Service: S3, Status Code: 403)", "SignatureDoesNotMatch"},
+		{"User: arn:aws:iam::1:user/u is not authorized to perform: s3:ListBucket (Service: S3, Status Code: 403)", "AccessDenied"},
+		{"null (Service: S3, Status Code: 403, Request ID: 1)", ""},
+		{"access denied to somebody else", ""},
+	} {
+		body := fmt.Sprintf(`{"error":{"type":"repository_verification_exception","reason":"[r] path","caused_by":{"type":"s3_exception","reason":%q}}}`, tc.reason)
+		err := es.Send(t.Context(), answers(500, body), health(), nil)
+		var server *es.ServerError
+		if !errors.As(err, &server) || server.S3Code() != tc.want {
+			t.Errorf("%q: got %v", tc.reason, err)
 		}
 	}
 }

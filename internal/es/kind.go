@@ -2,7 +2,6 @@ package es
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/nuvla/nuvlaops"
 )
@@ -58,7 +57,7 @@ func (r rule) matches(s *ServerError) bool {
 	return (r.typ == "" || s.Has(r.typ)) && (r.text == "" || s.Says(r.text))
 }
 
-// rules are tried in order; each was seen on 8.11.3.
+// rules are tried in order; each was seen on 8.11.3, or on what it names.
 var rules = []rule{
 	{kind: nuvlaops.ErrDenied, typ: "security_exception"},
 	// What is read-only, by 403: it is no matter of credentials, and other requests of the call may have done their work.
@@ -81,17 +80,6 @@ var rules = []rule{
 	{kind: nuvlaops.ErrRepository, typ: "snapshot_exception", text: "failed to update snapshot in repository"},
 	{kind: nuvlaops.ErrRepository, typ: verificationFailed},
 	{kind: nuvlaops.ErrRepository, typ: "repository_exception"},
-}
-
-// S3Code returns the code of an S3 error that the chain holds ("NoSuchBucket"), or "".
-func (e *ServerError) S3Code() string {
-	const mark = "Error Code: "
-	for _, c := range e.Chain {
-		if _, rest, found := strings.Cut(c.Reason, mark); found {
-			if end := strings.IndexAny(rest, ";)"); end >= 0 {
-				return strings.TrimSpace(rest[:end])
-			}
-		}
-	}
-	return ""
+	{kind: nuvlaops.ErrRepository, text: "snapshot in a readonly repository"}, // 9.x: illegal_argument_exception and 400
+	{kind: nuvlaops.ErrRepository, text: "] repository is readonly"},
 }
