@@ -42,6 +42,7 @@ var places = []place{
 	{testenv.Elasticsearch811, true},
 	{testenv.Elasticsearch811, false},
 	{testenv.Elasticsearch819, false},
+	{testenv.Elasticsearch9, false},
 }
 
 func (p place) kind() string {

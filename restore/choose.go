@@ -51,6 +51,7 @@ type Snapshot struct {
 	// Larger is set by Choose when it chose the latest: one of the week before holds more than twice as much.
 	Larger *Larger `json:"larger,omitempty"`
 
+	needs    int // the index version (es.SnapshotInfo.VersionID)
 	failures []es.ShardFailure
 	details  map[string]es.IndexDetail
 }
@@ -58,7 +59,7 @@ type Snapshot struct {
 func snapshotOf(i es.SnapshotInfo) *Snapshot {
 	s := &Snapshot{Name: i.Name, UUID: i.UUID, State: i.State, Version: i.Version, Start: i.Start, End: i.End, Indices: i.Indices,
 		DataStreams: i.DataStreams, GlobalState: i.GlobalState, Shards: i.Shards.Total, Failed: i.Shards.Failed,
-		failures: i.Failures, details: i.Details}
+		needs: i.VersionID, failures: i.Failures, details: i.Details}
 	if m, ok := i.Manifest(); ok {
 		s.Documents = m.Documents
 	}

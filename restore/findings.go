@@ -124,7 +124,7 @@ func (p *Plan) findInSnapshot(cluster es.Cluster) {
 	if len(p.Indices) == 0 {
 		p.add(SeverityError, CodeNothing, name, "check the patterns", "%s selects none of %d indices", strings.Join(p.Request.Indices, " "), len(s.Indices))
 	}
-	if newer, known := newerThan(s.Version, cluster); newer {
+	if newer, known := s.newerThan(cluster); newer {
 		p.add(SeverityError, CodeVersion, name, "restore into a cluster of that version or a later one",
 			"the snapshot was taken by version %s, this cluster is %s and cannot read it", s.Version, cluster.Version)
 	} else if !known {
@@ -168,25 +168,29 @@ func (s *Snapshot) lostIndices() []string {
 	return names
 }
 
-// newerThan compares a snapshot's version, which is a node's (8.5.1) or an index version's number (8500003), with the
-// cluster's, and says whether that could be done.
-func newerThan(version string, c es.Cluster) (newer, known bool) {
-	if n, err := strconv.Atoi(version); err == nil {
-		return c.IndexVersion > 0 && n > c.IndexVersion, c.IndexVersion > 0
+// newerThan says whether the cluster is too old for the snapshot, and whether that is known. What tells is the index version. Its
+// name is that of a node (8.5.1), a range (8.11.0-8.11.4), or what an older server makes of a later one (8.19.8-[9107000]).
+func (s *Snapshot) newerThan(c es.Cluster) (newer, known bool) {
+	needs := s.needs
+	if n, err := strconv.Atoi(s.Version); err == nil && needs == 0 {
+		needs = n
 	}
-	first, _, _ := strings.Cut(version, "-")
+	if needs > 0 && c.IndexVersion > 0 {
+		return needs > c.IndexVersion, true
+	}
+	first, _, _ := strings.Cut(s.Version, "-")
 	if strings.Count(first, ".") != 2 {
 		return false, false
 	}
-	s, v := es.ParseVersion(first), es.ParseVersion(c.Version)
-	return !v.AtLeast(s.Major, s.Minor), true
+	version, v := es.ParseVersion(first), es.ParseVersion(c.Version)
+	return !v.AtLeast(version.Major, version.Minor), true
 }
 
 // findOldIndices: a cluster reads indices that were created by its own major version or by the one before. By which the
 // snapshot's indices were created no answer of Elasticsearch says, up to 8.19: index_details has shards and bytes, _status
 // has files and bytes. By no later one than the snapshot was taken by.
 func (p *Plan) findOldIndices(c es.Cluster) {
-	taken, major := majorOf(p.Snapshot.Version), es.ParseVersion(c.Version).Major
+	taken, major := p.Snapshot.major(), es.ParseVersion(c.Version).Major
 	switch name := p.Snapshot.Name; {
 	case taken == 0 || taken >= major:
 	case taken == major-1:
@@ -198,12 +202,15 @@ func (p *Plan) findOldIndices(c es.Cluster) {
 	}
 }
 
-// majorOf is 8 for 8.5.1 and for the index version 8500003; 0 when it is not known.
-func majorOf(version string) int {
-	if n, err := strconv.Atoi(version); err == nil {
+// major is 8 for 8.5.1 and for the index version 8500003; 0 when it is not known.
+func (s *Snapshot) major() int {
+	if s.needs > 0 {
+		return s.needs / 1_000_000
+	}
+	if n, err := strconv.Atoi(s.Version); err == nil {
 		return n / 1_000_000
 	}
-	return es.ParseVersion(version).Major
+	return es.ParseVersion(s.Version).Major
 }
 
 func (r *Repo) findIndices(ctx context.Context, p *Plan) error {

@@ -165,7 +165,7 @@ func (b *bench) slow() { b.register(`,"max_restore_bytes_per_sec":"1mb"`) }
 // TestOnServersOfTheirOwn does what a server that is shared must not suffer.
 func TestOnServersOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	at(t, places[1:], func(t *testing.T, p place) {
+	at(t, places[1:3], func(t *testing.T, p place) {
 		server := testenv.UseElasticsearch(t, testenv.ElasticsearchOptions{Version: p.version})
 		for _, mode := range []string{"restore", "replace"} {
 			if !full() && (mode == "replace") != (p.version == testenv.Elasticsearch819) {

@@ -17,7 +17,7 @@ import (
 // the repository registered read-only under the same name. What the first cluster's backup reads is the file of marks.
 func TestADrillInAnotherClusterLeavesTheFirstAloneAndIsMarkedThere(t *testing.T) {
 	r := newRig(t, "elsewhere", 60)
-	second := &rig{T: t, es: testenv.SharedElasticsearch(t, testenv.Elasticsearch819), s3: r.s3, id: r.id}
+	second := &rig{T: t, es: testenv.SharedElasticsearch(t, testenv.Elasticsearch9), s3: r.s3, id: r.id}
 	second.register(`,"readonly":true`)
 	t.Cleanup(func() { second.T = nil; second.clean() })
 	before, settings, there := r.originals(), r.settings(), second.all()

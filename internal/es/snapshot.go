@@ -28,7 +28,8 @@ type SnapshotInfo struct {
 	Name, UUID  string
 	Repository  string // as asked for: the server leaves it out of some answers
 	State       string
-	Version     string   // of the node that took it; it may be a range or a name in later versions
+	Version     string   // of the node that took it; later servers say a range, and of what they do not know its beginning
+	VersionID   int      // the index version that it needs, 8500003 for 8.11; 0 when the server does not say
 	Indices     []string // nil when the names were not asked for
 	DataStreams []string
 	GlobalState bool // whether it holds the cluster's global state
@@ -80,6 +81,7 @@ func (s *SnapshotInfo) UnmarshalJSON(raw []byte) error {
 		Repository  string         `json:"repository"`
 		State       string         `json:"state"`
 		Version     string         `json:"version"`
+		VersionID   int            `json:"version_id"`
 		Indices     []string       `json:"indices"`
 		DataStreams []string       `json:"data_streams"`
 		GlobalState bool           `json:"include_global_state"`
@@ -95,7 +97,7 @@ func (s *SnapshotInfo) UnmarshalJSON(raw []byte) error {
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return err
 	}
-	*s = SnapshotInfo{Name: d.Name, UUID: d.UUID, Repository: d.Repository, State: d.State, Version: d.Version,
+	*s = SnapshotInfo{Name: d.Name, UUID: d.UUID, Repository: d.Repository, State: d.State, Version: d.Version, VersionID: d.VersionID,
 		Indices: d.Indices, DataStreams: d.DataStreams, GlobalState: d.GlobalState, Start: fromMillis(d.Start),
 		End: fromMillis(d.End), Shards: d.Shards, Failures: d.Failures, Reason: d.Reason, Metadata: d.Metadata,
 		Details: d.Details}
