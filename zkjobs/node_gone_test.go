@@ -12,9 +12,14 @@ import (
 
 // A node takes its parts of a point in time along, and other copies of the same shards do not know it.
 func TestJobsAreReadAgainWhenANodeIsGoneInTheMiddle(t *testing.T) {
-	t.Parallel()
-	nodes := testenv.UseElasticsearchCluster(t, testenv.ElasticsearchOptions{Heap: "400m"},
-		testenv.ElasticsearchOptions{Heap: "400m", Settings: map[string]string{"node.roles": "data"}})
+	for _, version := range []string{testenv.Elasticsearch811, testenv.Elasticsearch9} { // which say it in other words
+		t.Run(version, func(t *testing.T) { t.Parallel(); nodeIsGone(t, version) })
+	}
+}
+
+func nodeIsGone(t *testing.T, version string) {
+	nodes := testenv.UseElasticsearchCluster(t, testenv.ElasticsearchOptions{Version: version, Heap: "400m"},
+		testenv.ElasticsearchOptions{Version: version, Heap: "400m", Settings: map[string]string{"node.roles": "data"}})
 	both := must[*es.Transport](t)(es.Dial(es.Access{Addresses: []string{nodes[0].URL(), nodes[1].URL()}, Transport: &http.Transport{}}))
 	x := &index{t: t, server: nodes[0], client: nodes[0].Client(), name: "nuvla-job"}
 	x.send("PUT", "/"+x.name, `{"settings":{"number_of_shards":3,"number_of_replicas":1},"mappings":`+jobMapping(t)+`}`)

@@ -40,6 +40,8 @@ func (d *Documents) lost(err error) error {
 // of the same shards do not know it, and no repetition brings it back.
 func pointGone(err error) bool {
 	var answer *es.ServerError
-	return errors.As(err, &answer) && (answer.Has("search_context_missing_exception") || answer.Has("node_not_connected_exception") ||
+	return errors.As(err, &answer) && (answer.Has("search_context_missing_exception") ||
+		answer.Has("search_context_missing_nodes_exception") || // what 9.x says at once of a node that has left
+		answer.Has("node_not_connected_exception") ||
 		answer.Has("node_disconnected_exception") || answer.Has("node_closed_exception") || answer.Says("due to missing shards"))
 }
