@@ -258,20 +258,24 @@ type inspected struct {
 func (i inspected) ours() bool     { return i.Labels[Label] != "" }
 func (i inspected) official() bool { return !i.ours() || i.Labels[officialLabel] == "true" }
 
-// inspect asks the engine for an image by its name. It never asks a registry.
+// inspect asks the engine for an image by its name. It never asks a registry. It takes all that docker says: from Engine 29 on the
+// labels of an image that has none are left out, and a template that names them fails.
 func (r *Resolver) inspect(ctx context.Context, ref string) (inspected, error) {
-	out, err := r.docker(ctx, "image", "inspect", "--format", `{"ID":{{json .Id}},"Labels":{{json .Config.Labels}}}`, ref)
+	out, err := r.docker(ctx, "image", "inspect", "--format", "{{json .}}", ref)
 	if err != nil && strings.Contains(strings.ToLower(err.Error()), "no such image") {
 		return inspected{}, fmt.Errorf("%s: %w", ref, errNoImage)
 	}
 	if err != nil {
 		return inspected{}, err
 	}
-	found := inspected{ref: ref}
+	var found struct {
+		ID     string `json:"Id"`
+		Config struct{ Labels map[string]string }
+	}
 	if err := json.Unmarshal([]byte(out), &found); err != nil {
 		return inspected{}, fmt.Errorf("read what docker says of %s: %w", ref, err)
 	}
-	return found, nil
+	return inspected{ref: ref, ID: found.ID, Labels: found.Config.Labels}, nil
 }
 
 func (r *Resolver) docker(ctx context.Context, args ...string) (string, error) {

@@ -36,12 +36,14 @@ func (e *engine) run(ctx context.Context, c images.Command) (string, error) {
 		if _, ok := e.images[last]; !ok {
 			return "", errors.New("Error: No such image: " + last)
 		}
-		official := e.images[last]["official"]
-		labels := "null"
-		if e.images[last]["ours"] != "" {
-			labels = `{"` + images.Label + `":"image","org.nuvla.nuvlaops.official":"` + official + `"}`
+		if e.images[last]["ours"] == "" { // Engine 29 has no labels there, which a template cannot name then
+			if strings.Contains(strings.Join(line, " "), ".Labels") {
+				return "", errors.New(`template parsing error: executing "" at <.Config.Labels>: map has no entry for key "Labels"`)
+			}
+			return `{"Id":"sha256:1","Config":{}}`, nil
 		}
-		return `{"ID":"sha256:1","Labels":` + labels + `}`, nil
+		labels := `{"` + images.Label + `":"image","org.nuvla.nuvlaops.official":"` + e.images[last]["official"] + `"}`
+		return `{"Id":"sha256:1","Config":{"Labels":` + labels + `}}`, nil
 	case line[1] == "pull":
 		e.asked = append(e.asked, "pull "+last)
 		if !e.hub[last] {
