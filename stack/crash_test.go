@@ -82,9 +82,7 @@ func newKiller(t *testing.T) *killer {
 	engine := &url.URL{Scheme: "http", Host: "docker"}
 	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(engine) }, FlushInterval: -1,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", "/var/run/docker.sock")
-		}}}
+		Transport:    &http.Transport{DialContext: dialEngine}}
 	listener, err := net.Listen("unix", k.socket)
 	must(t, err)
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { k.serve(forward, w, r) })}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/client"
+
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/stack"
 )
@@ -21,9 +23,7 @@ func inFront(t *testing.T, serve func(w http.ResponseWriter, r *http.Request, en
 	engine := &httputil.ReverseProxy{FlushInterval: -1,
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", "/var/run/docker.sock")
-		}}}
+		Transport:    &http.Transport{DialContext: dialEngine}}
 	socket := filepath.Join(t.TempDir(), "engine.sock")
 	listener, err := net.Listen("unix", socket)
 	must(t, err)
@@ -31,6 +31,16 @@ func inFront(t *testing.T, serve func(w http.ResponseWriter, r *http.Request, en
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
 	return "unix://" + socket
+}
+
+// dialEngine connects to the engine that the tests use.
+func dialEngine(ctx context.Context, _, _ string) (net.Conn, error) {
+	api, err := client.New(client.FromEnv)
+	if err != nil {
+		return nil, err
+	}
+	defer api.Close()
+	return api.Dialer()(ctx)
 }
 
 // loseReplies stands before the engine: every other request that changes something is carried out, and its reply is lost.
