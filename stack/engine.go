@@ -91,8 +91,10 @@ func explain(what string, err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 	case isNotManager(err):
 		return notManager("")
-	case strings.Contains(err.Error(), "is too new. Maximum supported API version"): // than the engine
+	case clientTooNew(err.Error()):
 		return tooOld(e.Reason)
+	case clientTooOld(err.Error()): // it negotiates, unless it was told not to
+		kind(nuvlaops.ErrUnsupported, 0, "unset DOCKER_API_VERSION, or name a version there that the engine serves")
 	case badCertificate(err), errors.Is(err, syscall.EACCES), strings.Contains(err.Error(), "permission denied"):
 		kind(nuvlaops.ErrDenied, 0, "run as a user who may use the Docker engine, or check the certificates")
 	case cerrdefs.IsNotFound(err):
@@ -105,6 +107,16 @@ func explain(what string, err error) error {
 		kind(nuvlaops.ErrUnavailable, 0, "is the Docker engine running, and does DOCKER_HOST name it?")
 	}
 	return e
+}
+
+// clientTooNew and clientTooOld: what an engine says to a client whose version of the API it has not yet, or no more. Docker 29 serves
+// none before 1.44, that of Docker 25.
+func clientTooNew(text string) bool {
+	return strings.Contains(text, "is too new. Maximum supported API version")
+}
+
+func clientTooOld(text string) bool {
+	return strings.Contains(text, "is too old. Minimum supported API version")
 }
 
 // leastAPI is that of Docker 20.10, with which all of this was seen to work.

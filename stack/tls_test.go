@@ -111,6 +111,9 @@ func TestEngineIsReachedOverTLSAsTheDockerProgramDoes(t *testing.T) {
 	mustBe(t, err, nuvlaops.ErrInvalid, "no certificate in", "DOCKER_CERT_PATH")
 }
 
+// versionTooOld is what Docker 29 says to a client of before Docker 25.
+const versionTooOld = "client version 1.42 is too old. Minimum supported API version is 1.44, please upgrade your client to a newer version"
+
 func TestEngineThatIsTooOldOrNoManagerSaysSo(t *testing.T) {
 	for api, want := range map[string]string{"1.24": "1.24", "1.40": "1.40"} {
 		t.Run("API "+api, func(t *testing.T) {
@@ -134,6 +137,17 @@ func TestEngineThatIsTooOldOrNoManagerSaysSo(t *testing.T) {
 			mustBe(t, err, nuvlaops.ErrUnsupported, want, "1.41 or later")
 		})
 	}
+	t.Run("an engine that serves the version of DOCKER_API_VERSION no more", func(t *testing.T) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"message":"`+versionTooOld+`"}`, http.StatusBadRequest)
+		}))
+		defer server.Close()
+		t.Setenv("DOCKER_API_VERSION", "1.42")
+		s := must1(stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()}))
+		defer s.Close()
+		_, err := s.Look(t.Context(), "big")
+		mustBe(t, err, nuvlaops.ErrUnsupported, "1.42 is too old", "unset DOCKER_API_VERSION")
+	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Api-Version", "1.41")
 		_, _ = io.WriteString(w, `{"Name":"one","Swarm":{"LocalNodeState":"inactive"}}`)

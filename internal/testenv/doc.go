@@ -29,7 +29,7 @@
 // # Errors
 //
 // What is wrong with the engine or the machine can be told apart with errors.Is ([ErrNoEngine], [ErrPermission],
-// [ErrEngineTooOld], [ErrPortTaken], [ErrDiskFull]), and the text says what to do.
+// [ErrEngineTooOld], [ErrClientTooOld], [ErrPortTaken], [ErrDiskFull]), and the text says what to do.
 //
 // # Retries
 //

@@ -17,6 +17,8 @@ var (
 	ErrPermission = errors.New("no permission on the Docker socket")
 	// ErrEngineTooOld: the engine's API is older than 1.41.
 	ErrEngineTooOld = errors.New("the Docker engine is too old")
+	// ErrClientTooOld: the engine serves the API of this client no more.
+	ErrClientTooOld = errors.New("the Docker client is too old for the engine")
 	// ErrPortTaken: a port that must be published is in use.
 	ErrPortTaken = errors.New("the port is in use")
 	// ErrDiskFull: there is no space left.
@@ -40,6 +42,8 @@ func troubles() []trouble {
 			"end what listens there (ss -ltnp shows it), or choose another port"},
 		{ErrPermission, []string{"permission denied while trying to connect", "connect: permission denied"},
 			"run as root, or add this user to the group of the socket: usermod -aG docker USER, then log in again"},
+		{ErrClientTooOld, []string{"please upgrade your client"},
+			"unset DOCKER_API_VERSION, and install a docker program of Docker 25 or later for an engine of Docker 29"},
 		{ErrEngineTooOld, []string{"client version", "minimum supported api version"},
 			"install Docker 20.10 or later"},
 		{ErrNoEngine, []string{"cannot connect to the docker daemon", "is the docker daemon running", "docker.sock: connect:"},

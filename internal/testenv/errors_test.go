@@ -59,6 +59,9 @@ func TestExplainTellsTheMachinesTroublesApart(t *testing.T) {
 		{"permission denied while trying to connect to the docker API at unix:///var/run/docker.sock", testenv.ErrPermission, "usermod"},
 		{"Error response from daemon: mkdir /var/lib/docker/overlay2/x: no space left on device", testenv.ErrDiskFull, "make clean"},
 		{"driver failed programming external connectivity: Bind for 127.0.0.1:1 failed: port is already allocated", testenv.ErrPortTaken, "ss -ltnp"},
+		{"client version 1.52 is too new. Maximum supported API version is 1.40", testenv.ErrEngineTooOld, "20.10"},
+		{"client version 1.42 is too old. Minimum supported API version is 1.44, please upgrade your client to a newer version",
+			testenv.ErrClientTooOld, "DOCKER_API_VERSION"},
 		{"listen tcp4 127.0.0.1:1: bind: address already in use", testenv.ErrPortTaken, "ss -ltnp"},
 	}
 	for _, tt := range tests {

@@ -7,7 +7,7 @@
 # May be run again at any time, and several times at once.
 #
 # Exit codes: 0 an engine answers, 2 something must be installed or started by hand, 3 no permission on the socket,
-# 4 the engine is too old, 5 the disk is nearly full, 6 the engine does not start.
+# 4 the engine or the docker program is too old, 5 the disk is nearly full, 6 the engine does not start.
 set -euo pipefail
 
 readonly min_api=1.41         # Engine 20.10: what Debian 12 has, and the first with job services in a swarm
@@ -59,6 +59,8 @@ answers() {
       die 3 "no permission on the Docker socket: run as root, or 'sudo usermod -aG docker $(id -un)' and log in again" ;;
     *"client version"*"too new"*)
       die 4 "this docker client is too new for the engine: upgrade the engine to Docker 20.10 or later ($answer)" ;;
+    *"client version"*"too old"*)
+      die 4 "this docker client is too old for the engine: upgrade it, for Docker 29 to 25 or later, or unset DOCKER_API_VERSION ($answer)" ;;
   esac
   return 1
 }

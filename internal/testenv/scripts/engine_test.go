@@ -111,6 +111,12 @@ func TestEngineTellsWhatIsWrongAndWhatToDo(t *testing.T) {
 			},
 			code: 4, says: "upgrade the engine",
 		},
+		"the client is too old for the engine": {
+			given: func(m machine) {
+				m.program("docker", `echo "client version 1.41 is too old. Minimum supported API version is 1.44, please upgrade your client" >&2; exit 1`)
+			},
+			code: 4, says: "too old for the engine: upgrade it",
+		},
 		"the disk is nearly full": {
 			given: func(m machine) {
 				m.engine("1.41")
