@@ -1,16 +1,11 @@
 package stack
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/swarm"
@@ -294,51 +289,4 @@ func (c *compose) needs(services []string) needs {
 	}
 	n.undefined = slices.Compact(n.undefined)
 	return n
-}
-
-// detached has the docker program return before the services have converged. Before 26.0 it always does, and does not know it.
-const detached = "--detach=true"
-
-// docker runs "docker stack VERB" against the same engine. What it prints on a failure is the error's reason.
-func (s *Swarm) docker(ctx context.Context, opts DeployOptions, stdin []byte, verb string, args ...string) ([]byte, error) {
-	all := append([]string{"stack", verb}, args...)
-	if s.host != "" {
-		all = append([]string{"--host", s.host}, all...)
-	}
-	cmd := exec.CommandContext(ctx, s.opts.Docker, all...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 2 * time.Second
-	cmd.Env = os.Environ()
-	for _, k := range slices.Sorted(maps.Keys(opts.Env)) {
-		cmd.Env = append(cmd.Env, k+"="+opts.Env[k])
-	}
-	if stdin != nil {
-		cmd.Stdin = bytes.NewReader(stdin)
-		cmd.Dir = filepath.Dir(opts.Files[0])
-	}
-	var out, problems bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &problems
-	err := cmd.Run()
-	switch {
-	case err == nil:
-		return out.Bytes(), nil
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case cmd.ProcessState == nil:
-		return nil, &nuvlaops.Error{Resource: s.opts.Docker, Reason: err.Error(), Err: nuvlaops.ErrNotFound,
-			Hint: "install the docker program, 23.0 or later, and have it on the PATH"}
-	case strings.Contains(problems.String(), "unknown flag: --detach") && slices.Contains(args, detached):
-		return s.docker(ctx, opts, stdin, verb, slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == detached })...)
-	}
-	reason := "docker stack " + verb + ": " + lastLine(problems.String())
-	if verb == "config" { // which reads, and sends nothing
-		return nil, &nuvlaops.Error{Resource: strings.Join(opts.Files, ", "), Reason: reason, Err: nuvlaops.ErrInvalid,
-			Hint: "check the compose file; a docker program before 23.0 has no stack config"}
-	}
-	return nil, &nuvlaops.Error{Reason: reason, Err: err, Hint: "mend what it says and deploy again: services that were made stay as they are"}
-}
-
-func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return lines[len(lines)-1]
 }

@@ -144,6 +144,9 @@ func (s *Swarm) prepare(ctx context.Context, n needs, opts DeployOptions) error 
 
 // check returns the networks that are not there and may be made.
 func (s *Swarm) check(ctx context.Context, n needs, opts DeployOptions) (absent []string, err error) {
+	if err := s.checkProgram(ctx, opts); err != nil {
+		return nil, err
+	}
 	if len(n.undefined) > 0 {
 		return nil, &nuvlaops.Error{Resource: strings.Join(opts.Files, ", "), Reason: "services name what it does not define: " + some(n.undefined),
 			Err: nuvlaops.ErrInvalid, Hint: "nothing was changed; define it there, or mend the name"}

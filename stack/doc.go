@@ -23,6 +23,12 @@
 //
 // Waits follow the engine's events, and look again from time to time in case one is missed or happens on another node.
 //
+// # Engines and docker programs
+//
+// Engines of Docker 20.10 to 29 are served, with either image store. The docker program, which Deploy and all that is given
+// compose files run, is 23.0 or later; for an engine of 29.0, which serves no program before 25.0, it is 25.0 or later
+// (later engines of 29 serve older ones again). It may be newer than the engine.
+//
 // # Errors
 //
 // Every error is a *nuvlaops.Error. ErrNotFound: a service, secret, config, network or the docker program is missing.
@@ -31,8 +37,8 @@
 // volume ends too early. ErrBusy: somebody else works on the stack (Swarm.Claim). ErrExists: an archive or a copy of a
 // volume is there already (Swarm.KeepVolumes). ErrInvalid: a name, an option or a compose file; nothing was changed.
 // ErrDenied: the user may not use the engine, or a certificate is wrong. ErrUnavailable: the engine cannot be reached.
-// ErrUnsupported: the engine is not a manager of a swarm, or too old. A wait that the context ends names what it still
-// waited for.
+// ErrUnsupported: the engine is not a manager of a swarm, or it and this client, or the docker program, have no version of
+// the API in common. A wait that the context ends names what it still waited for.
 //
 // # Retries
 //

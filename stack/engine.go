@@ -109,8 +109,8 @@ func explain(what string, err error) error {
 	return e
 }
 
-// clientTooNew and clientTooOld: what an engine says to a client whose version of the API it has not yet, or no more. Docker 29 serves
-// none before 1.44, that of Docker 25.
+// clientTooNew and clientTooOld: what an engine says to a client whose version of the API it has not yet, or no more. Docker 29.0
+// serves none before 1.44, that of Docker 25.
 func clientTooNew(text string) bool {
 	return strings.Contains(text, "is too new. Maximum supported API version")
 }

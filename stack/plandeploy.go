@@ -20,10 +20,11 @@ type DeployPlan struct {
 }
 
 // PlanDeploy reads the compose files and checks all that the missing services need, as Deploy does before it changes
-// anything: networks, secrets, configs and files. It changes nothing.
+// anything: networks, secrets, configs, files, and whether the docker program and the engine understand each other. It changes
+// nothing.
 //
 // Errors: ErrInvalid (a compose file), ErrNotFound (a secret, config, file or network), ErrRefused (a network that cannot
-// be used).
+// be used), ErrUnsupported (the docker program is too old or too new for the engine).
 func (s *Swarm) PlanDeploy(ctx context.Context, stack string, opts DeployOptions) (*DeployPlan, error) {
 	plan, err := s.planDeploy(ctx, stack, opts)
 	return plan, nuvlaops.Wrap("stack.PlanDeploy", stack, err)
@@ -54,9 +55,10 @@ func (s *Swarm) planDeploy(ctx context.Context, stack string, opts DeployOptions
 			return nil, err
 		}
 	}
-	if len(plan.Services) > 0 {
-		plan.Blank = opts.blank(plan.Services)
+	if len(plan.Services) == 0 {
+		return plan, nil
 	}
+	plan.Blank = opts.blank(plan.Services)
 	plan.Networks, err = s.check(ctx, file.needs(plan.Services), opts)
 	return plan, err
 }

@@ -27,6 +27,7 @@ func TestDeployIsVerifiedAndPassesTheLoginOnWhenAsked(t *testing.T) {
 		said, err := os.ReadFile(calls)
 		must(t, err)
 		want := "--host " + host + " stack config --compose-file a.yml --compose-file b.yml\n" +
+			"--host " + host + " version --format {{.Server.APIVersion}}\n" +
 			"--host " + host + " stack deploy --resolve-image never --detach=true --compose-file a.yml --compose-file b.yml big\n"
 		if auth {
 			want = strings.Replace(want, "--detach=true", "--detach=true --with-registry-auth", 1)
@@ -42,7 +43,7 @@ func TestADeployThatTheEngineRefusesIsNotCalledBadInput(t *testing.T) {
 	host, _ := largeEngine(t, 1, 1)
 	program := filepath.Join(t.TempDir(), "docker")
 	must(t, os.WriteFile(program, []byte(`#!/bin/sh
-case "$*" in *config*) echo 'services: {new: {image: x}}'; exit;; esac
+case "$*" in *config*) echo 'services: {new: {image: x}}'; exit;; *version*) exit;; esac
 echo "failed to create service big_new: no such runtime" >&2
 exit 1
 `), 0o700))
@@ -63,6 +64,7 @@ func TestDeployWorksWithADockerProgramThatCannotWait(t *testing.T) {
 	must(t, os.WriteFile(program, []byte(`#!/bin/sh
 case "$*" in
 *config*) echo 'services: {new: {image: x}}' ;;
+*version*) ;;
 *--detach*) printf "unknown flag: --detach\nSee 'docker stack deploy --help'.\n" >&2; exit 125 ;;
 *) echo "$@" > `+calls+` ;;
 esac
@@ -76,5 +78,35 @@ esac
 	must(t, err)
 	if want := "--host " + host + " stack deploy --resolve-image never --compose-file a.yml big\n"; string(said) != want {
 		t.Errorf("docker was called with\n%s, want\n%s", said, want)
+	}
+}
+
+// Docker 29.0 serves the API of no docker program before 25.0. A program that reads the file all the same must not be found out only
+// after the data were wiped, or after a network was made.
+func TestADockerProgramThatDoesNotFitTheEngineIsRefusedBeforeAnythingIsChanged(t *testing.T) {
+	host, _ := largeEngine(t, 1, 1)
+	dir := t.TempDir()
+	program, deployed := filepath.Join(dir, "docker"), filepath.Join(dir, "deployed")
+	for says, want := range map[string][]string{
+		versionTooOld: {"1.42 is too old", "install a docker program"},
+		"client version 1.52 is too new. Maximum supported API version is 1.43": {"1.52 is too new", "DOCKER_API_VERSION"},
+	} {
+		must(t, os.WriteFile(program, []byte(`#!/bin/sh
+case "$*" in
+*config*) echo 'services: {new: {image: x}}' ;;
+*version*) echo "Error response from daemon: `+says+`" >&2; exit 1 ;;
+*) touch `+deployed+` ;;
+esac
+`), 0o700))
+		s, err := stack.NewSwarm(&stack.Options{Host: host, Docker: program})
+		must(t, err)
+		defer s.Close()
+		opts := stack.DeployOptions{Files: []string{"a.yml"}}
+		_, err = s.PlanDeploy(t.Context(), "big", opts)
+		mustBe(t, err, nuvlaops.ErrUnsupported, want...)
+		mustBe(t, s.Deploy(t.Context(), "big", opts), nuvlaops.ErrUnsupported, append(want, "nothing was changed")...)
+		if _, err := os.Stat(deployed); err == nil {
+			t.Error("it was called to deploy")
+		}
 	}
 }

@@ -111,7 +111,7 @@ func TestEngineIsReachedOverTLSAsTheDockerProgramDoes(t *testing.T) {
 	mustBe(t, err, nuvlaops.ErrInvalid, "no certificate in", "DOCKER_CERT_PATH")
 }
 
-// versionTooOld is what Docker 29 says to a client of before Docker 25.
+// versionTooOld is what Docker 29.0 says to a client of before Docker 25.
 const versionTooOld = "client version 1.42 is too old. Minimum supported API version is 1.44, please upgrade your client to a newer version"
 
 func TestEngineThatIsTooOldOrNoManagerSaysSo(t *testing.T) {

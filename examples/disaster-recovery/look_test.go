@@ -94,6 +94,7 @@ func TestALookDeploysNothingOfTheStack(t *testing.T) {
 	if err := os.WriteFile(program, []byte(`#!/bin/sh
 case "$*" in
 *config*) echo 'services: {es: {image: es}, zk: {image: zk}, exporter: {image: exporter}}' ;;
+*version*) ;;
 *) for last in "$@"; do :; done; echo "$last" >> `+calls+` ;;
 esac
 `), 0o700); err != nil {

@@ -34,7 +34,7 @@ const dataMount = `{"Type":"volume","Source":"db_esdata","Target":"/data","Volum
 func swarmOf(t *testing.T, answers map[string]string) *stack.Swarm {
 	t.Helper()
 	all := map[string]string{"/info": `{"Swarm":{"NodeID":"self","ControlAvailable":true}}`, "/nodes": `[{"ID":"self"}]`, "/services": "[]",
-		"/containers/json": "[]", "/volumes": "{}"}
+		"/containers/json": "[]", "/volumes": "{}", "/version": `{"ApiVersion":"1.41"}`} // the last is for the docker program
 	maps.Copy(all, answers)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Api-Version", "1.41")

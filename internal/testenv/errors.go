@@ -43,7 +43,7 @@ func troubles() []trouble {
 		{ErrPermission, []string{"permission denied while trying to connect", "connect: permission denied"},
 			"run as root, or add this user to the group of the socket: usermod -aG docker USER, then log in again"},
 		{ErrClientTooOld, []string{"please upgrade your client"},
-			"unset DOCKER_API_VERSION, and install a docker program of Docker 25 or later for an engine of Docker 29"},
+			"unset DOCKER_API_VERSION, or install a docker program that is no older than the engine"},
 		{ErrEngineTooOld, []string{"client version", "minimum supported api version"},
 			"install Docker 20.10 or later"},
 		{ErrNoEngine, []string{"cannot connect to the docker daemon", "is the docker daemon running", "docker.sock: connect:"},

@@ -60,7 +60,7 @@ answers() {
     *"client version"*"too new"*)
       die 4 "this docker client is too new for the engine: upgrade the engine to Docker 20.10 or later ($answer)" ;;
     *"client version"*"too old"*)
-      die 4 "this docker client is too old for the engine: upgrade it, for Docker 29 to 25 or later, or unset DOCKER_API_VERSION ($answer)" ;;
+      die 4 "this docker client is too old for the engine: upgrade it, for Docker 29 to 25.0 or later, or unset DOCKER_API_VERSION ($answer)" ;;
   esac
   return 1
 }
