@@ -27,7 +27,8 @@ func TestARunningSnapshotHasNoEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := es.SnapshotInfo{Name: "s1", UUID: "u1", Repository: "r", State: es.StateInProgress, Version: "8500003", Indices: []string{"nuvla-a"},
+	want := es.SnapshotInfo{Name: "s1", UUID: "u1", Repository: "r", State: es.StateInProgress, Version: "8500003", VersionID: 8500003,
+		Indices:     []string{"nuvla-a"},
 		DataStreams: []string{"nuvla-ts"}, Start: time.UnixMilli(1767366245678).UTC(), Failures: []es.ShardFailure{},
 		Metadata: map[string]any{"taken_by": "nuvlaops", "run_id": "x"}}
 	if diff := cmp.Diff(want, got); diff != "" {
