@@ -49,8 +49,11 @@ func (w work) fixture(ctx context.Context, source string) error {
 		return err
 	}
 	programs, err := filepath.Glob(filepath.Join(w.dir, "ecj-*.jar"))
-	if err != nil || len(programs) != 1 {
-		return fmt.Errorf("Maven left %d compilers where one was expected: %w", len(programs), err)
+	if err != nil {
+		return err
+	}
+	if len(programs) != 1 {
+		return fmt.Errorf("mvn left %d compilers where one was expected", len(programs))
 	}
 	var libraries []string
 	for _, pattern := range []string{"elasticsearch/lib/*.jar", "plugin/*.jar"} {
