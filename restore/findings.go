@@ -171,11 +171,7 @@ func (s *Snapshot) lostIndices() []string {
 // newerThan says whether the cluster is too old for the snapshot, and whether that is known. What tells is the index version. Its
 // name is that of a node (8.5.1), a range (8.11.0-8.11.4), or what an older server makes of a later one (8.19.8-[9107000]).
 func (s *Snapshot) newerThan(c es.Cluster) (newer, known bool) {
-	needs := s.needs
-	if n, err := strconv.Atoi(s.Version); err == nil && needs == 0 {
-		needs = n
-	}
-	if needs > 0 && c.IndexVersion > 0 {
+	if needs := s.indexVersion(); needs > 0 && c.IndexVersion > 0 {
 		return needs > c.IndexVersion, true
 	}
 	first, _, _ := strings.Cut(s.Version, "-")
@@ -204,13 +200,18 @@ func (p *Plan) findOldIndices(c es.Cluster) {
 
 // major is 8 for 8.5.1 and for the index version 8500003; 0 when it is not known.
 func (s *Snapshot) major() int {
-	if s.needs > 0 {
-		return s.needs / 1_000_000
-	}
-	if n, err := strconv.Atoi(s.Version); err == nil {
-		return n / 1_000_000
+	if needs := s.indexVersion(); needs > 0 {
+		return needs / 1_000_000
 	}
 	return es.ParseVersion(s.Version).Major
+}
+
+// indexVersion is the one that the snapshot needs, which some servers say as its version only; 0 when it is not known.
+func (s *Snapshot) indexVersion() int {
+	if n, err := strconv.Atoi(s.Version); err == nil && s.needs == 0 {
+		return n
+	}
+	return s.needs
 }
 
 func (r *Repo) findIndices(ctx context.Context, p *Plan) error {
