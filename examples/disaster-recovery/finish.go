@@ -146,12 +146,21 @@ func (r *recovery) versions(s state) map[string]string {
 	return out
 }
 
-// takenBy says what the version of a snapshot is: since 8.10, Elasticsearch gives that of the indices' format.
+// takenBy says which Elasticsearch took a snapshot of this version. From 8.11 until it named the versions again, a server gave
+// that of the indices' format instead (IndexVersions.csv of Elasticsearch 9.5).
 func takenBy(version string) string {
-	if _, err := strconv.Atoi(version); err == nil {
-		return "one whose index version is " + version
+	if _, err := strconv.Atoi(version); err != nil {
+		return version
 	}
-	return version
+	switch version {
+	case "8500003":
+		return "8.11"
+	case "8500008", "8500010":
+		return "8.12"
+	case "8503000":
+		return "8.13"
+	}
+	return "one whose index version is " + version
 }
 
 // indices puts the report of the restore into the report of the recovery.

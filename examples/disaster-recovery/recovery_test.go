@@ -165,7 +165,8 @@ func TestAPlanSaysWhereAnEarlierCallWasEndedAndWhatComesOfIt(t *testing.T) {
 }
 
 func TestTheVersionOfASnapshotIsSaidAsWhatItIs(t *testing.T) {
-	for version, want := range map[string]string{"8.5.1": "8.5.1", "8500003": "one whose index version is 8500003", "": ""} {
+	for version, want := range map[string]string{"8.5.1": "8.5.1", "8500003": "8.11", "8500010": "8.12", "8536000": "one whose index version is 8536000",
+		"8.11.0-8.11.4": "8.11.0-8.11.4", "": ""} {
 		r := takenUp(t)
 		got := r.versions(state{Plan: &restore.Plan{Snapshot: restore.Snapshot{Version: version}}})["Elasticsearch that took the snapshot"]
 		if got != want {
