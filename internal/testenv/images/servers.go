@@ -24,7 +24,7 @@ func (w work) elasticsearch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	source := filepath.Join(w.dir, "s3plugin")
+	source := filepath.Join(w.dir, "s3plugin") // a file of the release line takes the place of the common one
 	for _, folder := range []string{"recipes/s3plugin", "recipes/s3plugin-" + line(version)} {
 		if err := unfold(w.r.recipes, folder, source); err != nil {
 			return fmt.Errorf("write recipe %s: %w", folder, err)
