@@ -46,12 +46,12 @@ func (s *Stack) writeTasks(w *tabwriter.Writer) {
 	}
 }
 
-// place tells the tasks of a service apart: tasks of a global service have no slot.
+// place tells the tasks of a service apart: those of a global service have no slot, nor have those of every orchestrator.
 func (t Task) place() string {
 	if t.Slot > 0 {
 		return fmt.Sprint(t.Slot)
 	}
-	return t.ID[:min(12, len(t.ID))]
+	return t.ID
 }
 
 func (s *Stack) writeUsers(w *tabwriter.Writer, kind string, of func(Service) []string) {

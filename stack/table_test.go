@@ -32,10 +32,10 @@ es       0/1       nuvla/es:8   failing: task: non-zero exit (137)
 agent    1/1       agent:1      healthy
 zk       0/0       zookeeper:3  stopped, remembers 3 replicas
 
-TASK                NODE  STATE    SINCE                 ERROR
-es.1                one   failed   2026-01-02T15:04:05Z  task: non-zero exit (137)
-es.1                two   ready    2026-01-02T15:04:06Z
-agent.abcdefghijkl  one   running  2026-01-02T15:04:05Z
+TASK                    NODE  STATE    SINCE                 ERROR
+es.1                    one   failed   2026-01-02T15:04:05Z  task: non-zero exit (137)
+es.1                    two   ready    2026-01-02T15:04:06Z
+agent.abcdefghijklmnop  one   running  2026-01-02T15:04:05Z
 
 VOLUME     NODE  SIZE      USED BY
 db_esdata  one   66.9 MiB  es
@@ -54,6 +54,19 @@ s3_secret_key  es
 	}
 	if diff := cmp.Diff(want, "\n"+got.String()); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
+	}
+}
+
+// Identifiers may begin alike: those of the pods of one ReplicaSet do.
+func TestTasksWithoutASlotAreToldApartByTheirWholeIdentifier(t *testing.T) {
+	s := &stack.Stack{Name: "nuvla", Services: []stack.Service{{Name: "executor", Tasks: []stack.Task{
+		{ID: "job-executor-7c6b8-x2k4q", State: "running", Wanted: "running"},
+		{ID: "job-executor-7c6b8-p9w1z", State: "running", Wanted: "running"},
+	}}}}
+	for _, task := range s.Services[0].Tasks {
+		if got := s.String(); !strings.Contains(got, "executor."+task.ID+" ") {
+			t.Errorf("%s is not in:\n%s", task.ID, got)
+		}
 	}
 }
 
