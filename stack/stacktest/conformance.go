@@ -17,15 +17,20 @@ type World struct {
 	Controller stack.StackController
 	// Stack is a name that is free, and so is it with "2" behind.
 	Stack string
-	// Deploy makes two services: db, of one replica with a volume STACK_data, and app, of two replicas, which needs db.
+	// Deploy makes two services: db, of one replica with one volume, and app, of two replicas, which needs db.
 	Deploy stack.DeployOptions
-	// Starts says how often tasks have started on a volume since it was made.
+	// Volume is the full name of that volume in a stack of this name. Default STACK_data.
+	Volume func(stack string) string
+	// Starts says how often tasks have started on a volume, by its full name, since it was made.
 	Starts func(t *testing.T, volume string) int
 }
 
 // Conformance checks that a controller keeps the contract of StackController. open is called once.
 func Conformance(t *testing.T, open func(t *testing.T) World) {
 	c := &conformance{World: open(t)}
+	if c.Volume == nil {
+		c.Volume = func(stack string) string { return stack + "_data" }
+	}
 	// Each step goes on from the state in which the one before leaves the stack.
 	for _, step := range []struct {
 		name string
@@ -57,8 +62,6 @@ type conformance struct {
 	plan      *stack.WipePlan
 	stopped   uint64 // version of app then
 }
-
-func (c *conformance) volume() string { return c.Stack + "_data" }
 
 func (c *conformance) look(t *testing.T, name string) *stack.Stack {
 	t.Helper()
@@ -141,11 +144,14 @@ func (c *conformance) deploys(t *testing.T) {
 	if db, app := before.Service("db"), before.Service("app"); db == nil || app == nil || db.Running != 1 || app.Running != 2 {
 		t.Fatalf("not one db and two app:\n%s", before)
 	}
+	if n := len(tasks(before)); n != 3 {
+		t.Fatalf("%d tasks are \"running\" and wanted so, as stack.Task says it, want 3", n)
+	}
 	must(t, c.Controller.Deploy(t.Context(), c.Stack, c.Deploy))
 	if after := tasks(c.look(t, c.Stack)); !slices.Equal(tasks(before), after) {
 		t.Errorf("tasks %v before the second deploy, %v after", tasks(before), after)
 	}
-	if n := c.Starts(t, c.volume()); n != 1 {
+	if n := c.Starts(t, c.Volume(c.Stack)); n != 1 {
 		t.Errorf("%d starts on the volume, want 1", n)
 	}
 }
@@ -160,7 +166,7 @@ func (c *conformance) refusesInUse(t *testing.T) {
 		t.Error("the guard is asked although the volume is in use")
 		return nil
 	}), nuvlaops.ErrRefused)
-	if n := c.Starts(t, c.volume()); n != 1 {
+	if n := c.Starts(t, c.Volume(c.Stack)); n != 1 {
 		t.Errorf("%d starts on the volume, want 1: it is another volume", n)
 	}
 }
@@ -204,7 +210,7 @@ func (c *conformance) leavesStopped(t *testing.T) {
 func (c *conformance) guards(t *testing.T) {
 	plan, err := c.Controller.PlanWipe(t.Context(), c.Stack, stack.WipeOptions{Services: []string{"db"}})
 	must(t, err)
-	if len(plan.Volumes) != 1 || plan.Volumes[0].Name != c.volume() || len(plan.Obstacles) > 0 {
+	if len(plan.Volumes) != 1 || plan.Volumes[0].Name != c.Volume(c.Stack) || len(plan.Obstacles) > 0 {
 		t.Fatalf("want a plan for the volume alone, with nothing in the way:\n%s", plan)
 	}
 	refusal := errors.New("the snapshot is not there")
@@ -212,7 +218,7 @@ func (c *conformance) guards(t *testing.T) {
 	mustBe(t, err, nuvlaops.ErrRefused)
 	mustBe(t, err, refusal)
 	mustBe(t, c.Controller.Wipe(t.Context(), plan, nil), nuvlaops.ErrInvalid)
-	if n := c.Starts(t, c.volume()); n != 1 {
+	if n := c.Starts(t, c.Volume(c.Stack)); n != 1 {
 		t.Errorf("%d starts on the volume after the refusal, want 1", n)
 	}
 	// A plan survives being written down.
@@ -258,7 +264,7 @@ func (c *conformance) starts(t *testing.T) {
 	if s.Service("app").Version == c.stopped {
 		t.Errorf("a start has left the version at %d", c.stopped)
 	}
-	if n := c.Starts(t, c.volume()); n != 1 {
+	if n := c.Starts(t, c.Volume(c.Stack)); n != 1 {
 		t.Errorf("%d starts on the volume, want 1: a new one", n)
 	}
 	must(t, c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{Stable: 100 * time.Millisecond}))
@@ -270,7 +276,7 @@ func (c *conformance) starts(t *testing.T) {
 func (c *conformance) refusesOldPlan(t *testing.T) {
 	must(t, c.Controller.Stop(t.Context(), c.Stack, stack.StopOptions{}))
 	mustBe(t, c.Controller.Wipe(t.Context(), c.plan, stack.Unguarded), nuvlaops.ErrConflict)
-	if n := c.Starts(t, c.volume()); n != 1 {
+	if n := c.Starts(t, c.Volume(c.Stack)); n != 1 {
 		t.Errorf("%d starts on the volume, want 1: it must still be there", n)
 	}
 }
@@ -293,10 +299,11 @@ func (c *conformance) refusesNonsense(t *testing.T) {
 	mustBe(t, c.Controller.Stop(ctx, c.Stack, stack.StopOptions{Limit: -1}), nuvlaops.ErrInvalid)
 	mustBe(t, c.Controller.Stop(ctx, c.Stack, stack.StopOptions{Groups: [][]string{{"no name"}}}), nuvlaops.ErrInvalid)
 	mustBe(t, c.Controller.Deploy(ctx, c.Stack, stack.DeployOptions{}), nuvlaops.ErrInvalid)
+	mustBe(t, c.Controller.Deploy(ctx, c.Stack, stack.DeployOptions{Files: []string{"/nowhere/stack.yml"}}), nuvlaops.ErrInvalid)
 	mustBe(t, c.Controller.Wipe(ctx, nil, stack.Unguarded), nuvlaops.ErrInvalid)
 	_, err := c.Controller.PlanWipe(ctx, c.Stack, stack.WipeOptions{Files: []string{"/nowhere/stack.yml"}})
 	mustBe(t, err, nuvlaops.ErrInvalid)
-	plan, err := c.Controller.PlanWipe(ctx, c.Stack, stack.WipeOptions{Volumes: []string{c.Stack + "2_data"}})
+	plan, err := c.Controller.PlanWipe(ctx, c.Stack, stack.WipeOptions{Volumes: []string{c.Volume(c.Stack + "2")}})
 	must(t, err)
 	mustBe(t, c.Controller.Wipe(ctx, plan, stack.Unguarded), nuvlaops.ErrRefused)
 	if s := c.look(t, c.Stack); s.Service("db").Running != 0 || len(s.Volumes) != 1 {
@@ -365,7 +372,7 @@ func (c *conformance) sparesNeighbour(t *testing.T) {
 	if now := tasks(c.look(t, c.Stack+"2")); !slices.Equal(c.neighbour, now) {
 		t.Errorf("its tasks were %v, now %v", c.neighbour, now)
 	}
-	if n := c.Starts(t, c.Stack+"2_data"); n != 1 {
+	if n := c.Starts(t, c.Volume(c.Stack+"2")); n != 1 {
 		t.Errorf("%d starts on its volume, want 1", n)
 	}
 }
