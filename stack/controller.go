@@ -13,16 +13,19 @@ import (
 // Calls may overlap, but two that change one stack undo each other's work (see Swarm.Claim). Every call may be made again, at
 // any time and after a crash at any point, and then finishes the work. Stop, Deploy, Wipe and Start return when the
 // orchestrator shows the state that they promise, not when it has accepted the request. Services are named without the stack's
-// prefix, volumes with it.
+// prefix, volumes by their full names, as the orchestrator has them. An option for something that an orchestrator does not
+// have, such as networks to be made, changes nothing.
 //
-// Each call may fail with ErrInvalid (a name or an option), ErrDenied, ErrUnavailable and ErrUnsupported (no manager of a
-// swarm). The end of the context, or of a limit, names what was still waited for. Further errors are said of each call.
+// Each call may fail with ErrInvalid (a name or an option), ErrDenied, ErrUnavailable and ErrUnsupported (the orchestrator
+// cannot be driven: an engine is no manager of a swarm). The end of the context, or of a limit, names what was still waited
+// for. Further errors are said of each call.
 type StackController interface {
 	// Look describes the stack. A stack that is not there has no services, and is no error.
 	Look(ctx context.Context, stack string) (*Stack, error)
 	// Stop scales services to nothing, group after group, remembers their replicas in the orchestrator, and returns when
-	// no container of them is left, running or stopped. A service that is not there is stopped already. Errors: ErrInvalid
-	// (also services that need each other in a circle), ErrConflict (one was scaled up again), ErrUnsupported (one is a job).
+	// no container of them is left, running or stopped. Volumes that have names stay. A service that is not there is stopped
+	// already. Errors: ErrInvalid (also services that need each other in a circle), ErrConflict (one was scaled up again),
+	// ErrUnsupported (one is a job).
 	Stop(ctx context.Context, stack string, opts StopOptions) error
 	// PlanWipe reads which volumes would be removed, where they are, and what stands in the way. It changes nothing. Error:
 	// ErrNotFound (no such service).
@@ -35,11 +38,13 @@ type StackController interface {
 	Wipe(ctx context.Context, plan *WipePlan, guard func(context.Context) error) error
 	// Deploy makes the services that are missing, and leaves those that are there alone, stopped or not. What they need
 	// (networks, secrets) is checked before anything is changed. It does not wait for health: Start does. Errors: ErrInvalid
-	// (also a compose file), ErrNotFound (a file, network, secret or config), ErrRefused (a network that cannot be used),
-	// ErrVerification (something is not there afterwards).
+	// (also one of the files that describe the services, one that is missing too), ErrNotFound (a network, secret or config, or
+	// a file that one is made of), ErrRefused (a network that cannot be used), ErrVerification (something is not there
+	// afterwards).
 	Deploy(ctx context.Context, stack string, opts DeployOptions) error
 	// Start brings services back to their remembered replicas, group after group, and returns when all are healthy:
-	// their tasks run and stay, and their probes succeed. A service that runs already is only waited for. Errors:
+	// their tasks run and stay, and their probes succeed. Volumes that were wiped are made anew, empty. A service that runs
+	// already is only waited for. Errors:
 	// ErrInvalid (also services that need each other in a circle), ErrNotFound (no such service), ErrRefused (a probe of a
 	// service without replicas), ErrConflict (one was removed or stopped meanwhile), ErrVerification (one keeps failing, or
 	// ends), ErrUnsupported (one is a job).
@@ -70,8 +75,8 @@ type WipeOptions struct {
 	Services []string `json:"services,omitempty"`
 	// Volumes are full names of volumes that are meant, besides those of Services: of services that are gone, for instance.
 	Volumes []string `json:"volumes,omitempty"`
-	// Files are compose files, as DeployOptions.Files. Services of theirs that are gone count as there, and stopped: they
-	// mount what the files say, and have run where the files let them run.
+	// Files describe services, as DeployOptions.Files. Services of theirs that are gone count as there, and stopped: they mount
+	// what the files say, and have run where the files let them run.
 	Files []string `json:"files,omitempty"`
 	// Env are variables for the files, as DeployOptions.Env: a volume may have its name from one. They may be secret, and are
 	// left out of a plan's JSON: whoever hands one to Wipe that was read from there sets them again.
@@ -80,17 +85,17 @@ type WipeOptions struct {
 
 // DeployOptions says what to deploy.
 type DeployOptions struct {
-	// Files are the paths of compose files, as docker stack deploy takes them, merged in this order. Paths in them are relative
-	// to the first.
+	// Files are the paths of the files that describe the services, merged in this order: for a Swarm compose files, as docker
+	// stack deploy takes them. Paths in them are relative to the first. No file is ErrInvalid.
 	Files []string
 	// Env are variables for the files, before those of the process.
 	Env map[string]string
-	// CreateNetworks makes external networks that are missing, attachable. Otherwise a missing one is an error.
+	// CreateNetworks makes external networks that are missing, attachable. Otherwise a missing one is ErrNotFound.
 	CreateNetworks bool
 	// Stopped makes the services as Stop would leave them: no task of them runs, and nothing touches their volumes, before
 	// Start brings them to the replicas of the file. A job among them is ErrUnsupported.
 	Stopped bool
-	// RegistryAuth hands the login of the docker program to the nodes, for images of a private registry.
+	// RegistryAuth hands the login of the docker program to the nodes of a Swarm, for images of a private registry.
 	RegistryAuth bool
 	// Progress is called when what is done or waited for changes.
 	Progress func(nuvlaops.Progress)

@@ -33,18 +33,22 @@ type Service struct {
 	Networks   []string `json:"networks,omitempty"`
 	Secrets    []string `json:"secrets,omitempty"`
 	Configs    []string `json:"configs,omitempty"`
-	// Needs are services that must not end before it, as its label org.nuvla.ops.needs says ("es, zk").
+	// Needs are services that must not end before it, as its label (or annotation) org.nuvla.ops.needs says ("es, zk").
 	Needs       []string `json:"needs,omitempty"`
 	Constraints []string `json:"constraints,omitempty"`
 }
 
 // Task is one run of a service's container, also one that has ended.
 type Task struct {
-	ID    string `json:"id"`
-	Slot  int    `json:"slot,omitempty"`
-	Node  string `json:"node,omitempty"`
+	ID string `json:"id"`
+	// Slot numbers a service's replicas from 1; 0 where they have no numbers.
+	Slot int    `json:"slot,omitempty"`
+	Node string `json:"node,omitempty"`
+	// State is "running" while the container runs; "starting", or another word, before that; "complete", "shutdown", "failed",
+	// "rejected", "remove" or "orphaned" when it never runs again, of which "failed" and "rejected" say that something is wrong.
 	State string `json:"state"`
-	// Wanted is the state that the orchestrator wants the task in.
+	// Wanted is "running", or "ready" for what is to run next, as long as the orchestrator wants the task; then another word,
+	// such as "shutdown".
 	Wanted    string    `json:"wanted"`
 	Since     time.Time `json:"since"`
 	Error     string    `json:"error,omitempty"`
@@ -62,7 +66,7 @@ type Mount struct {
 	Own bool `json:"own,omitempty"`
 }
 
-// Volume is one volume of the stack on one node.
+// Volume is one volume of the stack: on one node, where volumes are on nodes.
 type Volume struct {
 	Name string `json:"name"`
 	Node string `json:"node"`
@@ -72,7 +76,7 @@ type Volume struct {
 	// engine before 23.0 gives the time at which the volume's top folder last changed: Elasticsearch makes and removes a file
 	// there every two minutes, so a plan of a running one is soon out of date.
 	Created time.Time `json:"created"`
-	// Bytes are known when Options.VolumeSizes is set; otherwise -1.
+	// Bytes that it holds, -1 when they are not known: a Swarm is asked with Options.VolumeSizes.
 	Bytes int64 `json:"bytes"`
 	// Services of the stack that mount it, and Containers, running or stopped, that hold it.
 	Services   []string `json:"services,omitempty"`

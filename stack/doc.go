@@ -1,6 +1,6 @@
 // Package stack looks at, stops, wipes, deploys and starts stacks of services, without a race and without regret.
 //
-// [StackController] is the contract, for any orchestrator; [Swarm] is Docker Swarm.
+// [StackController] is the contract, for any orchestrator; [Swarm] is Docker Swarm, and keeps it so:
 //
 //   - Stop remembers the replicas of a service as a label on the service, in the same update that scales it to nothing, so
 //     that neither can be lost without the other. It is done when no container is left, running or stopped: a stopped one

@@ -47,7 +47,7 @@ func (s *Stack) circle(placed map[string]bool) error {
 		}
 	}
 	return &nuvlaops.Error{Resource: s.Name, Reason: "services need each other in a circle: " + some(names), Err: nuvlaops.ErrInvalid,
-		Hint: fmt.Sprintf("give the groups, or correct the label %s", labelNeeds)}
+		Hint: fmt.Sprintf("give the groups, or correct what %s says of these services", labelNeeds)}
 }
 
 // derived is the order by the labels of the services that are there.
