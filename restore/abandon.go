@@ -14,12 +14,16 @@ import (
 
 // Abandon ends what an Apply of this snapshot has begun and not finished, whoever began it: what is half restored is
 // deleted, and ILM and limits are put back. Indices that are proven stay. An index that was to be replaced is as it was.
-// The report says what is left. Errors: ErrNotFound when the journal knows no such restore, ErrRefused when replacements
-// are being put into their places (Attach finishes that), ErrBusy while the server starts what was restored, after a restart, ErrConflict when
-// an index has lost a primary since its restore was proven, or the server has given up to start it.
+// The report says what is left, without what only the repository knows (SnapshotTime, Bytes). Errors: ErrNotFound when the
+// journal knows no such restore, ErrRefused when replacements are being put into their places (Attach finishes that), ErrBusy
+// while the server starts what was restored, after a restart, ErrConflict when an index has lost a primary since its restore was
+// proven, or the server has given up to start it.
 func (r *Repo) Abandon(ctx context.Context, snapshot string) (*Report, error) {
 	a := &application{Repo: r, started: r.now()}
 	err := a.abandon(ctx, snapshot)
+	if a.report != nil {
+		a.report.Took = r.now().Sub(a.started)
+	}
 	return a.report, nuvlaops.Wrap("restore.Abandon", r.resource(snapshot), err)
 }
 

@@ -190,8 +190,12 @@ func TestShardThatNoNodeMayHoldFailsWithTheReasonOfTheAllocation(t *testing.T) {
 		t.Fatalf("got %v, want ErrVerification with the filter that does not match\n%s", err, report)
 	}
 	b.do("DELETE", "/_snapshot/"+b.repository(), "") // as good as a repository that cannot be read any more
-	if report, err := b.repo.Abandon(t.Context(), "snap"); err != nil || len(b.state()) != 0 {
+	report, err = b.repo.Abandon(t.Context(), "snap")
+	if err != nil || len(b.state()) != 0 {
 		t.Errorf("abandoned: %v\n%s\n%v", err, report, b.state())
+	}
+	if text := report.String(); report.Took <= 0 || strings.Contains(text, "0001-01-01") { // when the snapshot began is not asked
+		t.Errorf("abandoned in %s:\n%s", report.Took, text)
 	}
 	b.register("")
 	req := b.request()

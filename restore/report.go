@@ -15,7 +15,7 @@ type Report struct {
 	Repository   string    `json:"repository"`
 	Snapshot     string    `json:"snapshot"`
 	SnapshotUUID string    `json:"snapshot_uuid"`
-	SnapshotTime time.Time `json:"snapshot_time"`
+	SnapshotTime time.Time `json:"snapshot_time,omitzero"` // when it began; zero in the report of Abandon
 	Cluster      string    `json:"cluster"`
 	Started      time.Time `json:"started"`
 	// Took is the time of the call.
@@ -162,7 +162,11 @@ func (r *Report) err() error {
 // String is the report for people.
 func (r *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s/%s of %s into cluster %s\n", r.Repository, r.Snapshot, r.SnapshotTime.UTC().Format(time.RFC3339), r.Cluster)
+	of := ""
+	if !r.SnapshotTime.IsZero() {
+		of = " of " + r.SnapshotTime.UTC().Format(time.RFC3339)
+	}
+	fmt.Fprintf(&b, "%s/%s%s into cluster %s\n", r.Repository, r.Snapshot, of, r.Cluster)
 	fmt.Fprintf(&b, "%d of %s proven, %d documents, %s, %s\n", r.Proven, plural(r.Shards, "primary shard"), r.Documents, units.Bytes(r.Bytes), r.Took.Round(time.Millisecond))
 	for _, i := range r.Indices {
 		fmt.Fprintf(&b, "  %-40s %-8s %d/%d shards%s\n", i.Target, i.State, i.Proven, i.Shards, i.documentsText())
