@@ -54,7 +54,8 @@ func (a jobAnswer) err() error {
 }
 
 // AnswerJob is what the program of a NodeJob does: it carries out the request, which is its last argument, on the engine
-// whose socket is mounted, and writes the answer, also when it is an error.
+// whose socket is mounted, and writes the answer, also when it is an error. Its own errors: ErrInvalid (no request), and what
+// keeps the answer from being written.
 func AnswerJob(ctx context.Context, request string, stdout io.Writer) error {
 	var r jobRequest
 	if err := json.Unmarshal([]byte(request), &r); err != nil {
@@ -65,10 +66,10 @@ func AnswerJob(ctx context.Context, request string, stdout io.Writer) error {
 		answer.Error, answer.Conflict = err.Error(), errors.Is(err, nuvlaops.ErrConflict)
 	}
 	text, err := json.Marshal(answer)
-	if err != nil {
-		return err
+	if err == nil {
+		err = writeLines(stdout, text)
 	}
-	return writeLines(stdout, text)
+	return nuvlaops.Wrap("stack.AnswerJob", "answer", err)
 }
 
 func answerJob(ctx context.Context, r jobRequest) (answer jobAnswer, err error) {

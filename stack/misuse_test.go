@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/nuvla/nuvlaops"
@@ -13,6 +14,18 @@ func TestNoPlanIsRefused(t *testing.T) {
 	defer s.Close()
 	mustBe(t, s.KeepVolumes(t.Context(), nil, stack.KeepOptions{Suffix: "-kept"}), nuvlaops.ErrInvalid)
 	mustBe(t, s.Wipe(t.Context(), nil, stack.Unguarded), nuvlaops.ErrInvalid)
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestAnAnswerThatCannotBeWrittenIsAnErrorOfTheSDK(t *testing.T) {
+	err := stack.AnswerJob(t.Context(), `{"do":"nothing"}`, full{})
+	var e *nuvlaops.Error
+	if !errors.As(err, &e) || e.Op != "stack.AnswerJob" {
+		t.Errorf("got %#v, want an *Error of stack.AnswerJob", err)
+	}
 }
 
 func TestCloseMayBeCalledAgain(t *testing.T) {
