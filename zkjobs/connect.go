@@ -1,6 +1,7 @@
 package zkjobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -24,9 +25,10 @@ type ConnectOptions struct {
 	ConnectTimeout time.Duration
 	// CallTimeout limits each call, beside its context: while no server answers, calls wait. Default 30 s.
 	CallTimeout time.Duration
-	// Chroot is put before every path: "/nuvla". A host may carry it too, as in "zk:2181/nuvla".
+	// Chroot is put before every path: "/nuvla". The hosts may carry it instead, as in "zk:2181/nuvla"; another one there is
+	// ErrInvalid.
 	Chroot string
-	// User and Password are for digest authentication.
+	// User, without a colon, and Password are for digest authentication. One without the other is ErrInvalid.
 	User, Password string
 	// TLS connects to a secure client port.
 	TLS *tls.Config
@@ -74,7 +76,7 @@ func (o ConnectOptions) validate() error {
 }
 
 // ParseHosts reads addresses in the forms that ZooKeeper's clients take: "zk", "zk:2181", "a:2181,b:2181/chroot", several
-// of them also divided by spaces. The port defaults to 2181.
+// of them also divided by spaces. The port defaults to 2181. Error: ErrInvalid (no address, or two chroots).
 func ParseHosts(lists ...string) (hosts []string, chroot string, err error) {
 	for _, list := range lists {
 		for _, field := range strings.Fields(list) {
@@ -136,9 +138,10 @@ func connect(ctx context.Context, lists []string, opts ConnectOptions) (*Conn, e
 	if err != nil {
 		return nil, err
 	}
-	if opts.Chroot == "" {
-		opts.Chroot = chroot
+	if opts.Chroot != "" && chroot != "" && opts.Chroot != chroot {
+		return nil, &nuvlaops.Error{Resource: "ConnectOptions.Chroot", Reason: fmt.Sprintf("%q is another one than that of the hosts, %s", opts.Chroot, chroot), Err: nuvlaops.ErrInvalid}
 	}
+	opts.Chroot = cmp.Or(opts.Chroot, chroot)
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}

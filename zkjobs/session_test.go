@@ -88,6 +88,17 @@ func TestPathsThatAreThereNeedNoRightToCreateThem(t *testing.T) {
 	})
 }
 
+// Which of two would be meant, nobody can say, and the queue under the wrong one is empty.
+func TestAChrootThatIsNotTheOneOfTheHostsIsInvalid(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // it comes after the options
+	for chroot, want := range map[string]error{"/other": nuvlaops.ErrInvalid, "/nuvla": context.Canceled, "": context.Canceled} {
+		if _, err := zkjobs.Connect(ctx, []string{"zk:2181/nuvla"}, &zkjobs.ConnectOptions{Chroot: chroot}); !errors.Is(err, want) {
+			t.Errorf("%q beside /nuvla: got %v, want %v", chroot, err, want)
+		}
+	}
+}
+
 func TestNonsenseIsInvalidBeforeAnythingIsConnected(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // it comes after the options
