@@ -12,7 +12,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists: what was to be made exists already, with other content.
 	ErrExists = errors.New("already exists")
-	// ErrInvalid: an argument or a setting is wrong; nothing was sent or changed.
+	// ErrInvalid: an argument, a setting or a file is wrong, here or for the server; what it was for was not done.
 	ErrInvalid = errors.New("invalid")
 	// ErrConflict: the world changed between plan and apply, or during the call; plan again.
 	ErrConflict = errors.New("conflict")

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// RetryPolicy says how often and how long a call is repeated. Zero fields take the defaults; the waits between attempts
-// grow exponentially and carry a jitter of half their length, so that many clients do not come back at once.
+// RetryPolicy says how often and how long a call is repeated. Zero fields take the defaults. The waits between attempts grow
+// exponentially; each is shorter or longer by up to half of that, so that many clients do not come back at once.
 type RetryPolicy struct {
-	// Initial is the first wait. Default 200 ms.
+	// Initial is the first wait, before that. Default 200 ms.
 	Initial time.Duration
-	// Max is the longest wait. Default 5 s, or Initial where that is longer.
+	// Max is the longest wait, before that: with the defaults none is longer than 7.5 s. Default 5 s, or Initial where that is longer.
 	Max time.Duration
 	// Multiplier is the growth of the wait, 1 or more. Default 2.
 	Multiplier float64

@@ -10,10 +10,11 @@
 //
 // # Errors
 //
-// Every error is an *nuvlaops.Error. ErrInvalid: nothing was sent. ErrRepository: the repository cannot be reached or
-// used; reason and hint name the cause (bucket, keys, endpoint). ErrPartial: the snapshot is returned beside it. ErrBusy:
-// another snapshot runs, and its name is in the reason. ErrDenied: no credentials, or a role that is too small, and the
-// privilege is in the reason. ErrNotFound, ErrExists, ErrConflict, ErrUnavailable as usual.
+// Every error is an *nuvlaops.Error. ErrInvalid: an argument, or what Elasticsearch refuses as such; nothing was changed.
+// ErrRepository: the repository cannot be reached or used; reason and hint name the cause (bucket, keys, endpoint).
+// ErrPartial: the snapshot is returned beside it. ErrBusy: another snapshot runs, and its name is in the reason. ErrDenied:
+// no credentials, or a role that is too small, and the privilege is in the reason. ErrNotFound, ErrExists, ErrConflict,
+// ErrUnavailable as usual.
 //
 // # Retries
 //
