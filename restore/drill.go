@@ -30,10 +30,10 @@ type DrillOptions struct {
 	DocumentTolerance float64
 	// Verify is what to verify beside the primaries.
 	Verify VerifyOptions
-	// Budget is the longest that the restore and its verification may take, 0 for no limit. A drill that takes longer runs
-	// to its end, since its time is worth knowing, and then fails.
+	// Budget is the longest that the restore and its verification may take, 0 for no limit, below it ErrInvalid. A drill that takes
+	// longer runs to its end, since its time is worth knowing, and then fails.
 	Budget time.Duration
-	// By says to others who drills, such as a host's name.
+	// By says to others who drills. Default: this process and host.
 	By string
 	// Progress is called about once a second, never by two goroutines at a time.
 	Progress func(nuvlaops.Progress)
@@ -95,7 +95,7 @@ func (r *DrillReport) UnmarshalJSON(raw []byte) error { return json.Unmarshal(ra
 //
 // The report is returned beside an error as soon as the drill has begun. Errors: ErrBusy (another drill or a restore runs),
 // ErrVerification (a shard has failed, documents are missing, or the budget was passed), ErrRefused (a finding of the
-// plan stands in the way: no disk, say), ErrConflict (another drill has taken over), and those of Choose.
+// plan stands in the way: no disk, say), ErrConflict (another drill has taken over), ErrInvalid (an option), and those of Choose.
 func (r *Repo) Drill(ctx context.Context, opts DrillOptions) (*DrillReport, error) {
 	report, err := r.drillOnce(ctx, opts)
 	resource := r.resource(opts.Select.Name)

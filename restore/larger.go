@@ -22,6 +22,7 @@ type Larger struct {
 	LatestBytes     int64 `json:"latest_bytes,omitempty"`
 }
 
+// String says what the latest holds, and what this one held.
 func (l *Larger) String() string {
 	here, there := fmt.Sprint(l.LatestDocuments, " documents"), fmt.Sprint(l.Documents)
 	if l.Documents == 0 {

@@ -53,7 +53,8 @@ type Request struct {
 	AllowPartial bool `json:"allow_partial,omitempty"`
 	// DocumentTolerance is the share of documents by which an index may differ from the manifest, since it may have been
 	// written to while the snapshot was taken: less than 1, and of a small index one document. Default 0.02; negative means not
-	// one. An index whose documents are all gone is never tolerated; one that has grown is, whatever the share, unless not one is.
+	// one. An index whose documents are all gone is never tolerated. One that has grown is, whatever the share, unless not one is, or
+	// VerifyOptions.Documents says how many it may hold at most.
 	DocumentTolerance float64 `json:"document_tolerance,omitempty"`
 }
 

@@ -29,19 +29,21 @@ type Restorer interface {
 	// still runs); ErrRepository when an object of it is missing in the repository, or one of any snapshot when the latest
 	// is asked for, since that might be it.
 	Choose(ctx context.Context, sel Selector) (*Snapshot, error)
-	// Plan reads the snapshot and the cluster and says what would be restored and what stands in the way. The error is
-	// about reading; what stands in the way is in Plan.Findings.
+	// Plan reads the snapshot and the cluster and says what would be restored and what stands in the way, which is in
+	// Plan.Findings and no error. Errors: ErrInvalid (the request), ErrNotFound (repository or snapshot), ErrRepository.
 	Plan(ctx context.Context, req Request) (*Plan, error)
-	// Apply restores, follows and verifies. A plan with findings of severity Error is refused (ErrRefused), and so is a
-	// world that is not what the plan saw (ErrConflict). Called again with the same plan it goes on where the first call
-	// was, restores what has failed again, and finds done what is done, also where indices of a data stream were deleted
-	// since that was proven, as ILM does by age (IndexRemoved). It ends when all primaries are started, or when one has
-	// finally failed (ErrVerification). When the context ends, the restore goes on in the server, and the error says in
-	// which state what is left; Repo.Abandon cleans it up. The report is returned beside an error as soon as a restore was begun.
+	// Apply restores, follows and verifies. A plan with findings of SeverityError is refused (ErrRefused), and so are a world
+	// that is not what the plan saw (ErrConflict), a plan of another repository or one that was changed after it was made
+	// (ErrInvalid), and any while the server restores for another one (ErrBusy). Called again with the same plan it goes on
+	// where the first call was, restores what has failed again, and finds done what is done, also where indices of a data
+	// stream were deleted since that was proven, as ILM does by age (IndexRemoved). It ends when all primaries are started, or
+	// when one has finally failed (ErrVerification). When the context ends, the restore goes on in the server, and the error
+	// says in which state what is left; Repo.Abandon cleans it up. The report is returned beside an error as soon as a restore
+	// was begun.
 	Apply(ctx context.Context, plan *Plan, opts ApplyOptions) (*Report, error)
 	// Verify proves that each primary of the plan is started and came from the plan's snapshot, compares the documents
 	// with the snapshot's manifest, and asks the caller's queries. A difference is an error that matches ErrVerification,
-	// beside the report.
+	// beside the report; a plan or options that make no sense are ErrInvalid.
 	Verify(ctx context.Context, plan *Plan, opts VerifyOptions) (*Report, error)
 }
 
@@ -56,8 +58,8 @@ type Options struct {
 
 // ApplyOptions says how to restore.
 type ApplyOptions struct {
-	// BytesPerSecond is the limit of recovery of each node for the time of the restore. Default 1 GiB/s; negative leaves
-	// the cluster's own limits.
+	// BytesPerSecond is what the limit of recovery of each node (indices.recovery.max_bytes_per_sec) is raised to for the time of
+	// the restore; a higher one stays, so that this slows nothing down. Default 1 GiB/s; negative leaves the cluster's own limit.
 	BytesPerSecond int64
 	// KeepGoing restores the other shards to their end after one has failed, and then reports all that have failed. Without
 	// it Apply ends at the first failure; the server goes on with the others, and ILM stays stopped, if it ran, until Attach,
@@ -84,7 +86,7 @@ type Repo struct {
 
 var _ Restorer = (*Repo)(nil)
 
-// New returns a Repo for the repository of this name. Nothing is sent.
+// New returns a Repo for the repository of this name. Nothing is sent. Error: ErrInvalid.
 func New(client Client, repository string, opts *Options) (*Repo, error) {
 	var o Options
 	if opts != nil {

@@ -16,6 +16,7 @@ type DocumentRange struct {
 	Max int64 `json:"max"`
 }
 
+// String is "5", or "5 to 7".
 func (d DocumentRange) String() string {
 	if d.Min == d.Max {
 		return fmt.Sprint(d.Min)

@@ -184,7 +184,7 @@ func (c *config) requestFlags(fs *flag.FlagSet) {
 }
 
 func (c *config) followFlags(fs *flag.FlagSet) {
-	fs.Int64Var(&c.text.limit, "limit", 0, "`bytes` a second that each node may recover meanwhile; 0 is 1 GiB, negative leaves the cluster's own limits")
+	fs.Int64Var(&c.text.limit, "limit", 0, "`bytes` a second that the limit of recovery of each node is raised to meanwhile, a higher one stays; 0 is 1 GiB, negative leaves the cluster's own")
 	fs.BoolVar(&c.opts.KeepGoing, "keep-going", false, "restore the other shards to their end after one has failed")
 }
 
