@@ -20,8 +20,9 @@ type Checked struct {
 
 // Check reads from the repository what a restore begins with: the description of the snapshot and, for each of its shards,
 // the list of its files, which costs a read for each shard. The files themselves are not read: that is what a restore drill
-// is for. Errors: ErrNotFound, ErrPartial for a snapshot that is not complete, ErrBusy for one that runs, ErrVerification
-// when the lists do not hold what the description says, ErrRepository.
+// is for. What was read is returned beside an error once the snapshot is described. Errors: ErrInvalid (a name), ErrNotFound,
+// ErrPartial for a snapshot that is not complete, ErrBusy for one that runs, ErrVerification when the lists do not hold what the
+// description says, ErrConflict when another one has its name meanwhile, ErrRepository.
 func (r *Repo) Check(ctx context.Context, name string) (*Checked, error) {
 	c, err := r.check(ctx, name)
 	return c, nuvlaops.Wrap("snapshot.Check", r.resource(name), err)

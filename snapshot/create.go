@@ -22,7 +22,7 @@ type CreateRequest struct {
 	// Prefix of a made name. Default DefaultPrefix.
 	Prefix string
 	// RunID identifies this run: a repeated call with the same one finds what the first call began, for a day when the
-	// name is made, for good when it is given. Default: a random one, which nothing can be found by.
+	// name is made, for good when it is given. At most 128 bytes. Default: a random one, which nothing can be found by.
 	RunID string
 	// Indices are patterns of indices and data streams. Default nuvla-*.
 	Indices []string
@@ -36,7 +36,8 @@ type CreateRequest struct {
 	Pin bool
 	// WhenBusy says what to do when another snapshot runs in the repository. Default BusyWait.
 	WhenBusy Busy
-	// BusyTimeout bounds BusyWait. Default 30 minutes. In a Cycle, its Policy may wait as long once more.
+	// BusyTimeout bounds the wait for others; its end is ErrBusy. Default 30 minutes. In a Cycle, its Policy may wait as long once
+	// more.
 	BusyTimeout time.Duration
 	// Abort deletes the snapshot when the context ends, instead of leaving it running. One that has ended by then is kept.
 	Abort bool
@@ -56,7 +57,8 @@ const (
 	// BusyWait waits for the other one's end. Of two calls that look in the same moment neither sees the other: both take a
 	// snapshot, as with BusyBeside, since Elasticsearch takes both. The same holds for BusyRefuse.
 	BusyWait Busy = iota
-	// BusyBeside takes a snapshot at the same time; Elasticsearch puts its shards behind the other one's.
+	// BusyBeside takes a snapshot at the same time; Elasticsearch puts its shards behind the other one's. Where it takes no more
+	// (snapshot.max_concurrent_operations), that is waited for, as long as BusyTimeout.
 	BusyBeside
 	// BusyRefuse returns ErrBusy.
 	BusyRefuse

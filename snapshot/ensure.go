@@ -260,7 +260,7 @@ func (r *Repo) Verify(ctx context.Context) ([]string, error) {
 }
 
 // ReloadSecrets makes every node read its keystore again, so that changed S3 keys are used without a restart, and then
-// verifies the repository with them.
+// verifies the repository with them. Errors: as Verify, and what a node has against its keystore.
 func (r *Repo) ReloadSecrets(ctx context.Context) error {
 	return nuvlaops.Wrap("snapshot.ReloadSecrets", r.name, r.reloadSecrets(ctx))
 }

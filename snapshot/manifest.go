@@ -31,7 +31,8 @@ type Manifest struct {
 	LeftOut int `json:"left_out,omitempty"`
 	// Documents of all indices before, those left out included.
 	Documents int64 `json:"documents"`
-	// Digest of the documents by index before, those left out included.
+	// Digest of the documents by index before, those left out included: the same for the same counts. Sixteen hexadecimal digits of
+	// a SHA-256.
 	Digest string `json:"digest"`
 }
 

@@ -84,7 +84,7 @@ func readMarks(path string) (Marks, error) {
 
 // UpdateMarks reads the file, changes the marks and writes the file, whole or not at all. Updates of several processes on
 // one machine come one after the other: the file PATH.lock keeps them apart. A mark that says nothing is left out. When
-// change returns an error, nothing is written, and it is returned.
+// change returns an error, nothing is written, and it is returned. Error: ErrInvalid (no path, a mark without a UUID).
 func UpdateMarks(ctx context.Context, path string, change func(Marks) error) error {
 	return nuvlaops.Wrap("snapshot.UpdateMarks", path, updateMarks(ctx, path, change))
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/nuvla/nuvlaops"
 )
 
-// PlanPrune reads the snapshots of a repository and decides on each. It changes nothing.
+// PlanPrune reads the snapshots of a repository and decides on each. It changes nothing. Errors: ErrInvalid (the policy), and
+// those of List.
 func PlanPrune(ctx context.Context, repo SnapshotRepo, policy Policy) (*Plan, error) {
 	if err := policy.Validate(); err != nil {
 		return nil, nuvlaops.Wrap("snapshot.PlanPrune", "policy", err)
@@ -37,7 +38,8 @@ func collect(ctx context.Context, repo SnapshotRepo) ([]Snapshot, error) {
 // Prune removes what the plan removes, and returns the names that are gone, also beside an error of a deletion (none, where
 // the repository cannot be listed then). It refuses with ErrConflict a plan that is stale: when a snapshot has appeared, has
 // changed, or is gone that the plan keeps. What the plan removes may be gone already, so a call after a crash or a lost reply
-// ends the work. A plan that was tampered with so that it breaks one of its policy's promises is refused as well.
+// ends the work. A plan that was tampered with so that it breaks one of its policy's promises is ErrRefused, no plan ErrInvalid.
+// Other errors: those of List and Delete.
 func Prune(ctx context.Context, repo SnapshotRepo, plan *Plan) ([]string, error) {
 	if plan == nil {
 		return nil, nuvlaops.Wrap("snapshot.Prune", "", invalid("no plan", "make one with PlanPrune"))

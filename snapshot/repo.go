@@ -31,9 +31,9 @@ type SnapshotRepo interface {
 	Ensure(ctx context.Context, want Settings) (Change, error)
 	// Create takes a snapshot and waits for its end. One that ended PARTIAL or FAILED is returned beside an error that
 	// matches ErrPartial. When the context ends, the snapshot goes on in the server, or is aborted if so chosen, and
-	// the error says which. Errors: ErrInvalid, ErrNotFound (repository, or no index matches), ErrExists (the name is
-	// taken by another run), ErrRefused (primary shards are missing), ErrBusy, ErrRepository, ErrPartial,
-	// ErrVerification.
+	// the error says which. Errors: ErrInvalid, ErrNotFound (repository, or no index matches and neither the global state nor
+	// a partial snapshot is asked for), ErrExists (the name is taken by another run), ErrRefused (primary shards are missing),
+	// ErrBusy, ErrRepository, ErrPartial, ErrVerification.
 	Create(ctx context.Context, req CreateRequest) (*Snapshot, error)
 	// List yields the snapshots that the filter lets through, oldest first, reading page by page. An error ends the
 	// sequence: ErrNotFound (repository), ErrRepository.
@@ -50,8 +50,8 @@ type SnapshotRepo interface {
 type Options struct {
 	// Retry is the policy for reads and for writes that surely were not carried out.
 	Retry nuvlaops.RetryPolicy
-	// VerifyTimeout bounds the verification of the repository by Ensure and Verify, since a server waits up to 212 s for
-	// an endpoint that never answers. Default 1 minute.
+	// VerifyTimeout bounds the verification of the repository by Ensure, Verify and ReloadSecrets, since a server waits up to
+	// 212 s for an endpoint that never answers; its end is ErrRepository. Default 1 minute; below 0 is ErrInvalid.
 	VerifyTimeout time.Duration
 	// Logger gets a debug record for each retry and an info record for each change. Nil discards.
 	Logger *slog.Logger

@@ -71,7 +71,8 @@ func (p Policy) withDefaults() Policy {
 	return p
 }
 
-// Validate returns an error that matches ErrInvalid when the policy makes no sense.
+// Validate returns an error that matches ErrInvalid when the policy makes no sense: a number below 0, a pin that is no pattern, or
+// no rule at all (Last to Within), which would remove all but the last few.
 func (p Policy) Validate() error {
 	counts := []int{p.Last, p.Hourly, p.Daily, p.Weekly, p.Monthly, p.Yearly}
 	switch {

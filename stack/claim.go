@@ -38,8 +38,8 @@ type ClaimOptions struct {
 	// Place, when not empty, names a lock that the caller holds and that ends with its process, such as that of a file.
 	// A claim from the same place is then one of a process that is gone, and is taken over at once.
 	Place string
-	// Beat is how often the claim is renewed. Default 5 s. A claim that stands still for three beats, its own or those of
-	// who looks if they are longer, is taken over.
+	// Beat is how often the claim is renewed. Default 5 s; below 0 is ErrInvalid. A claim that stands still for three beats, its
+	// own or those of who looks if they are longer, is taken over.
 	Beat time.Duration
 	// Lost is called, once at most, when another has the claim: with an error that matches ErrConflict. It may call Release.
 	Lost func(error)
@@ -251,7 +251,7 @@ func (c *Claim) renewOnce(ctx context.Context, token string) error {
 	return nil
 }
 
-// Release removes the mark, unless it is another's by now.
+// Release ends the renewals and removes the mark, unless it is another's by now.
 func (c *Claim) Release(ctx context.Context) error {
 	if c == nil {
 		return nil

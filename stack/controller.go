@@ -110,7 +110,8 @@ type StartOptions struct {
 	Healthy func(group []string)
 	// Probes by service: called again and again until nil, each time with a deadline of ProbeTimeout, and those of a group at
 	// the same time. A service without one is healthy when its tasks have been running for Stable. A probe of a service that
-	// is not there is ErrNotFound, one of a service that has no replicas to come back to ErrRefused.
+	// is not there is ErrNotFound, one of a service that has no replicas to come back to ErrRefused; one of a service that is in
+	// no group is not called.
 	Probes map[string]func(context.Context) error
 	// ProbeTimeout ends one call of a probe. Default 5 s.
 	ProbeTimeout time.Duration

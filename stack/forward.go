@@ -18,7 +18,7 @@ import (
 	"github.com/nuvla/nuvlaops"
 )
 
-// Forward is a port on 127.0.0.1 that leads to one of a service's container, as it runs when a connection is made. Nothing
+// Forward is a port on 127.0.0.1 that leads to one of a service's containers, as it runs when a connection is made. Nothing
 // is published and no network is joined: each connection is carried by the engine of the container's node, to a shell in the
 // container. The image must have bash and cat.
 type Forward struct {

@@ -25,6 +25,7 @@ import (
 // takes a second or two. It may do on its node all that the engine may.
 type NodeJob struct {
 	// Image has a program that calls AnswerJob, as that of the example programs has. It is on the nodes, or they can pull it.
+	// Required: without one NewSwarm returns ErrInvalid.
 	Image string
 	// Command is that program. The request comes behind it. Default: "/usr/local/bin/stack", "node".
 	Command []string
@@ -32,7 +33,7 @@ type NodeJob struct {
 	// nodes that have it elsewhere, by host name or identifier.
 	Socket  string
 	Sockets map[string]string
-	// Limit of one job. Default 1 minute.
+	// Limit of one job. Default 1 minute; below 0 is ErrInvalid.
 	Limit time.Duration
 }
 

@@ -28,7 +28,7 @@ const (
 
 // KeepOptions say how KeepVolumes keeps data: Dir or Suffix.
 type KeepOptions struct {
-	// Dir is a folder of this machine: each volume is written to DIR/VOLUME@NODE.tar.
+	// Dir is a folder of this machine that is there: each volume is written to DIR/VOLUME@NODE.tar.
 	Dir string
 	// Suffix makes the names of new volumes, VOLUME+SUFFIX on the same node. They are not the stack's: no wipe takes them.
 	Suffix string
@@ -49,10 +49,12 @@ func (o KeepOptions) validate() error {
 
 // KeepVolumes archives or copies each volume of the plan, for a caller who wants to keep old data before Wipe: call it when
 // the services are stopped. An archive or a copy is there whole or not at all, and what a killed call has left of one is
-// made anew. A whole one that is there already is an error, ErrExists: it may be the last copy of other data. So is a volume that
-// is not the very one of the plan, ErrConflict.
+// made anew. A volume is read through a container that is never started, so that nothing of its image runs.
 //
-// A volume is read through a container that is never started, so that nothing of its image runs.
+// Errors: ErrExists (a whole one is there already: it may be the last copy of other data), ErrConflict (a volume is not the very one
+// of the plan), ErrNotFound (it is gone), ErrRefused (the engine of its node cannot be reached, or a job alone reaches it),
+// ErrVerification (the engine's archive of it ends too early), ErrInvalid (no plan, not one of Dir and Suffix, or no service mounts
+// a volume and no Image is named).
 func (s *Swarm) KeepVolumes(ctx context.Context, plan *WipePlan, opts KeepOptions) error {
 	name := ""
 	if plan != nil {

@@ -24,7 +24,7 @@ type DeployPlan struct {
 // nothing.
 //
 // Errors: ErrInvalid (a compose file), ErrNotFound (a secret, config, file or network), ErrRefused (a network that cannot
-// be used), ErrUnsupported (the docker program is too old or too new for the engine).
+// be used), ErrUnsupported (the docker program is too old or too new for the engine; a job that is to be deployed stopped).
 func (s *Swarm) PlanDeploy(ctx context.Context, stack string, opts DeployOptions) (*DeployPlan, error) {
 	plan, err := s.planDeploy(ctx, stack, opts)
 	return plan, nuvlaops.Wrap("stack.PlanDeploy", stack, err)

@@ -88,7 +88,8 @@ type Swarm struct {
 
 var _ StackController = (*Swarm)(nil)
 
-// NewSwarm returns a controller that finds its engine as the docker program does. Nothing is sent yet. Close it.
+// NewSwarm returns a controller that finds its engine as the docker program does. Nothing is sent yet. Close it. Errors:
+// ErrInvalid (an option, an address, TLS files), ErrNotFound (a docker context), ErrUnsupported (an address over ssh).
 func NewSwarm(opts *Options) (*Swarm, error) {
 	const op = "stack.NewSwarm"
 	o, err := opts.validate()

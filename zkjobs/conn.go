@@ -36,7 +36,8 @@ func (c *Conn) observe(e zk.Event) {
 	}
 }
 
-// Close ends the session and returns when nothing of the connection is left. Locks held by it are gone then.
+// Close ends the session and returns when nothing of the connection is left here. Locks held by it are gone then; where no server
+// could be told, they go when the session has timed out.
 func (c *Conn) Close() {
 	c.closing.Do(func() {
 		if c.zk.State() != zk.StateHasSession { // nobody to say good-bye to: do not wait for an answer

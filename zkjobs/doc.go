@@ -24,7 +24,7 @@
 // Every error is an *nuvlaops.Error. ErrBusy: consumers or producers are alive (see ApplyOptions.Force). ErrRefused: no
 // open job in an index that has documents, or a consumer whose lock would hide new entries. ErrInvalid: a wrong mapping,
 // plan or option. ErrConflict: the queue was deleted on the way. ErrVerification: the queue is not what it should be;
-// the Report says how.
+// the Report says how. ErrNotFound: there is no index of jobs. ErrDenied and ErrUnavailable: of Elasticsearch or ZooKeeper.
 //
 // # Retries
 //

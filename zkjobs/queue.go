@@ -60,7 +60,8 @@ func (t turn) take(ctx context.Context) error {
 func (t turn) end() { <-t }
 
 // Put puts jobs on the queue, at most 499 in one transaction, in this order: all of a transaction or none. It is not
-// repeated: after an error that matches ErrUnavailable, what of the rest is on the queue is not known.
+// repeated: after an error that matches ErrUnavailable, what of the rest is on the queue is not known. Error: ErrInvalid (an id
+// or the priority), before anything is put.
 func (q *Queue) Put(ctx context.Context, priority int, ids ...string) error {
 	return nuvlaops.Wrap("zkjobs.Put", q.opts.Path, q.put(ctx, priority, ids))
 }

@@ -37,7 +37,7 @@ type JobQueueRebuilder interface {
 
 // Options say where the queue is. Zero fields take the defaults.
 type Options struct {
-	// Path of the queue. Default "/job".
+	// Path of the queue: it begins with a slash and ends without one. Default "/job".
 	Path string
 	// ACL of what is created. Default: everybody may do everything, as the api-server and the executors create.
 	ACL []ACL

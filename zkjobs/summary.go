@@ -17,7 +17,9 @@ type Summary struct {
 	ByPriority map[int]int      `json:"by_priority"`
 	ByState    map[string]int   `json:"by_state"`
 	ByAction   map[string]int   `json:"by_action"`
-	ByAge      map[string]int   `json:"by_age"`
+	// ByAge counts by the time from the jobs' creation to the plan: "under an hour", "under a day", "under a week", "under a month"
+	// (30 days), "under a year", "older".
+	ByAge map[string]int `json:"by_age"`
 	// RunAgain counts RUNNING jobs that are put on the queue, or are on it and in nobody's hands: they run again from the
 	// start. OldestRunning is the oldest.
 	RunAgain      int  `json:"run_again"`

@@ -8,7 +8,7 @@ import (
 	"github.com/nuvla/nuvlaops"
 )
 
-// Finding is one kind of difference: how many, and the first of them.
+// Finding is one kind of difference: how many, and the first 100 of them.
 type Finding struct {
 	Count    int     `json:"count"`
 	Examples []Entry `json:"examples,omitempty"`
