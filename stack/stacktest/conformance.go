@@ -267,6 +267,8 @@ func (c *conformance) starts(t *testing.T) {
 	if n := c.Starts(t, c.Volume(c.Stack)); n != 1 {
 		t.Errorf("%d starts on the volume, want 1: a new one", n)
 	}
+	unasked := map[string]func(context.Context) error{"app": func(context.Context) error { t.Error("a probe of no group is called"); return nil }}
+	must(t, c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{Groups: [][]string{{"db"}}, Probes: unasked, Stable: 100 * time.Millisecond}))
 	must(t, c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{Stable: 100 * time.Millisecond}))
 	if again := tasks(c.look(t, c.Stack)); !slices.Equal(tasks(s), again) {
 		t.Errorf("a second start changed the tasks from %v to %v", tasks(s), again)
