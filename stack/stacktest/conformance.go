@@ -25,7 +25,8 @@ type World struct {
 	Starts func(t *testing.T, volume string) int
 }
 
-// Conformance checks that a controller keeps the contract of StackController. open is called once.
+// Conformance checks that a controller keeps the contract of StackController. open is called once. A wait that does not end is
+// ended five seconds before the test is out of time (go test -timeout).
 func Conformance(t *testing.T, open func(t *testing.T) World) {
 	c := &conformance{World: open(t)}
 	if c.Volume == nil {
@@ -65,11 +66,22 @@ type conformance struct {
 
 func (c *conformance) look(t *testing.T, name string) *stack.Stack {
 	t.Helper()
-	s, err := c.Controller.Look(t.Context(), name)
+	s, err := c.Controller.Look(bounded(t), name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// bounded is the test's context, and ends in time for a call to say what it waits for: a test that is out of time does not.
+func bounded(t *testing.T) context.Context {
+	deadline, limited := t.Deadline()
+	if !limited {
+		return t.Context()
+	}
+	ctx, cancel := context.WithDeadline(t.Context(), deadline.Add(-5*time.Second))
+	t.Cleanup(cancel)
+	return ctx
 }
 
 func tasks(s *stack.Stack) []string {
@@ -117,11 +129,11 @@ func (c *conformance) absent(t *testing.T) {
 	if s := c.look(t, c.Stack); len(s.Services) > 0 || len(s.Volumes) > 0 {
 		t.Fatalf("there is something already:\n%s", s)
 	}
-	must(t, c.Controller.Stop(t.Context(), c.Stack, stack.StopOptions{Groups: [][]string{{"app"}, {"db"}}}))
-	mustBe(t, c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{Groups: [][]string{{"db"}}}), nuvlaops.ErrNotFound)
-	_, err := c.Controller.PlanWipe(t.Context(), c.Stack, stack.WipeOptions{Services: []string{"db"}})
+	must(t, c.Controller.Stop(bounded(t), c.Stack, stack.StopOptions{Groups: [][]string{{"app"}, {"db"}}}))
+	mustBe(t, c.Controller.Start(bounded(t), c.Stack, stack.StartOptions{Groups: [][]string{{"db"}}}), nuvlaops.ErrNotFound)
+	_, err := c.Controller.PlanWipe(bounded(t), c.Stack, stack.WipeOptions{Services: []string{"db"}})
 	mustBe(t, err, nuvlaops.ErrNotFound)
-	plan, err := c.Controller.PlanWipe(t.Context(), c.Stack, stack.WipeOptions{Services: []string{"db"}, Files: c.Deploy.Files})
+	plan, err := c.Controller.PlanWipe(bounded(t), c.Stack, stack.WipeOptions{Services: []string{"db"}, Files: c.Deploy.Files})
 	must(t, err)
 	if len(plan.Volumes)+len(plan.Obstacles) > 0 {
 		t.Errorf("want nothing to remove, and nothing in the way:\n%s", plan)
@@ -133,10 +145,10 @@ func (c *conformance) deploys(t *testing.T) {
 		opts := c.Deploy
 		made, tellMade := lastReport()
 		opts.Progress = tellMade
-		must(t, c.Controller.Deploy(t.Context(), name, opts))
+		must(t, c.Controller.Deploy(bounded(t), name, opts))
 		mustTell(t, made, "stack.Deploy")
 		started, tellStarted := lastReport()
-		must(t, c.Controller.Start(t.Context(), name, stack.StartOptions{Progress: tellStarted}))
+		must(t, c.Controller.Start(bounded(t), name, stack.StartOptions{Progress: tellStarted}))
 		mustTell(t, started, "stack.Start")
 	}
 	c.neighbour = tasks(c.look(t, c.Stack+"2"))
@@ -147,7 +159,7 @@ func (c *conformance) deploys(t *testing.T) {
 	if n := len(tasks(before)); n != 3 {
 		t.Fatalf("%d tasks are \"running\" and wanted so, as stack.Task says it, want 3", n)
 	}
-	must(t, c.Controller.Deploy(t.Context(), c.Stack, c.Deploy))
+	must(t, c.Controller.Deploy(bounded(t), c.Stack, c.Deploy))
 	if after := tasks(c.look(t, c.Stack)); !slices.Equal(tasks(before), after) {
 		t.Errorf("tasks %v before the second deploy, %v after", tasks(before), after)
 	}
@@ -157,12 +169,12 @@ func (c *conformance) deploys(t *testing.T) {
 }
 
 func (c *conformance) refusesInUse(t *testing.T) {
-	plan, err := c.Controller.PlanWipe(t.Context(), c.Stack, stack.WipeOptions{})
+	plan, err := c.Controller.PlanWipe(bounded(t), c.Stack, stack.WipeOptions{})
 	must(t, err)
 	if len(plan.Obstacles) == 0 {
 		t.Error("the plan has no obstacle although the volume is in use")
 	}
-	mustBe(t, c.Controller.Wipe(t.Context(), plan, func(context.Context) error {
+	mustBe(t, c.Controller.Wipe(bounded(t), plan, func(context.Context) error {
 		t.Error("the guard is asked although the volume is in use")
 		return nil
 	}), nuvlaops.ErrRefused)
@@ -174,7 +186,7 @@ func (c *conformance) refusesInUse(t *testing.T) {
 func (c *conformance) stops(t *testing.T) {
 	var order []string
 	last, tell := lastReport()
-	must(t, c.Controller.Stop(t.Context(), c.Stack, stack.StopOptions{Groups: [][]string{{"app"}, {"db"}}, Progress: tell, Gone: func(group []string) {
+	must(t, c.Controller.Stop(bounded(t), c.Stack, stack.StopOptions{Groups: [][]string{{"app"}, {"db"}}, Progress: tell, Gone: func(group []string) {
 		order = append(order, group...)
 		if s := c.look(t, c.Stack); group[0] == "app" && (s.Service("app").Running != 0 || s.Service("db").Running != 1) {
 			t.Errorf("when app is gone, db must still run:\n%s", s)
@@ -185,7 +197,7 @@ func (c *conformance) stops(t *testing.T) {
 		t.Errorf("services gone in the order %v", order)
 	}
 	c.stopped = c.look(t, c.Stack).Service("app").Version
-	must(t, c.Controller.Stop(t.Context(), c.Stack, stack.StopOptions{}))
+	must(t, c.Controller.Stop(bounded(t), c.Stack, stack.StopOptions{}))
 	s := c.look(t, c.Stack)
 	if v := s.Service("app").Version; v != c.stopped {
 		t.Errorf("a second stop changed the version from %d to %d", c.stopped, v)
@@ -201,23 +213,23 @@ func (c *conformance) stops(t *testing.T) {
 }
 
 func (c *conformance) leavesStopped(t *testing.T) {
-	must(t, c.Controller.Deploy(t.Context(), c.Stack, c.Deploy))
+	must(t, c.Controller.Deploy(bounded(t), c.Stack, c.Deploy))
 	if v := c.look(t, c.Stack).Service("app"); !v.Stopped || v.Remembered != 2 {
 		t.Errorf("deploy changed a stopped service: %+v", v)
 	}
 }
 
 func (c *conformance) guards(t *testing.T) {
-	plan, err := c.Controller.PlanWipe(t.Context(), c.Stack, stack.WipeOptions{Services: []string{"db"}})
+	plan, err := c.Controller.PlanWipe(bounded(t), c.Stack, stack.WipeOptions{Services: []string{"db"}})
 	must(t, err)
 	if len(plan.Volumes) != 1 || plan.Volumes[0].Name != c.Volume(c.Stack) || len(plan.Obstacles) > 0 {
 		t.Fatalf("want a plan for the volume alone, with nothing in the way:\n%s", plan)
 	}
 	refusal := errors.New("the snapshot is not there")
-	err = c.Controller.Wipe(t.Context(), plan, func(context.Context) error { return refusal })
+	err = c.Controller.Wipe(bounded(t), plan, func(context.Context) error { return refusal })
 	mustBe(t, err, nuvlaops.ErrRefused)
 	mustBe(t, err, refusal)
-	mustBe(t, c.Controller.Wipe(t.Context(), plan, nil), nuvlaops.ErrInvalid)
+	mustBe(t, c.Controller.Wipe(bounded(t), plan, nil), nuvlaops.ErrInvalid)
 	if n := c.Starts(t, c.Volume(c.Stack)); n != 1 {
 		t.Errorf("%d starts on the volume after the refusal, want 1", n)
 	}
@@ -231,7 +243,7 @@ func (c *conformance) guards(t *testing.T) {
 func (c *conformance) wipes(t *testing.T) {
 	for call := range 2 {
 		asked := 0
-		must(t, c.Controller.Wipe(t.Context(), c.plan, func(context.Context) error { asked++; return nil }))
+		must(t, c.Controller.Wipe(bounded(t), c.plan, func(context.Context) error { asked++; return nil }))
 		if asked != 1-call {
 			t.Errorf("call %d asked the guard %d times, want %d", call+1, asked, 1-call)
 		}
@@ -256,7 +268,7 @@ func (c *conformance) starts(t *testing.T) {
 				t.Errorf("db is reported healthy after %d probes, with:\n%s", calls, s)
 			}
 		}}
-	must(t, c.Controller.Start(t.Context(), c.Stack, opts))
+	must(t, c.Controller.Start(bounded(t), c.Stack, opts))
 	s := c.look(t, c.Stack)
 	if s.Service("db").Running != 1 || s.Service("app").Running != 2 || s.Service("app").Stopped {
 		t.Errorf("not as before the stop:\n%s", s)
@@ -268,23 +280,23 @@ func (c *conformance) starts(t *testing.T) {
 		t.Errorf("%d starts on the volume, want 1: a new one", n)
 	}
 	unasked := map[string]func(context.Context) error{"app": func(context.Context) error { t.Error("a probe of no group is called"); return nil }}
-	must(t, c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{Groups: [][]string{{"db"}}, Probes: unasked, Stable: 100 * time.Millisecond}))
-	must(t, c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{Stable: 100 * time.Millisecond}))
+	must(t, c.Controller.Start(bounded(t), c.Stack, stack.StartOptions{Groups: [][]string{{"db"}}, Probes: unasked, Stable: 100 * time.Millisecond}))
+	must(t, c.Controller.Start(bounded(t), c.Stack, stack.StartOptions{Stable: 100 * time.Millisecond}))
 	if again := tasks(c.look(t, c.Stack)); !slices.Equal(tasks(s), again) {
 		t.Errorf("a second start changed the tasks from %v to %v", tasks(s), again)
 	}
 }
 
 func (c *conformance) refusesOldPlan(t *testing.T) {
-	must(t, c.Controller.Stop(t.Context(), c.Stack, stack.StopOptions{}))
-	mustBe(t, c.Controller.Wipe(t.Context(), c.plan, stack.Unguarded), nuvlaops.ErrConflict)
+	must(t, c.Controller.Stop(bounded(t), c.Stack, stack.StopOptions{}))
+	mustBe(t, c.Controller.Wipe(bounded(t), c.plan, stack.Unguarded), nuvlaops.ErrConflict)
 	if n := c.Starts(t, c.Volume(c.Stack)); n != 1 {
 		t.Errorf("%d starts on the volume, want 1: it must still be there", n)
 	}
 }
 
 func (c *conformance) refusesNonsense(t *testing.T) {
-	ctx := t.Context()
+	ctx := bounded(t)
 	for _, name := range []string{"", "-x", "no name", "a/b"} {
 		_, lookErr := c.Controller.Look(ctx, name)
 		_, planErr := c.Controller.PlanWipe(ctx, name, stack.WipeOptions{})
@@ -314,9 +326,9 @@ func (c *conformance) refusesNonsense(t *testing.T) {
 }
 
 func (c *conformance) cancels(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(bounded(t))
 	cancel()
-	plan, err := c.Controller.PlanWipe(t.Context(), c.Stack, stack.WipeOptions{})
+	plan, err := c.Controller.PlanWipe(bounded(t), c.Stack, stack.WipeOptions{})
 	must(t, err)
 	for name, call := range map[string]func() error{
 		"Look":     func() error { _, err := c.Controller.Look(ctx, c.Stack); return err },
@@ -335,22 +347,22 @@ func (c *conformance) cancels(t *testing.T) {
 
 // endsWait: a probe that never succeeds is waited for until the context ends, and then named; no group is started after that.
 func (c *conformance) endsWait(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(bounded(t))
 	err := c.Controller.Start(ctx, c.Stack, stack.StartOptions{Groups: [][]string{{"db"}, {"app"}}, Healthy: func([]string) { cancel() }})
 	mustBe(t, err, context.Canceled)
 	if v := c.look(t, c.Stack).Service("app"); v.Replicas != 0 {
 		t.Errorf("app was started after the end of the context: %+v", v)
 	}
-	ctx, cancel = context.WithCancel(t.Context())
+	ctx, cancel = context.WithCancel(bounded(t))
 	defer cancel()
 	err = c.Controller.Start(ctx, c.Stack, stack.StartOptions{Probes: map[string]func(context.Context) error{
 		"db": func(context.Context) error { cancel(); return errors.New("never") }}})
 	mustBe(t, err, context.Canceled)
 	deaf := func(ctx context.Context) error { <-ctx.Done(); return errors.New("never") }
-	err = c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{ProbeTimeout: 50 * time.Millisecond, Limit: 200 * time.Millisecond,
+	err = c.Controller.Start(bounded(t), c.Stack, stack.StartOptions{ProbeTimeout: 50 * time.Millisecond, Limit: 200 * time.Millisecond,
 		Probes: map[string]func(context.Context) error{"db": deaf}})
 	mustBe(t, err, context.DeadlineExceeded)
-	must(t, c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{Stable: 100 * time.Millisecond}))
+	must(t, c.Controller.Start(bounded(t), c.Stack, stack.StartOptions{Stable: 100 * time.Millisecond}))
 	if v := c.look(t, c.Stack).Service("app"); v.Running != 2 {
 		t.Errorf("started again after a start that was interrupted: %d of 2 run", v.Running)
 	}
@@ -360,8 +372,8 @@ func (c *conformance) endsWait(t *testing.T) {
 func (c *conformance) ordersByNeed(t *testing.T) {
 	var order []string
 	note := func(group []string) { order = append(order, group...) }
-	must(t, c.Controller.Stop(t.Context(), c.Stack, stack.StopOptions{Gone: note}))
-	must(t, c.Controller.Start(t.Context(), c.Stack, stack.StartOptions{Stable: 100 * time.Millisecond, Healthy: note}))
+	must(t, c.Controller.Stop(bounded(t), c.Stack, stack.StopOptions{Gone: note}))
+	must(t, c.Controller.Start(bounded(t), c.Stack, stack.StartOptions{Stable: 100 * time.Millisecond, Healthy: note}))
 	if !slices.Equal(order, []string{"app", "db", "db", "app"}) {
 		t.Errorf("gone and healthy in the order %v, want app, db, db, app", order)
 	}

@@ -2,6 +2,9 @@ package stacktest_test
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -63,4 +66,31 @@ func TestTheContractIsKeptWhateverVolumesAreCalled(t *testing.T) {
 			Volume: func(stack string) string { return stack + "/data" },
 			Starts: func(_ *testing.T, volume string) int { return f.Starts(strings.Replace(volume, "/", "_", 1)) }}
 	})
+}
+
+// bare is an orchestrator that makes no volume again that was wiped.
+type bare struct{ *stacktest.Fake }
+
+func (bare) Start(ctx context.Context, _ string, _ stack.StartOptions) error {
+	<-ctx.Done()
+	return fmt.Errorf("%w while waiting: claim data is not there", context.Cause(ctx))
+}
+
+// A controller that waits for ever is told by what it waits for, and not by the stacks of all goroutines.
+func TestWhatIsWaitedForIsSaidBeforeTheTestIsOutOfTime(t *testing.T) {
+	const child = "STACKTEST_WAITS_FOR_EVER"
+	if os.Getenv(child) != "" {
+		stacktest.Conformance(t, func(t *testing.T) stacktest.World {
+			f := stacktest.NewFake()
+			f.AddFile("db.yml", stacktest.Service{Name: "db", Replicas: 1, Volumes: []string{"data"}}, stacktest.Service{Name: "app", Replicas: 2})
+			return stacktest.World{Controller: bare{f}, Stack: "db", Deploy: stack.DeployOptions{Files: []string{"db.yml"}}}
+		})
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=9s")
+	cmd.Env = append(os.Environ(), child+"=1")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "claim data is not there") {
+		t.Errorf("%v\n%.1000s", err, out)
+	}
 }
