@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-zookeeper/zk"
 
@@ -76,27 +77,26 @@ func (o ConnectOptions) validate() error {
 }
 
 // ParseHosts reads addresses in the forms that ZooKeeper's clients take: "zk", "zk:2181", "a:2181,b:2181/chroot", several
-// of them also divided by spaces. The port defaults to 2181. Error: ErrInvalid (no address, or two chroots).
+// of them also divided by spaces. The chroot holds for all, and may stand behind each. The port defaults to 2181. Error:
+// ErrInvalid (no address, or two chroots).
 func ParseHosts(lists ...string) (hosts []string, chroot string, err error) {
 	for _, list := range lists {
-		for _, field := range strings.Fields(list) {
-			addresses, root, found := strings.Cut(field, "/")
-			if root = strings.TrimRight(root, "/"); found && root != "" {
+		for _, field := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+			address, root, _ := strings.Cut(field, "/")
+			if root = strings.TrimRight(root, "/"); root != "" {
 				if chroot != "" && chroot != "/"+root {
 					return nil, "", &nuvlaops.Error{Resource: field, Reason: "another chroot than " + chroot, Err: nuvlaops.ErrInvalid}
 				}
 				chroot = "/" + root
 			}
-			for a := range strings.SplitSeq(addresses, ",") {
-				if a == "" {
-					continue
-				}
-				host, err := withPort(a)
-				if err != nil {
-					return nil, "", err
-				}
-				hosts = append(hosts, host)
+			if address == "" {
+				continue
 			}
+			host, err := withPort(address)
+			if err != nil {
+				return nil, "", err
+			}
+			hosts = append(hosts, host)
 		}
 	}
 	if len(hosts) == 0 {

@@ -28,6 +28,8 @@ func TestParseHosts(t *testing.T) {
 		{[]string{"a:1,b", "c:3 d"}, []string{"a:1", "b:2181", "c:3", "d:2181"}, "", nil},
 		{[]string{"a,b/nuvla/x/"}, []string{"a:2181", "b:2181"}, "/nuvla/x", nil},
 		{[]string{"a/x", "b/y"}, nil, "", nuvlaops.ErrInvalid},
+		{[]string{"a:1/x,b:2/x"}, []string{"a:1", "b:2"}, "/x", nil}, // a Java client would go to /x,b:2/x
+		{[]string{"a/x,b/y"}, nil, "", nuvlaops.ErrInvalid},
 		{[]string{"::1"}, nil, "", nuvlaops.ErrInvalid},
 		{[]string{"[::1],[fe80::1]:1/x"}, []string{"[::1]:2181", "[fe80::1]:1"}, "/x", nil},
 		{[]string{"zk:"}, nil, "", nuvlaops.ErrInvalid},
