@@ -19,7 +19,7 @@ type Service struct {
 	Image   string `json:"image"`
 	// Global services run one task on each node that meets their constraints.
 	Global bool `json:"global,omitempty"`
-	// Replicas are wanted now; Running of them run (and are healthy, where the image has a healthcheck).
+	// Replicas are wanted now; Running of them run (and are healthy, where they have a healthcheck).
 	Replicas int `json:"replicas"`
 	Running  int `json:"running"`
 	// Health, and the last error of its tasks unless it is healthy.
