@@ -24,36 +24,36 @@ const (
 	SeverityInfo = "info"
 )
 
-// Codes of findings.
+// Codes of findings, with the severities that each may have.
 const (
-	CodeIncomplete      = "snapshot_not_complete"
-	CodeNothing         = "nothing_selected"
-	CodeVersion         = "snapshot_version" // of the snapshot; that of each index is in no description, so that an old one is a warning
-	CodeLeftover        = "replacement_left"
-	CodePolicy          = "ilm_policy_missing"
-	CodeFilters         = "allocation_filters" // of the cluster and of the request; those of the snapshot's indices are in no description
-	CodeReplaced        = "index_replaced"
-	CodeReadOnly        = "index_read_only" // of what is replaced: it cannot be deleted
-	CodeShardsDiffer    = "index_shards_differ"
-	CodeOpenIndex       = "index_exists_open"
-	CodeClosedIndex     = "index_exists_closed"
-	CodeReplicas        = "replicas_cannot_be_assigned"
-	CodeSnapshotRunning = "snapshot_running"
-	CodeRestoreRunning  = "restore_running"
-	CodeILM             = "ilm_running"
-	CodeWritable        = "repository_writable"
-	CodeLimit           = "repository_restore_limit"
-	CodeNoGlobalState   = "no_global_state"
-	CodeGlobalState     = "global_state_overwrites"
-	CodeUnknownBacking  = "data_stream_without_known_indices"
-	CodeInterrupted     = "restore_interrupted"
-	CodeShardLimit      = "shard_limit"
-	CodeNameClash       = "name_clash"
-	CodeStreamExists    = "data_stream_exists"
-	CodeTemplate        = "template_missing"
-	CodeDisk            = "disk_space"
-	CodeAllocation      = "allocation_disabled"
-	CodeChecksums       = "checksums_at_each_start"
+	CodeIncomplete      = "snapshot_not_complete"             // error; warning with Request.AllowPartial
+	CodeNothing         = "nothing_selected"                  // error
+	CodeVersion         = "snapshot_version"                  // error; of an old snapshot warning, since no description has the version of each index; info where it is not known
+	CodeLeftover        = "replacement_left"                  // warning: another restore has left an index beside what it was to replace
+	CodePolicy          = "ilm_policy_missing"                // warning
+	CodeFilters         = "allocation_filters"                // error: of the cluster and of the request; those of the snapshot's indices are in no description
+	CodeReplaced        = "index_replaced"                    // warning: it is deleted
+	CodeReadOnly        = "index_read_only"                   // error: what is replaced cannot be deleted
+	CodeShardsDiffer    = "index_shards_differ"               // error, unless Request.OtherShards
+	CodeOpenIndex       = "index_exists_open"                 // error
+	CodeClosedIndex     = "index_exists_closed"               // error
+	CodeReplicas        = "replicas_cannot_be_assigned"       // warning
+	CodeSnapshotRunning = "snapshot_running"                  // warning: in this repository
+	CodeRestoreRunning  = "restore_running"                   // warning
+	CodeILM             = "ilm_running"                       // info
+	CodeWritable        = "repository_writable"               // warning
+	CodeLimit           = "repository_restore_limit"          // warning: it holds beside ApplyOptions.BytesPerSecond
+	CodeNoGlobalState   = "no_global_state"                   // error
+	CodeGlobalState     = "global_state_overwrites"           // warning
+	CodeUnknownBacking  = "data_stream_without_known_indices" // warning
+	CodeInterrupted     = "restore_interrupted"               // info of this plan, warning of another, error while that puts replacements into their places
+	CodeShardLimit      = "shard_limit"                       // error; warning where replicas may reach it
+	CodeNameClash       = "name_clash"                        // error
+	CodeStreamExists    = "data_stream_exists"                // error
+	CodeTemplate        = "template_missing"                  // warning: of a data stream
+	CodeDisk            = "disk_space"                        // error; warning above nine tenths of the room
+	CodeAllocation      = "allocation_disabled"               // error
+	CodeChecksums       = "checksums_at_each_start"           // info
 )
 
 // Finding is one thing that stands in the way of a restore, or that is good to know before it.

@@ -28,8 +28,8 @@ type Plan struct {
 	// Shards is the number of primaries, Bytes the size in the snapshot.
 	Shards   int       `json:"shards"`
 	Bytes    int64     `json:"bytes"`
-	Room     *Room     `json:"room,omitempty"` // nil when no node says it
-	Findings []Finding `json:"findings,omitempty"`
+	Room     *Room     `json:"room,omitempty"`     // nil when no node says it
+	Findings []Finding `json:"findings,omitempty"` // the worst first
 }
 
 // Room is what the disks of the nodes have for primaries, in bytes.
