@@ -17,8 +17,8 @@
 //   - A time series data stream whose end has passed since the snapshot takes documents at once: the end is moved on.
 //   - The global state, when it is asked for, is restored before the indices, by a request of its own.
 //   - Attach follows a restore that was left, by its snapshot: it finds the request in the journal and plans it again. Abandon
-//     deletes what a restore has left half done and puts back the rest; it asks the cluster alone, since a repository that
-//     cannot be read any more is a reason to abandon.
+//     deletes what a restore has left half done and puts back the rest; it needs the cluster alone, since a repository that
+//     cannot be read any more is a reason to abandon. Only an index that a restart of the server has made it forget stays then.
 //   - Verify proves the primaries, compares documents with what the snapshot's metadata or a whole manifest say was there,
 //     and asks the caller's queries. Its report says what was verified, and what was not.
 //   - Drill tries a snapshot in a cluster that works: it restores into hidden scratch indices, verifies, measures and
