@@ -97,16 +97,14 @@ final class S3Store implements BlobStore {
         }
     }
 
+    /** An error of one object is not one of the request, which has succeeded. */
     private void delete(List<ObjectIdentifier> batch) throws IOException {
+        String what = "Failed to delete blobs " + batch.stream().limit(10).map(ObjectIdentifier::key).toList();
         Delete delete = Delete.builder().objects(batch).quiet(true).build();
-        DeleteObjectsResponse response = request(
-            "Exception when deleting " + batch.size() + " blobs",
-            s3 -> s3.deleteObjects(r -> r.bucket(options.bucket()).delete(delete))
-        );
-        for (S3Error error : response.errors()) {
-            if ("NoSuchKey".equals(error.code()) == false) {
-                throw new IOException("cannot delete [" + error.key() + "]: " + error.code() + ": " + error.message());
-            }
+        DeleteObjectsResponse response = request(what, s3 -> s3.deleteObjects(r -> r.bucket(options.bucket()).delete(delete)));
+        List<S3Error> left = response.errors().stream().filter(error -> "NoSuchKey".equals(error.code()) == false).toList();
+        if (left.isEmpty() == false) {
+            throw new IOException(what, errors.of(left));
         }
     }
 
