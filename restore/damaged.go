@@ -22,7 +22,12 @@ func damaged(err error) error {
 	case s.Has("no_such_file_exception"):
 		out.Reason = "an object that belongs to a snapshot is missing in the repository: " + s.Innermost().Reason
 		out.Hint = "put the object back from a copy of the repository, or choose another snapshot by its name"
-	case s.Kind == nil && (s.Has("i_o_exception") || s.Has("sdk_client_exception")):
+	case s.Kind != nil && s.Kind != nuvlaops.ErrRepository:
+		return err
+	case s.Says("(Service: Amazon S3; ") || s.Says("(Service: S3, "):
+		out.Reason = "Elasticsearch cannot read the repository: " + s.Innermost().Reason
+		out.Hint = "S3 answers, and refuses: check the bucket, the keys in the keystore of each node, and that they may list the bucket and read objects in it"
+	case s.Has("i_o_exception") || s.Has("sdk_client_exception"):
 		out.Reason = "Elasticsearch cannot read the repository: " + s.Innermost().Reason
 		out.Hint = "check that what holds the repository runs and that Elasticsearch reaches it, and call again"
 	default:

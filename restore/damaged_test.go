@@ -28,6 +28,8 @@ func TestAStoreThatCannotBeReadIsAFailureOfTheRepository(t *testing.T) {
 		"it does not answer": {`{"error":{"type":"i_o_exception","reason":"Connect timed out"},"status":500}`, "cannot read the repository: Connect timed out"},
 		"the official module": {`{"error":{"type":"i_o_exception","reason":"Exception when listing blobs by prefix [index-]","caused_by":{"type":"sdk_client_exception","reason":"Unable to execute HTTP request"}},"status":500}`,
 			"cannot read the repository: Unable to execute HTTP request"},
+		"S3 refuses": {`{"error":{"type":"snapshot_exception","reason":"[r:s/1] Snapshot could not be read","caused_by":{"type":"s3_exception","reason":"Access Denied. (Service: S3, Status Code: 403, Request ID: 1)"}},"status":500}`,
+			"S3 answers, and refuses"},
 		"an object is missing": {`{"error":{"type":"snapshot_missing_exception","reason":"[r:s] is missing","caused_by":{"type":"no_such_file_exception","reason":"Blob object [snap-x.dat] not found"}},"status":404}`,
 			"an object that belongs to a snapshot is missing"},
 	} {

@@ -228,6 +228,19 @@ func TestTheCodeOfAnS3ErrorIsFoundInTheWordsOfBothSDKs(t *testing.T) {
 		{"The request signature we calculated does not match the signature you provided. (Service: S3, Status Code: 403)", "SignatureDoesNotMatch"},
 		{"User: arn:aws:iam::1:user/u is not authorized to perform: s3:ListBucket (Service: S3, Status Code: 403)", "AccessDenied"},
 		{"null (Service: S3, Status Code: 403, Request ID: 1)", ""},
+		{"Forbidden (Service: Amazon S3; Status Code: 403; Error Code: null; Request ID: 1)", ""}, // an answer without a body
+		{"Failed to delete some blobs [a/b.dat][AccessDenied][Access Denied.],[c][AccessDenied][Access Denied.]", "AccessDenied"},
+		{"One or more objects could not be deleted (Service: null; Status Code: 200; Error Code: null; Request ID: 1)", ""},
+		{"The difference between the request time and the server's time is too large. (Service: S3, Status Code: 403)", "RequestTimeTooSkewed"},
+		{"The difference between the request time and the current time is too large. (Service: S3, Status Code: 403)", "RequestTimeTooSkewed"},
+		{"The provided token has expired. (Service: S3, Status Code: 400)", "ExpiredToken"},
+		{"Please reduce your request rate. (Service: S3, Status Code: 503)", "SlowDown"},
+		{"Your request was denied due to quota exceeded. (Service: S3, Status Code: 403)", "QuotaExceeded"},
+		{"No space left on device. (Service: S3, Status Code: 507, Request ID: 1)", "InsufficientStorage"},
+		{"Storage backend has reached its minimum free drive threshold. Please delete a few objects to proceed. (Service: S3, Status Code: 507)", "InsufficientStorage"},
+		{"Storage reached its limit (Service: Amazon S3; Status Code: 507; Error Code: XMinioStorageFull; Request ID: 1)", "InsufficientStorage"},
+		{"Missing required header for this request: Content-Md5. (Service: S3, Status Code: 400)", "MissingContentMD5"},
+		{"The operation is not valid for the object's storage class (Service: S3, Status Code: 403)", "InvalidObjectState"},
 		{"access denied to somebody else", ""},
 	} {
 		body := fmt.Sprintf(`{"error":{"type":"repository_verification_exception","reason":"[r] path","caused_by":{"type":"s3_exception","reason":%q}}}`, tc.reason)
@@ -235,6 +248,25 @@ func TestTheCodeOfAnS3ErrorIsFoundInTheWordsOfBothSDKs(t *testing.T) {
 		var server *es.ServerError
 		if !errors.As(err, &server) || server.S3Code() != tc.want {
 			t.Errorf("%q: got %v", tc.reason, err)
+		}
+	}
+}
+
+// Outside of a verification, what S3 refuses has the type of the read or write that failed, as 8.11.3 and 9.5.0 answer.
+func TestAnErrorOfS3IsAFailureOfTheRepositoryWhateverFailed(t *testing.T) {
+	const deleting = `{"error":{"type":"i_o_exception","reason":"Unable to upload object [index-3] using a single upload","caused_by":{"type":%q,"reason":%q}},"status":500}`
+	const reading = `{"error":{"type":"snapshot_exception","reason":"[r:s/1] Snapshot could not be read","caused_by":{"type":"i_o_exception","reason":"Unable to read blob [snap-1.dat]","caused_by":{"type":%q,"reason":%q}}},"status":500}`
+	for _, cause := range []es.Cause{
+		{Type: "amazon_s3_exception", Reason: "Access Denied. (Service: Amazon S3; Status Code: 403; Error Code: AccessDenied; Request ID: 1)"},
+		{Type: "s3_exception", Reason: "Access Denied. (Service: S3, Status Code: 403, Request ID: 1)"},
+		{Type: "s3_exception", Reason: "null (Service: S3, Status Code: 403, Request ID: 1)"},
+		{Type: "sdk_client_exception", Reason: "Unable to execute HTTP request: Connect to s3:9000 failed: Connection refused"},
+	} {
+		for _, body := range []string{deleting, reading} {
+			err := es.Send(t.Context(), answers(500, fmt.Sprintf(body, cause.Type, cause.Reason)), health(), nil)
+			if !errors.Is(err, nuvlaops.ErrRepository) {
+				t.Errorf("%s: got %v, want %v", cause.Type, err, nuvlaops.ErrRepository)
+			}
 		}
 	}
 }

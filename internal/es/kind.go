@@ -28,6 +28,10 @@ func kindOf(status int, s *ServerError) error {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return nuvlaops.ErrUnavailable
 	}
+	// Outside of a verification an error of S3 comes with the type of what failed: i_o_exception, snapshot_exception.
+	if s.Says("(Service: Amazon S3; ") || s.Says("(Service: S3, ") || s.Has("sdk_client_exception") {
+		return nuvlaops.ErrRepository
+	}
 	return nil
 }
 

@@ -12,25 +12,60 @@ var s3Words = []struct{ code, words string }{
 	{"AccessDenied", "is not authorized to perform"},
 	{"PermanentRedirect", "must be addressed using the specified endpoint"},
 	{"AuthorizationHeaderMalformed", "authorization header is malformed"},
+	{"RequestTimeTooSkewed", "difference between the request time and"},
+	{"ExpiredToken", "token has expired"},
+	{"QuotaExceeded", "quota exceeded"},
+	{"InsufficientStorage", "no space left on device"},                  // versitygw
+	{"InsufficientStorage", "reached its minimum free drive threshold"}, // MinIO
+	{"SlowDown", "reduce your request"},
+	{"MissingContentMD5", "missing required header for this request: content-md5"},
+	{"InvalidObjectState", "operation is not valid for the"},
 }
 
-// S3Code returns the code of an S3 error that the chain holds ("NoSuchBucket"), or "".
+// s3Names are codes that only one S3 server has, by what the others call the same.
+var s3Names = map[string]string{
+	"XAdminUserNotFound": "InvalidAccessKeyId", // versitygw
+	"XMinioStorageFull":  "InsufficientStorage",
+	"SlowDownRead":       "SlowDown", // MinIO
+	"SlowDownWrite":      "SlowDown",
+	"InvalidTokenId":     "ExpiredToken", // MinIO
+	"InvalidToken":       "ExpiredToken",
+}
+
+// S3Code returns the code of an S3 error that the chain holds ("NoSuchBucket"), or "". An answer without a body has none.
 func (e *ServerError) S3Code() string {
 	for _, c := range e.Chain {
-		if _, rest, found := strings.Cut(c.Reason, "Error Code: "); found {
-			if end := strings.IndexAny(rest, ";)"); end >= 0 {
-				return strings.TrimSpace(rest[:end])
-			}
+		code := s3Code(c.Reason)
+		if name := s3Names[code]; name != "" {
+			return name
 		}
-		sentence, _, found := strings.Cut(c.Reason, "(Service: S3, ")
-		if !found {
-			continue
+		if code != "" {
+			return code
 		}
-		sentence = strings.ToLower(sentence)
-		for _, w := range s3Words {
-			if strings.Contains(sentence, w.words) {
-				return w.code
-			}
+	}
+	return ""
+}
+
+func s3Code(reason string) string {
+	if _, rest, found := strings.Cut(reason, "Error Code: "); found {
+		if end := strings.IndexAny(rest, ";)"); end >= 0 && rest[:end] != "null" {
+			return strings.TrimSpace(rest[:end])
+		}
+		return ""
+	}
+	if _, first, found := strings.Cut(reason, "Failed to delete some blobs ["); found { // [key][code][message],...
+		if parts := strings.SplitN(first, "][", 3); len(parts) == 3 {
+			return parts[1]
+		}
+	}
+	sentence, _, found := strings.Cut(reason, "(Service: S3, ")
+	if !found {
+		return ""
+	}
+	sentence = strings.ToLower(sentence)
+	for _, w := range s3Words {
+		if strings.Contains(sentence, w.words) {
+			return w.code
 		}
 	}
 	return ""
