@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,21 +20,43 @@ type symptom struct {
 	code   string   // of S3
 	types  []string // or one of these in the chain of causes
 	text   string   // or this in a reason
+	during []string // and one of these in a reason, if there are any: what was being done
 	reason string   // with %[1]s bucket, %[2]s endpoint, %[3]s client, %[4]s location; empty keeps the server's
 	hint   string
 }
+
+// What is right for several symptoms. Without the right to delete, Elasticsearch goes on, and what it prunes fills the bucket.
+const (
+	hintRights = "allow it to list the bucket, and to read, write and delete objects in it"
+	hintDelete = "allow the S3 key s3:DeleteObject on all objects in the bucket, and look whether the bucket locks them"
+	hintRoom   = "make room there, or raise the quota; removing snapshots needs some room too"
+	hintKeys   = "check s3.client.%[3]s.access_key and secret_key in the keystore of each node, that they may list bucket %[1]s, and read, write and delete objects in it, and that no quota is reached"
+	refused403 = "%[2]s refuses the S3 keys, or what they are to do"
+)
 
 // symptoms are tried in order; the more exact ones come first. Each but those of other S3 servers was seen on 8.11.3;
 // what 8.19 and 9 say instead has the same codes (es.ServerError.S3Code).
 var symptoms = []symptom{
 	{code: "NoSuchBucket", types: []string{"no_such_bucket_exception"}, reason: "bucket %[1]s does not exist", hint: "create it first, or correct the bucket's name"},
 	{code: "InvalidAccessKeyId", reason: "%[2]s does not know the S3 access key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.access_key) and reload the secrets"},
-	{code: "XAdminUserNotFound", reason: "%[2]s does not know the S3 access key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.access_key) and reload the secrets"}, // versitygw's
 	{code: "SignatureDoesNotMatch", reason: "%[2]s refuses the S3 secret key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.secret_key) and reload the secrets; a wrong clock or region shows in the same way"},
-	{code: "AccessDenied", reason: "the S3 key may not use bucket %[1]s", hint: "allow it to list the bucket, and to read, write and delete objects in it"},
+	{code: "AccessDenied", during: []string{"Exception when listing", "Exception when deleting blob container"}, reason: "the S3 key may not list bucket %[1]s", hint: "allow it s3:ListBucket, on the bucket itself and not on its objects"},
+	{code: "AccessDenied", during: []string{"Failed to delete"}, reason: "the S3 key may not delete objects in bucket %[1]s", hint: hintDelete},
+	{text: "objects could not be deleted", reason: "objects in bucket %[1]s could not be deleted", hint: hintDelete}, // SDK 1 keeps the code to itself
+	{code: "AccessDenied", during: []string{"Unable to upload object"}, reason: "the S3 key may not write objects to bucket %[1]s", hint: "allow it s3:PutObject on all objects in the bucket; where it is to restore only, register the repository read-only"},
+	{code: "AccessDenied", reason: "the S3 key may not use bucket %[1]s", hint: hintRights},
 	{code: "PermanentRedirect", reason: "bucket %[1]s is in another region than %[2]s", hint: "set endpoint and region to the bucket's own"},
 	{code: "AuthorizationHeaderMalformed", reason: "the region is not the one of bucket %[1]s", hint: "set region to the bucket's own"},
-	{text: "(Service: S3, Status Code: 403", reason: "%[2]s refuses the S3 keys, or what they are to do", hint: "check s3.client.%[3]s.access_key and secret_key in the keystore of each node, and that they may list bucket %[1]s, and read, write and delete objects in it"},
+	{code: "RequestTimeTooSkewed", reason: "the clocks of Elasticsearch and of %[2]s differ too much", hint: "set the clock of each node and of the S3 server right"},
+	{code: "ExpiredToken", reason: "%[2]s does not take the session token any more", hint: "put keys that last into the keystore of each node (s3.client.%[3]s.access_key, secret_key, and session_token if they have one) and reload the secrets"},
+	{code: "QuotaExceeded", reason: "bucket %[1]s or its owner has reached a quota of %[2]s", hint: hintRoom},
+	{code: "InsufficientStorage", reason: "%[2]s has no room left", hint: hintRoom},
+	{code: "InvalidObjectState", reason: "objects in bucket %[1]s are in an archive", hint: "bring them back to a class that can be read at once, and take the lifecycle rule away that moved them"},
+	{code: "SlowDown", reason: "%[2]s asks for fewer requests", hint: "call again later; lower max_snapshot_bytes_per_sec if it says so again"},
+	{code: "MissingContentMD5", reason: "%[2]s wants Content-MD5 with a deletion, which this Elasticsearch does not send", hint: "nothing can be deleted there: update the S3 server, or use another one"}, // 8.19.17 and 9.5 on
+	{text: "(Service: S3, Status Code: 403", reason: refused403, hint: hintKeys},
+	{text: "(Service: Amazon S3; Status Code: 403", reason: refused403, hint: hintKeys},
+	{text: "(Service: S3, Status Code: 507", reason: "%[2]s has no room left", hint: hintRoom},
 	{types: []string{"unknown_host_exception"}, reason: "%[2]s: the host is not known to Elasticsearch", hint: "correct the endpoint; a server that wants the bucket in the path needs path_style_access"},
 	{types: []string{"connect_exception", "connect_timeout_exception"}, text: "Connection refused", reason: "%[2]s refuses connections", hint: "check that the S3 server runs there and that Elasticsearch may reach it"},
 	{types: []string{"no_route_to_host_exception"}, text: "No route to host", reason: "%[2]s cannot be reached", hint: "check that the S3 server runs there and that Elasticsearch may reach it"},
@@ -93,6 +116,9 @@ func (r *Repo) explain(ctx context.Context, err error) error {
 }
 
 func (sym symptom) fits(e *es.ServerError) bool {
+	if len(sym.during) > 0 && !slices.ContainsFunc(sym.during, e.Says) {
+		return false
+	}
 	if sym.code != "" && (e.S3Code() == sym.code || e.Says("Error Code: "+sym.code+";")) {
 		return true
 	}
