@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -18,7 +19,7 @@ type Cleaned struct {
 
 // Cleanup removes what no snapshot refers to: files that a failed or aborted snapshot left behind. It returns ErrBusy
 // while something writes: a snapshot in this repository, or one in any other, one that is deleted, another cleanup, for
-// each of which Elasticsearch itself refuses.
+// each of which Elasticsearch itself refuses, and ErrRepository also when S3 lets no object be removed.
 func (r *Repo) Cleanup(ctx context.Context) (Cleaned, error) {
 	c, err := r.cleanup(ctx)
 	return c, nuvlaops.Wrap("snapshot.Cleanup", r.name, err)
@@ -46,7 +47,11 @@ func (r *Repo) cleanup(ctx context.Context) (Cleaned, error) {
 		return Cleaned{}, refusedAsBusy(r.explain(ctx, err))
 	}
 	r.log.InfoContext(ctx, "repository cleaned up", "repository", r.name, "blobs", answer.Results.Blobs, "bytes", answer.Results.Bytes)
-	return Cleaned{Blobs: answer.Results.Blobs, Bytes: answer.Results.Bytes}, nil
+	cleaned := Cleaned{Blobs: answer.Results.Blobs, Bytes: answer.Results.Bytes}
+	if err := r.filesStay(ctx); err != nil {
+		return cleaned, fmt.Errorf("%w: %w", errFilesStay, err)
+	}
+	return cleaned, nil
 }
 
 // refusedAsBusy makes what Elasticsearch says while anything writes, an HTTP 500 without a type of its own, an ErrBusy.

@@ -23,6 +23,7 @@ const (
 // Delete implements SnapshotRepo. Names are deleted in batches, each with one request, since every request rewrites the
 // repository's list of contents. What is gone already counts as deleted, so a call after a lost reply ends the work. Where what
 // stands between ends each call of a deletion that takes long, the context or RetryPolicy.MaxAttempts alone ends the wait for it.
+// Where S3 then lets no object be removed, that is an error (ErrRepository): the snapshots are gone, and their files are not.
 func (r *Repo) Delete(ctx context.Context, names ...string) error {
 	for _, name := range names {
 		if err := ValidateName(name); err != nil {
@@ -35,7 +36,28 @@ func (r *Repo) Delete(ctx context.Context, names ...string) error {
 		}
 		r.log.InfoContext(ctx, "snapshots deleted", "repository", r.name, "snapshots", batch)
 	}
+	if len(names) == 0 {
+		return nil
+	}
+	if err := r.filesStay(ctx); err != nil {
+		return nuvlaops.Wrap("snapshot.Delete", r.resource(label(names)), fmt.Errorf("%w: %w", errFilesStay, err))
+	}
 	return nil
+}
+
+var errFilesStay = errors.New("what was to be removed is not listed any more, but its files may be there until a cleanup can remove them")
+
+// filesStay asks S3 whether files can be removed: Elasticsearch calls a deletion done, and a cleanup too, when it was not allowed
+// to remove a single object, and only logs that. A verification removes what it has written, and says when it could not.
+func (r *Repo) filesStay(ctx context.Context) error {
+	s, err := r.settings(ctx)
+	if err != nil || s.S3 == nil {
+		return nil
+	}
+	if _, err = r.verify(ctx, s); errors.Is(err, nuvlaops.ErrRepository) && errors.As(err, new(*es.ServerError)) {
+		return err
+	}
+	return nil // also when this user may not ask, or a snapshot that is written lets the verification wait
 }
 
 func label(names []string) string {

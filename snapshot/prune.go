@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -55,10 +56,11 @@ func Prune(ctx context.Context, repo SnapshotRepo, plan *Plan) ([]string, error)
 	if len(removed) == 0 {
 		return nil, nil
 	}
-	if err := repo.Delete(ctx, removed...); err != nil {
+	err = repo.Delete(ctx, removed...)
+	if err != nil && !errors.Is(err, errFilesStay) {
 		return gone(ctx, repo, removed), err
 	}
-	return removed, nil
+	return removed, err
 }
 
 // gone are those of the names that are there no more, as far as the repository can be listed. One batch is deleted as a whole or
