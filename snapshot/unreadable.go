@@ -2,15 +2,17 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/es"
 )
 
 // Unreadable names the snapshots that the repository has and cannot describe, since an object of theirs is damaged or gone.
 // List leaves them out, as Elasticsearch does. What is removed or ends meanwhile is none of them. It reads the names, and where
 // some of them are not among those that the caller says that List has yielded, the list, and the names once more. Errors: as
-// List.
+// List, and ErrRepository where the store lets nothing be read, which damages no snapshot.
 func (r *Repo) Unreadable(ctx context.Context, listed ...string) ([]string, error) {
 	names, err := r.unreadable(ctx, listed)
 	return names, nuvlaops.Wrap("snapshot.Unreadable", r.name, err)
@@ -42,5 +44,17 @@ func (r *Repo) unreadable(ctx context.Context, listed []string) ([]string, error
 	if err != nil {
 		return nil, r.explain(ctx, err)
 	}
-	return slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(still, name) }), nil
+	names = slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(still, name) })
+	if len(names) > 0 {
+		if _, err := r.get(ctx, names[0]); refused(err) {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+// refused tells a store that is away, or a key that may not read, from an object that is damaged or gone.
+func refused(err error) bool {
+	var server *es.ServerError
+	return errors.Is(err, nuvlaops.ErrRepository) && errors.As(err, &server) && !server.Has("no_such_file_exception")
 }
