@@ -27,11 +27,14 @@ type symptom struct {
 
 // What is right for several symptoms. Without the right to delete, Elasticsearch goes on, and what it prunes fills the bucket.
 const (
-	hintRights = "allow it to list the bucket, and to read, write and delete objects in it"
-	hintDelete = "allow the S3 key s3:DeleteObject on all objects in the bucket, and look whether the bucket locks them"
-	hintRoom   = "make room there, or raise the quota; removing snapshots needs some room too"
-	hintKeys   = "check s3.client.%[3]s.access_key and secret_key in the keystore of each node, that they may list bucket %[1]s, and read, write and delete objects in it, and that no quota is reached"
-	refused403 = "%[2]s refuses the S3 keys, or what they are to do"
+	mayNotList   = "the S3 key may not list bucket %[1]s"
+	mayNotDelete = "the S3 key may not delete objects in bucket %[1]s"
+	hintList     = "allow it s3:ListBucket, on the bucket itself and not on its objects"
+	hintRights   = "allow it to list the bucket, and to read, write and delete objects in it"
+	hintDelete   = "allow the S3 key s3:DeleteObject on all objects in the bucket, and look whether the bucket locks them"
+	hintRoom     = "make room there, or raise the quota; removing snapshots needs some room too"
+	hintKeys     = "check s3.client.%[3]s.access_key and secret_key in the keystore of each node, that they may list bucket %[1]s, and read, write and delete objects in it, and that no quota is reached"
+	refused403   = "%[2]s refuses the S3 keys, or what they are to do"
 )
 
 // symptoms are tried in order; the more exact ones come first. Each but those of other S3 servers was seen on 8.11.3;
@@ -40,8 +43,8 @@ var symptoms = []symptom{
 	{code: "NoSuchBucket", types: []string{"no_such_bucket_exception"}, reason: "bucket %[1]s does not exist", hint: "create it first, or correct the bucket's name"},
 	{code: "InvalidAccessKeyId", reason: "%[2]s does not know the S3 access key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.access_key) and reload the secrets"},
 	{code: "SignatureDoesNotMatch", reason: "%[2]s refuses the S3 secret key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.secret_key) and reload the secrets; a wrong clock or region shows in the same way"},
-	{code: "AccessDenied", during: []string{"Exception when listing", "Exception when deleting blob container"}, reason: "the S3 key may not list bucket %[1]s", hint: "allow it s3:ListBucket, on the bucket itself and not on its objects"},
-	{code: "AccessDenied", during: []string{"Failed to delete"}, reason: "the S3 key may not delete objects in bucket %[1]s", hint: hintDelete},
+	{code: "AccessDenied", during: []string{"Exception when listing", "Exception when deleting blob container"}, reason: mayNotList, hint: hintList},
+	{code: "AccessDenied", during: []string{"Failed to delete"}, reason: mayNotDelete, hint: hintDelete},
 	{text: "objects could not be deleted", reason: "objects in bucket %[1]s could not be deleted", hint: hintDelete}, // SDK 1 keeps the code to itself
 	{code: "AccessDenied", during: []string{"Unable to upload object"}, reason: "the S3 key may not write objects to bucket %[1]s", hint: "allow it s3:PutObject on all objects in the bucket; where it is to restore only, register the repository read-only"},
 	{code: "AccessDenied", reason: "the S3 key may not use bucket %[1]s", hint: hintRights},
@@ -54,6 +57,9 @@ var symptoms = []symptom{
 	{code: "InvalidObjectState", reason: "objects in bucket %[1]s are in an archive", hint: "bring them back to a class that can be read at once, and take the lifecycle rule away that moved them"},
 	{code: "SlowDown", reason: "%[2]s asks for fewer requests", hint: "call again later; lower max_snapshot_bytes_per_sec if it says so again"},
 	{code: "MissingContentMD5", reason: "%[2]s wants Content-MD5 with a deletion, which this Elasticsearch does not send", hint: "nothing can be deleted there: update the S3 server, or use another one"}, // 8.19.17 and 9.5 on
+	// Ceph says no more than the code, which SDK 2 drops. Where the same keys have written or listed just before, they are right.
+	{text: "(Service: S3, Status Code: 403", during: []string{"Failed to delete"}, reason: mayNotDelete, hint: hintDelete},
+	{text: "(Service: S3, Status Code: 403", during: []string{"cannot delete test data"}, reason: mayNotList, hint: hintList},
 	{text: "(Service: S3, Status Code: 403", reason: refused403, hint: hintKeys},
 	{text: "(Service: Amazon S3; Status Code: 403", reason: refused403, hint: hintKeys},
 	{text: "(Service: S3, Status Code: 507", reason: "%[2]s has no room left", hint: hintRoom},
