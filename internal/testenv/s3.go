@@ -14,6 +14,9 @@ import (
 	"github.com/nuvla/nuvlaops/internal/testenv/images"
 )
 
+// s3Data is where the server keeps its objects.
+const s3Data = "/data"
+
 // S3Keys is one pair of credentials.
 type S3Keys struct {
 	Access, Secret string
@@ -32,6 +35,9 @@ type S3Options struct {
 	Network string
 	// Port on 127.0.0.1. Default: a free one.
 	Port int
+	// DataSize in bytes puts the objects on a tmpfs of this size, for tests of a full disk. They do not outlive a Stop or Kill.
+	// Default 0: on disk.
+	DataSize int64
 }
 
 // S3 is a running S3 server (versitygw). A call to it takes 30 s at most.
@@ -59,8 +65,12 @@ func StartS3(ctx context.Context, opts S3Options) (*S3, error) {
 	if err != nil {
 		return nil, op("StartS3", "", err)
 	}
+	tmpfs := map[string]string{}
+	if opts.DataSize > 0 {
+		tmpfs[s3Data] = fmt.Sprintf("rw,size=%d", opts.DataSize)
+	}
 	c, err := run(ctx, spec{
-		kind: "s3", image: image.Ref, network: opts.Network, port: images.S3Port, publish: opts.Port, serving: s3Serves,
+		kind: "s3", tmpfs: tmpfs, image: image.Ref, network: opts.Network, port: images.S3Port, publish: opts.Port, serving: s3Serves,
 		files: map[string]string{secretsPath + accessFile: opts.Keys.Access, secretsPath + secretFile: opts.Keys.Secret},
 	})
 	if err != nil {
