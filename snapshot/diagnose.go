@@ -33,7 +33,9 @@ const (
 	hintRights   = "allow it to list the bucket, and to read, write and delete objects in it"
 	hintDelete   = "allow the S3 key s3:DeleteObject on all objects in the bucket, and look whether the bucket locks them"
 	hintRoom     = "make room there, or raise the quota; removing snapshots needs some room too"
-	hintKeys     = "check s3.client.%[3]s.access_key and secret_key in the keystore of each node, that they may list bucket %[1]s, and read, write and delete objects in it, and that no quota is reached"
+	hintKeys     = "check s3.client.%[3]s.access_key and secret_key in the keystore of each node, that they may list bucket %[1]s, and read, write and delete objects in it, that no quota is reached, and that the clocks agree"
+	failed50x    = "%[2]s answers with a failure of its own"
+	hintFailed   = "see its log and whether its disks are full, and call again"
 	refused403   = "%[2]s refuses the S3 keys, or what they are to do"
 )
 
@@ -63,6 +65,8 @@ var symptoms = []symptom{
 	{text: "(Service: S3, Status Code: 403", reason: refused403, hint: hintKeys},
 	{text: "(Service: Amazon S3; Status Code: 403", reason: refused403, hint: hintKeys},
 	{text: "(Service: S3, Status Code: 507", reason: "%[2]s has no room left", hint: hintRoom},
+	{text: "(Service: S3, Status Code: 50", reason: failed50x, hint: hintFailed},
+	{text: "(Service: Amazon S3; Status Code: 50", reason: failed50x, hint: hintFailed},
 	{types: []string{"unknown_host_exception"}, reason: "%[2]s: the host is not known to Elasticsearch", hint: "correct the endpoint; a server that wants the bucket in the path needs path_style_access"},
 	{types: []string{"connect_exception", "connect_timeout_exception"}, text: "Connection refused", reason: "%[2]s refuses connections", hint: "check that the S3 server runs there and that Elasticsearch may reach it"},
 	{types: []string{"no_route_to_host_exception"}, text: "No route to host", reason: "%[2]s cannot be reached", hint: "check that the S3 server runs there and that Elasticsearch may reach it"},
