@@ -1,6 +1,7 @@
 package snapshot_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,12 +99,32 @@ func TestWhatAnS3KeyMayNotDoIsSaidWithAHint(t *testing.T) {
 				}
 				g.allBut(tc.missing)
 				err := tc.do()
-				t.Logf("%s without %s: %v", tc.call, tc.missing, err)
 				mustSay(t, err, nuvlaops.ErrRepository, tc.says)
 				if tc.missing == "delete" && err != nil && !strings.Contains(err.Error(), "s3:DeleteObject") {
 					t.Errorf("%s without %s: got %v, want it to name s3:DeleteObject", tc.call, tc.missing, err)
 				}
 			}
+			g.prunesWithoutDeleting(b)
 		})
+	}
+}
+
+// prunesWithoutDeleting: what is not listed any more is named beside the error.
+func (g guarded) prunesWithoutDeleting(b *bench) {
+	g.t.Helper()
+	g.allBut("none")
+	if _, err := b.repo.Create(g.t.Context(), snapshot.CreateRequest{Name: "three", Indices: []string{b.index("*")}}); err != nil {
+		g.t.Fatal(err)
+	}
+	g.allBut("delete")
+	plan, err := snapshot.PlanPrune(g.t.Context(), b.repo, snapshot.Policy{Last: 1, MinComplete: 1, Others: true})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	want := plan.Removed()
+	removed, err := snapshot.Prune(g.t.Context(), b.repo, plan)
+	mustSay(g.t, err, nuvlaops.ErrRepository, "s3:DeleteObject")
+	if len(want) == 0 || !slices.Equal(removed, want) {
+		g.t.Errorf("removed %v beside the error, want %v", removed, want)
 	}
 }
