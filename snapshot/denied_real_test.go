@@ -104,6 +104,13 @@ func TestWhatAnS3KeyMayNotDoIsSaidWithAHint(t *testing.T) {
 				}
 			}
 			g.prunesWithoutDeleting(b)
+			g.allBut("write")
+			mustSay(t, b.repo.Delete(t.Context(), "three"), nuvlaops.ErrRepository, "register the repository read-only")
+			readOnly := g.settings()
+			readOnly.ReadOnly = true
+			if _, err := b.repo.Ensure(t.Context(), readOnly); err != nil { // 8.19 and 9, after a write that has failed
+				mustSay(t, err, nuvlaops.ErrConflict, "remove its registration")
+			}
 		})
 	}
 }

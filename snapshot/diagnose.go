@@ -79,6 +79,7 @@ var symptoms = []symptom{
 	{text: "doesn't match any of the locations specified by path.repo", reason: "%[4]s is not below a path.repo", hint: "add it to path.repo of every node, and restart them"},
 	{text: "readonly repository", reason: "the repository is registered read-only", hint: "register it anew, not read-only, once no other cluster writes to it"},
 	{text: "repository is readonly", reason: "the repository is registered read-only", hint: "register it anew, not read-only, once no other cluster writes to it"},
+	{text: "cannot update readonly flag", reason: "", hint: "a write has failed, and Elasticsearch holds the repository in use since: remove its registration, which removes no snapshot, and register it again"}, // 8.19 and 9
 	{text: "repository type [", reason: "", hint: "install the module or plugin of this type on every node"},
 	{types: []string{"access_denied_exception"}, reason: "Elasticsearch may not write to %[4]s", hint: "make the folder writable for the user that runs it, on every node"},
 	{text: "a file written by master to the store", reason: "the nodes do not see the same files", hint: "mount the same file system at the location on every node"},
