@@ -97,13 +97,20 @@ func newRig(t *testing.T) *rig {
 // run runs one command, with what a person types, and returns what was printed and the exit code.
 func (r *rig) run(typed string, args ...string) (string, int) {
 	r.Helper()
+	out, err := r.on(r.fake, typed, args...)
+	return out, cli.ExitCode(err)
+}
+
+// on runs one command on a repository.
+func (r *rig) on(repo repository, typed string, args ...string) (string, error) {
+	r.Helper()
 	var stdout, stderr bytes.Buffer
 	cfg, err := parse(append(args, "-marks", r.marks), func(string) (string, bool) { return "", false }, &stderr)
 	if err == nil {
-		err = execute(r.Context(), cfg, r.fake, strings.NewReader(typed), &stdout, cli.NewScreen(&stderr))
+		err = execute(r.Context(), cfg, repo, strings.NewReader(typed), &stdout, cli.NewScreen(&stderr))
 	}
 	r.Logf("%v: %v\n%s%s", args, err, stderr.String(), stdout.String())
-	return stdout.String(), cli.ExitCode(err)
+	return stdout.String(), err
 }
 
 func (r *rig) names() []string {
@@ -137,10 +144,10 @@ snapshot.5  IN_PROGRESS  2026-03-01T17:30:00Z  -     0/0     10
 		"-complete -ours":             "0 1 4",
 		"-state PARTIAL,IN_PROGRESS":  "2 5",
 		"-since 2026-03-01T16:30:00Z": "4 5",
-		"-until 2026-03-01T13:30:00Z": "0 1",
-		"-name snapshot.1,snapshot.4": "1 4",
-		"-newest-first -complete":     "4 3 1 0",
-		"-state FAILED":               "",
+		"-since 2026-03-01T12:30:00Z -until 2026-03-01T13:30:00Z": "0 1",
+		"-name snapshot.1,snapshot.4":                             "1 4",
+		"-newest-first -complete -state SUCCESS,PARTIAL":          "4 3 1 0",
+		"-state FAILED": "",
 	} {
 		got, code := r.run("", append([]string{"list", "-json"}, strings.Fields(args)...)...)
 		var all []snapshot.Snapshot
@@ -353,19 +360,6 @@ func TestASnapshotThatCannotBeDescribedIsDeletedAsAPinnedOneIs(t *testing.T) {
 	}
 }
 
-// The backup and this program must look at the same marks.
-func TestTheFileOfTheBackupSaysWhereTheMarksAre(t *testing.T) {
-	folder := t.TempDir()
-	vars := map[string]string{"BACKUP_TIMESTAMP": folder + "/timestamp", "BACKUP_REPOSITORY": "other", "BACKUP_KEEP_DAILY": "7", "ES_HOST": "es"}
-	c, err := parse([]string{"prune", "-dry-run"}, func(name string) (string, bool) { v, ok := vars[name]; return v, ok }, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{folder + "/nuvla-es-backup-marks.json", "other", "es"}, []string{c.marks, c.repository, c.es}); diff != "" || c.policy.Daily != 7 {
-		t.Errorf("%s daily %d", diff, c.policy.Daily)
-	}
-}
-
 func TestHelpIsSaidOnceAndAMistakeWithoutIt(t *testing.T) {
 	for args, want := range map[string]struct {
 		helps int
@@ -382,17 +376,6 @@ func TestHelpIsSaidOnceAndAMistakeWithoutIt(t *testing.T) {
 		_, err := parse(strings.Fields(args), func(string) (string, bool) { return "", false }, &stderr)
 		if err == nil || !strings.Contains(err.Error(), want.says) || strings.Count(stderr.String(), "Exit codes:") != want.helps {
 			t.Errorf("%s: %v\n%s", args, err, stderr.String())
-		}
-	}
-}
-
-// What the help has no name for is said by a flag alone: BACKUP_NAME may be anybody's, and BACKUP_YES would confirm unseen.
-func TestOnlyWhatTheHelpNamesIsReadFromTheEnvironment(t *testing.T) {
-	vars := map[string]string{"BACKUP_NAME": "x", "BACKUP_YES": "s3_backup", "BACKUP_PINNED": "true", "BACKUP_TIMEOUT": "1ns", "BACKUP_JSON": "true"}
-	for _, args := range []string{"list", "delete a", "prune -keep-last 1"} {
-		c, err := parse(append(strings.Fields(args), "-marks", t.TempDir()+"/marks.json"), func(name string) (string, bool) { v, ok := vars[name]; return v, ok }, io.Discard)
-		if err != nil || c.filter.Names != nil || c.yes != "" || c.pinned || c.json || c.timeout == 1 {
-			t.Errorf("%s: %+v, %v", args, c, err)
 		}
 	}
 }
