@@ -87,6 +87,12 @@ func TestBadInputNamesTheFlagAndTouchesNothing(t *testing.T) {
 		{"services of one stack", append(good, "-core", "db", "-drill", "-drill-services", "ui"), "-drill-services"},
 		{"an api that is not copied", append(good, "-drill", "-drill-services", "ui", "-drill-api", ":8200/"), "-drill-api"},
 		{"an api without a port", append(good, "-drill", "-drill-services", "api", "-drill-api", "/api"), "-drill-api"},
+		{"an api whose port is no number", append(good, "-drill", "-drill-services", "api", "-drill-api", "8200/"), "-drill-api"},
+		{"an api of a drill without a drill", append(good, "-drill-api", ":8200/"), "-drill"},
+		{"a drill's network without a drill", append(good, "-drill-network", "net"), "-drill"},
+		{"databases without a name", append(good, "-db", ""), "-db"},
+		{"an api without a host", append(good, "-api", "http:///api"), "-api"},
+		{"an archive that is no folder", append(good, "-keep-old", file(t, "")), "-keep-old"},
 		{"a socket without an image", append(good, "-job-socket", "/run/docker.sock"), "-job-image"},
 		{"an unknown flag", append(good, "-force"), "-force"},
 		{"an argument", append(good, "now"), "now"},
@@ -141,6 +147,8 @@ func TestStepsAreLeftOutAsTold(t *testing.T) {
 		{"from one on", []string{"-from", "restore"}, []string{"restore", "newest", "queue", "promote", "start-core"}},
 		{"without some", []string{"-skip", "look,promote", "-skip", "start-core", "-from", "start-es"}, []string{"start-es", "start-zk", "repository", "restore", "newest", "queue"}},
 		{"the queue alone", []string{"-only", "zookeeper"}, []string{"stop-core", "stop-db", "keep-old", "wipe", "deploy-db", "start-zk", "queue", "start-core"}},
+		{"a drill", []string{"-drill"}, []string{"stop-db", "keep-old", "wipe", "deploy-db", "start-es", "start-zk", "repository", "restore", "newest", "queue"}},
+		{"a drill of the core too", []string{"-drill", "-drill-services", "api"}, []string{"stop-db", "keep-old", "wipe", "deploy-db", "start-es", "start-zk", "repository", "restore", "newest", "queue", "start-core"}},
 		{"the documents alone", []string{"-only", "elasticsearch"}, []string{"stop-core", "stop-db", "look", "keep-old", "wipe", "deploy-db", "start-es", "repository", "restore", "newest", "queue", "promote", "start-core"}},
 	}
 	for _, tt := range tests {
@@ -202,7 +210,10 @@ func TestNothingIsWipedWithoutItsProof(t *testing.T) {
 		{"chosen, never seen", config{}, state{Snapshot: &report.Snapshot{Name: "s", UUID: "u"}}, found{}, true},
 		{"the queue, without the documents", config{only: onlyZK}, seen(time.Minute), found{}, true},
 		{"the queue, with the documents", config{only: onlyZK}, state{}, found{jobsSeen: true}, false},
+		{"the documents alone, nothing seen", config{only: onlyES}, state{}, found{jobsSeen: true}, true},
+		{"the documents alone, seen", config{only: onlyES}, seen(time.Minute), found{}, false},
 		{"not archived", config{keepOld: "/old"}, seen(time.Minute), found{}, true},
+		{"archived", config{keepOld: "/old"}, state{Snapshot: &report.Snapshot{Name: "s", UUID: "u"}, Seen: now, Kept: "/old/db"}, found{}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
