@@ -113,6 +113,7 @@ func TestWhatTheFileOfTheCoreHasIsDeployed(t *testing.T) {
 		"one that the file has, too":        {core: coreServices, compose: compose(append([]string{"proxy"}, coreServices...)...), gone: []string{"proxy"}},
 		"in one stack with the databases":   {core: coreServices, there: dbServices, compose: compose(append([]string{"proxy"}, coreServices...)...), gone: []string{"proxy"}},
 		"in one stack without a core":       {there: dbServices, compose: compose(dbServices...), refused: true},
+		"a job, which would run at once":    {core: coreServices, compose: file(t, "version: \"3.7\"\nnetworks: {default: {}}\nservices: {api: {image: api}, job: {image: job, deploy: {mode: replicated-job}}}\n"), refused: true},
 		"in one stack, from which all went": {compose: compose("es", "zk", "api", "ui"), gone: []string{"api", "ui"}},
 	} {
 		t.Run(name, func(t *testing.T) {
