@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
@@ -43,13 +45,40 @@ func takenUp(t *testing.T, done ...string) *recovery {
 func TestARecoveryWhoseElasticsearchIsGoneBeginsAnewAndKeepsItsClock(t *testing.T) {
 	r := takenUp(t, "stop-core", "stop-db", "wipe", "restore")
 	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	r.state = state{Started: began, Snapshot: &report.Snapshot{Name: "s", UUID: "u"}, Seen: time.Now(), Plan: &restore.Plan{}, Restored: &restore.Report{}, Kept: "/old"}
+	kept := state{Started: began, From: "stop-db", Before: before{Jobs: map[int]int{50: 3}}, Warnings: []string{"one node"}, Touched: true}
+	r.state = kept
+	r.state.Snapshot, r.state.Seen, r.state.Plan, r.state.Restored, r.state.Kept = &report.Snapshot{Name: "s", UUID: "u"}, time.Now(), &restore.Plan{}, &restore.Report{}, "/old"
+	r.now = func() time.Time { return began.Add(time.Hour) }
 	r.beginAnew()
-	if r.done("wipe") || r.done("restore") || r.remembered().Plan != nil || r.remembered().Restored != nil || r.sighted() {
-		t.Errorf("it still knows %+v and %+v", r.journal.Records(), r.remembered())
+	kept.Anew = began.Add(time.Hour)
+	if diff := cmp.Diff(kept, r.remembered()); diff != "" || len(r.journal.Records()) > 0 {
+		t.Errorf("it still knows %+v and (-want +got):\n%s", r.journal.Records(), diff)
 	}
-	if st := r.remembered(); !st.Started.Equal(began) {
-		t.Errorf("began %s, want what it was", st.Started)
+}
+
+// Whoever calls again goes on: the volumes would go once more.
+func TestARecoveryGoesOnAsLongAsItsElasticsearchIsThere(t *testing.T) {
+	for uuid, anew := range map[string]bool{"this one": false, "another one": true} {
+		r := takenUp(t, "stop-core", "wipe")
+		r.cfg.repository, r.state = "r", state{Plan: &restore.Plan{Cluster: restore.Cluster{UUID: uuid}}}
+		if err := r.talkTo(smallCluster(t)); err != nil {
+			t.Fatal(err)
+		}
+		if r.beginAnewElsewhere(t.Context()); r.done("wipe") == anew || (r.remembered().Plan == nil) != anew {
+			t.Errorf("restored into %s: the wipe is done: %t, want begun anew: %t", uuid, r.done("wipe"), anew)
+		}
+	}
+}
+
+// What stands in its way may be gone when the program is called again.
+func TestAPlanThatIsRefusedIsNotKept(t *testing.T) {
+	for severity, kept := range map[string]bool{restore.SeverityError: false, restore.SeverityWarning: true} {
+		r := takenUp(t)
+		plan := &restore.Plan{Findings: []restore.Finding{{Severity: restore.SeverityInfo, Text: "ILM runs"}, {Severity: severity, Text: "one node"}}}
+		err := errors.Join(r.keepPlan(plan), r.keepPlan(plan))
+		if got := r.remembered().Plan; err != nil || (got == plan) != kept || len(r.remembered().Warnings) != 2 {
+			t.Errorf("with a finding that is %s: kept %t, want %t, warnings %q, %v", severity, got == plan, kept, r.remembered().Warnings, err)
+		}
 	}
 }
 
@@ -271,6 +300,23 @@ func TestThatNoDocumentHasATimeIsSaid(t *testing.T) {
 	}
 	if said, err := r.newest(t.Context()); err != nil || said != "no document says when it was written" {
 		t.Errorf("it says %q, %v", said, err)
+	}
+}
+
+// It is no reason to leave the core stopped.
+func TestThatNobodyKnowsWhenTheNewestDocumentWasWrittenIsAWarning(t *testing.T) {
+	r := takenUp(t)
+	r.cfg.repository = "r"
+	if err := r.talkTo(elasticsearchThatSays(t, http.StatusBadRequest, `{"error":{"type":"parsing_exception","reason":"no such thing"},"status":400}`)); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := r.newest(t.Context()); err != nil || said != "it is not known" || len(r.remembered().Warnings) != 1 {
+		t.Errorf("it says %q, warns %q, %v", said, r.remembered().Warnings, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.newest(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("ended meanwhile: %v", err)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/restore"
@@ -78,10 +80,14 @@ type chooser struct {
 	restore.Restorer
 	asked  restore.Selector
 	larger *restore.Larger
+	err    error
 }
 
 func (c *chooser) Choose(_ context.Context, sel restore.Selector) (*restore.Snapshot, error) {
 	c.asked = sel
+	if c.err != nil {
+		return nil, c.err
+	}
 	return &restore.Snapshot{Name: "s", UUID: "u", Larger: c.larger}, nil
 }
 
@@ -116,6 +122,68 @@ func TestTheLatestSnapshotIsChosenAnewUntilTheWipe(t *testing.T) {
 		r.state = state{Snapshot: &report.Snapshot{Name: "s", UUID: "u"}, Seen: time.Now().Add(-tt.seen)}
 		if _, err := r.find(t.Context(), c); err != nil || c.asked.Name != tt.want {
 			t.Errorf("%s: it asks for %q, want %q, %v", tt.name, c.asked.Name, tt.want, err)
+		}
+	}
+}
+
+// Under the name of the one that was chosen there may be another one by now.
+func TestASnapshotIsTheOneThatWasNamedOrChosen(t *testing.T) {
+	at, away := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), &nuvlaops.Error{Reason: "away", Err: nuvlaops.ErrUnavailable}
+	chosen := func(uuid string) state { return state{Snapshot: &report.Snapshot{Name: "s", UUID: uuid}} }
+	for _, tt := range []struct {
+		name   string
+		cfg    config
+		done   []string
+		was    state
+		answer error
+		asked  restore.Selector
+		want   error
+	}{
+		{"the latest", config{}, nil, state{}, nil, restore.Selector{}, nil},
+		{"the latest before a time", config{before: at}, nil, state{}, nil, restore.Selector{Before: at}, nil},
+		{"one that is named", config{snapshot: "s"}, nil, state{}, nil, restore.Selector{Name: "s"}, nil},
+		{"named, and seen before", config{snapshot: "s"}, nil, chosen("u"), nil, restore.Selector{Name: "s"}, nil},
+		{"named, and another one by now", config{snapshot: "s"}, nil, chosen("other"), nil, restore.Selector{Name: "s"}, nuvlaops.ErrConflict},
+		{"the latest of before the wipe, and another one by now", config{before: at}, []string{"wipe"}, chosen("other"), nil, restore.Selector{Name: "s"}, nuvlaops.ErrConflict},
+		{"the repository is away", config{snapshot: "s"}, nil, chosen("other"), away, restore.Selector{Name: "s"}, nuvlaops.ErrUnavailable},
+	} {
+		r, c := takenUp(t, tt.done...), &chooser{err: tt.answer}
+		r.cfg, r.state = &tt.cfg, tt.was
+		_, err := r.find(t.Context(), c)
+		if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+		if diff := cmp.Diff(tt.asked, c.asked); diff != "" {
+			t.Errorf("%s: it asks for (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+func TestWhatIsSeenOfASnapshotIsKeptAndMeasured(t *testing.T) {
+	at, n := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), int64(7)
+	r := takenUp(t)
+	r.cfg.repository, r.now = "s3_backup", func() time.Time { return at }
+	plan := &restore.Plan{Indices: []restore.PlannedIndex{{Name: "nuvla-job", Target: "nuvla-job", Documents: &n}, {Name: "nuvla-user", Target: "nuvla-user"}}, Shards: 6, Bytes: 50,
+		Room: &restore.Room{Available: 40, Reserved: 10}, Cluster: restore.Cluster{DataNodes: 2}}
+	if err := r.sighting(&sighting{snapshot: &restore.Snapshot{Name: "s", UUID: "u", Start: at.Add(-time.Hour)}, plan: plan}, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	want := []any{&report.Snapshot{Repository: "s3_backup", Name: "s", UUID: "u", Started: at.Add(-time.Hour)}, at, &measured{Indices: 2, Primaries: 6, Bytes: 50, Documents: 7}, &disks{restored: 50, free: 30, nodes: 2}}
+	got := []any{r.remembered().Snapshot, r.remembered().Seen, r.page.Restore, r.found.disks}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(disks{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestWhereNoSnapshotIsGoodItIsSaidWhatToDo(t *testing.T) {
+	for want, cfg := range map[string]config{"a later -before": {before: time.Now()}, "bucket and base_path": {}, "name another one": {snapshot: "s"}} {
+		for _, kind := range []error{nuvlaops.ErrNotFound, nuvlaops.ErrPartial} {
+			r := takenUp(t)
+			r.cfg = &cfg
+			err := r.sighting(nil, &nuvlaops.Error{Reason: "none", Err: kind}, "Nothing was touched")
+			if !errors.Is(err, nuvlaops.ErrRefused) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "Nothing was touched") || r.sighted() {
+				t.Errorf("%v: %v, want it refused with %q", kind, err, want)
+			}
 		}
 	}
 }
