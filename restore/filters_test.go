@@ -33,3 +33,32 @@ func TestANodeIsAdmittedAsTheFiltersSay(t *testing.T) {
 		})
 	}
 }
+
+// A plan that is refused for nothing is one that nobody can use at night.
+func TestThePlanIsRefusedWhereTheFiltersLeaveNoNode(t *testing.T) {
+	const nodes = `{"nodes":{"a":{"name":"es-1","ip":"10.0.0.1","roles":["data"],"attributes":{"box":"hot"}},"b":{"name":"es-2","ip":"10.0.0.2","roles":["data"]},"m":{"name":"es-3","roles":["master"]}}}`
+	for _, c := range []struct {
+		name, persistent, transient string
+		request                     map[string]string
+		want                        string
+	}{
+		{"no filter", "", "", nil, ""},
+		{"what is none", `"cluster.routing.allocation.enable":"all","cluster.routing.allocation.awareness.attributes":"box"`, "", map[string]string{"index.routing.allocation.enable": "all", "index.hidden": "true"}, ""},
+		{"one of two is excluded", `"cluster.routing.allocation.exclude._name":"es-1"`, "", nil, ""},
+		{"both are", `"cluster.routing.allocation.exclude._name":"es-*"`, "", nil, "none of 2 data nodes may hold a shard: cluster.routing.allocation.exclude._name=es-*"},
+		{"both were", `"cluster.routing.allocation.exclude._name":"es-*"`, `"cluster.routing.allocation.exclude._name":""`, nil, ""},
+		{"one by the cluster, the other by the request", `"cluster.routing.allocation.exclude._ip":"10.0.0.1"`, "", map[string]string{"index.routing.allocation.require.box": "hot"},
+			"none of 2 data nodes may hold a shard: cluster.routing.allocation.exclude._ip=10.0.0.1, index.routing.allocation.require.box=hot"},
+	} {
+		r := says{"/_cluster/settings": `{"persistent":{` + c.persistent + `},"transient":{` + c.transient + `}}`, "/_nodes/_all/_none": nodes}.repo(t)
+		p := &Plan{Request: Request{Settings: c.request}}
+		if err := r.findFilters(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case c.want == "" && len(p.Findings) == 0:
+		case len(p.Findings) != 1 || p.Findings[0].Text != c.want || p.Findings[0].Severity != SeverityError:
+			t.Errorf("%s: %+v, want %q", c.name, p.Findings, c.want)
+		}
+	}
+}

@@ -101,6 +101,13 @@ func TestPlanOfAThousandIndicesIsMadeOfFewRequestsInBoundedMemory(t *testing.T) 
 	if len(plan.Indices) != 1000 || plan.Shards != 3000 || len(plan.Findings) < 1000 {
 		t.Errorf("%d indices, %d shards, %d findings", len(plan.Indices), plan.Shards, len(plan.Findings))
 	}
+	order, told := map[string]int{restore.SeverityError: 0, restore.SeverityWarning: 1, restore.SeverityInfo: 2}, map[restore.Finding]bool{}
+	for i, f := range plan.Findings {
+		if i > 0 && order[f.Severity] < order[plan.Findings[i-1].Severity] || told[f] {
+			t.Errorf("finding %d, %s, is told twice or after a lesser one", i, f)
+		}
+		told[f] = true
+	}
 	if n := l.requests.Load(); n > 100 || l.longest.Load() > 4096 {
 		t.Errorf("%d requests, the longest line is of %d bytes", n, l.longest.Load())
 	}
