@@ -162,3 +162,36 @@ func TestADataStreamNoneOfWhoseIndicesIsKnownIsWarnedOf(t *testing.T) {
 		t.Errorf("%+v %s", p.Findings, diff)
 	}
 }
+
+func TestASnapshotThatIsNotWholeIsRefusedUnlessWhatItHasIsAskedFor(t *testing.T) {
+	for _, c := range []struct {
+		state  string
+		failed int
+		allow  bool
+		want   []string
+	}{
+		{es.StateSuccess, 0, false, []string{}}, {es.StateSuccess, 0, true, []string{}},
+		{es.StateSuccess, 1, false, []string{"error snapshot_not_complete"}}, {es.StateSuccess, 1, true, []string{"error snapshot_not_complete"}}, // which no server says
+		{es.StatePartial, 1, false, []string{"error snapshot_not_complete"}}, {es.StatePartial, 1, true, []string{"warning snapshot_not_complete"}},
+		{es.StateFailed, 3, true, []string{"error snapshot_not_complete"}}, {es.StateInProgress, 0, true, []string{"error snapshot_not_complete"}},
+	} {
+		p := &Plan{Snapshot: Snapshot{State: c.state, Failed: c.failed, Version: "8.11.3"}, Request: Request{AllowPartial: c.allow}, Indices: []PlannedIndex{{}}, Cluster: Cluster{DataNodes: 2}}
+		if p.findInSnapshot(es.Cluster{Version: "8.11.3"}); gocmp.Diff(c.want, p.found()) != "" {
+			t.Errorf("%s, %d shards missing, allowed %t: %v, want %v", c.state, c.failed, c.allow, p.found(), c.want)
+		}
+	}
+}
+
+// It costs time at each later start, for good.
+func TestThatEachStartReadsAllFilesIsSaid(t *testing.T) {
+	for _, q := range []Request{{Checksums: true}, {Settings: map[string]string{checkSetting: "true"}}, {Settings: map[string]string{checkSetting: "checksum"}}, {Settings: map[string]string{checkSetting: "false"}}, {}} {
+		p := &Plan{Snapshot: Snapshot{State: es.StateSuccess, Version: "8.11.3"}, Request: q, Indices: []PlannedIndex{{}}, Cluster: Cluster{DataNodes: 2}}
+		want := []string{}
+		if q.Checksums || q.Settings[checkSetting] == "true" || q.Settings[checkSetting] == "checksum" {
+			want = append(want, "info checksums_at_each_start")
+		}
+		if p.findInSnapshot(es.Cluster{Version: "8.11.3"}); gocmp.Diff(want, p.found()) != "" {
+			t.Errorf("%+v: %v, want %v", q, p.found(), want)
+		}
+	}
+}
