@@ -9,6 +9,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/client"
 
 	"github.com/google/go-cmp/cmp"
@@ -63,7 +64,7 @@ func TestPlanTakesTheStacksOwnVolumesAlone(t *testing.T) {
 		t.Errorf("kept (-want +got):\n%s", diff)
 	}
 	for _, name := range []string{b.stack + "_x", b.stack + "2_data"} {
-		foreign, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Volumes: []string{name}})
+		foreign, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Volumes: []string{name, b.stack + "_data"}}) // which is the stack's
 		must(t, err)
 		mustBe(t, b.Wipe(t.Context(), foreign, stack.Unguarded), nuvlaops.ErrRefused, name+" on node", "is not the stack's own")
 	}
@@ -241,6 +242,33 @@ networks:
 			t.Errorf("%+v: want the objects, and nothing in the way:\n%s", opts, plan)
 		}
 	}
+}
+
+// Another stack has declared it as external: nobody here knows what it keeps there, nor when it is started again.
+func TestAVolumeThatAServiceOfAnotherStackMountsStaysInTheWay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.volume(b.stack+"_data", b.stack, nil)
+	b.volume(b.stack+"_other", b.stack, nil)
+	spec := swarm.ServiceSpec{Annotations: swarm.Annotations{Name: b.stack + "2_reader", Labels: map[string]string{testenv.Label: testenv.OwnerLabelValue(), "com.docker.stack.namespace": b.stack + "2"}},
+		TaskTemplate: swarm.TaskSpec{ContainerSpec: &swarm.ContainerSpec{Image: b.image, Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: b.stack + "_data", Target: "/data", ReadOnly: true}}}},
+		Mode:         swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: new(uint64)}}}
+	_, err := b.api.ServiceCreate(t.Context(), client.ServiceCreateOptions{Spec: spec})
+	must(t, err)
+	b.atEnd(func(ctx context.Context) {
+		_, _ = b.api.ServiceRemove(ctx, spec.Name, client.ServiceRemoveOptions{})
+	})
+	for _, opts := range []stack.WipeOptions{{}, {Volumes: []string{b.stack + "_data"}}} {
+		plan, err := b.PlanWipe(t.Context(), b.stack, opts)
+		must(t, err)
+		mustBe(t, b.Wipe(t.Context(), plan, stack.Unguarded), nuvlaops.ErrRefused, b.stack+"_data is also mounted by service "+spec.Name)
+		if len(plan.Obstacles) != 1 || len(plan.Lasting) != 1 {
+			t.Errorf("in the way %q, and when all is stopped %q, want the other stack's service in both", plan.Obstacles, plan.Lasting)
+		}
+	}
+	other, err := b.PlanWipe(t.Context(), b.stack, stack.WipeOptions{Volumes: []string{b.stack + "_other"}})
+	must(t, err)
+	must(t, b.Wipe(t.Context(), other, stack.Unguarded))
 }
 
 // Who stops the named services alone would find out only then.
