@@ -3,6 +3,7 @@ package stack_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -38,6 +39,37 @@ func TestAPlanWhoseNodeWentDarkRemovesNothing(t *testing.T) {
 	plan.Volumes = append(plan.Volumes, stack.Volume{Name: "big_s000", Node: "far", NodeID: "f"}) // as when it was up
 	err = s.Wipe(t.Context(), plan, func(context.Context) error { t.Error("the guard was asked"); return nil })
 	mustBe(t, err, nuvlaops.ErrRefused, "node far of the plan cannot be looked at any more")
+}
+
+// A service that comes back makes its volume again, in the moment in which it is removed.
+func TestAVolumeThatIsThereAfterItsRemovalIsNotGone(t *testing.T) {
+	engine := fakeEngine(t, 2, 1, new(atomic.Int64))
+	for again, want := range map[bool]error{false: nil, true: nuvlaops.ErrVerification} {
+		removed := map[string]bool{}
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch name := strings.TrimPrefix(r.URL.Path, "/v1.41/volumes/"); {
+			case r.Method == http.MethodDelete && name == "big_s000":
+				removed[name] = true
+				w.WriteHeader(http.StatusNoContent)
+			case removed[name] && !again:
+				w.WriteHeader(http.StatusNotFound)
+			default:
+				engine.ServeHTTP(w, r)
+			}
+		}))
+		defer server.Close()
+		s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+		must(t, err)
+		defer s.Close()
+		plan, err := s.PlanWipe(t.Context(), "big", stack.WipeOptions{Services: []string{"s000"}})
+		must(t, err)
+		if err := s.Wipe(t.Context(), plan, stack.Unguarded); !errors.Is(err, want) || want == nil && err != nil || !removed["big_s000"] {
+			t.Errorf("there again: %t: %v, want %v", again, err, want)
+		}
+		if _, err := s.PlanWipe(t.Context(), "big", stack.WipeOptions{Services: []string{"s000", "gone"}}); !errors.Is(err, nuvlaops.ErrNotFound) {
+			t.Errorf("of a service that is not there, and of no file: %v", err)
+		}
+	}
 }
 
 // Where a service ran that is gone, nobody knows: its volume may be on the node that cannot be looked at, too.
