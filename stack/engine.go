@@ -43,10 +43,10 @@ func transient(err error) bool {
 		return false
 	case client.IsErrConnectionFailed(err), cerrdefs.IsUnavailable(err), noLeader(err), comesOrGoes(err):
 		return true
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return true
 	}
-	return errors.As(err, &network)
+	return errors.As(err, &network) // those of the operating system are such, too
 }
 
 // badCertificate: ours or the engine's.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"syscall"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestAnErrorOfTheEngineIsTakenForWhatItIs(t *testing.T) {
 		"a manager that ends":              {internal("context canceled"), true, nuvlaops.ErrUnavailable},
 		"a manager that has just ended":    {internal("grpc: the client connection is closing"), true, nuvlaops.ErrUnavailable},
 		"another failure of its own":       {internal("invalid mount config"), false, nil},
-		"our own end":                      {fmt.Errorf("list: %w", context.Canceled), false, context.Canceled},
+		"our own end":                      {&url.Error{Op: "Get", URL: "/info", Err: context.Canceled}, false, context.Canceled},
 		"our own time-out":                 {fmt.Errorf("list: %w", context.DeadlineExceeded), false, context.DeadlineExceeded},
 		"no manager of a swarm":            {fmt.Errorf("%w: This node is not a swarm manager", cerrdefs.ErrUnavailable), false, nuvlaops.ErrUnsupported},
 		"no right to its socket":           {&net.OpError{Op: "dial", Err: syscall.EACCES}, false, nuvlaops.ErrDenied},

@@ -3,6 +3,7 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,7 @@ func TestServicesAreStoppedBeforeWhatTheyNeed(t *testing.T) {
 		want  [][]string
 	}{
 		"by what they need":        {[]swarm.Service{needs("es", ""), needs("api", "es"), needs("ui", "api")}, nil, nil, [][]string{{"ui"}, {"api"}, {"es"}}},
+		"by several":               {[]swarm.Service{needs("es", ""), needs("zk", "es"), needs("api", "es,zk"), needs("ui", "zk api")}, nil, nil, [][]string{{"ui"}, {"api"}, {"zk"}, {"es"}}},
 		"as asked":                 {[]swarm.Service{needs("es", ""), needs("api", "es")}, []string{"old"}, [][]string{{"es"}, {"api"}}, [][]string{{"es"}, {"api"}}},
 		"what is left goes first":  {[]swarm.Service{needs("es", ""), needs("api", "es")}, []string{"old"}, nil, [][]string{{"api", "old"}, {"es"}}},
 		"nothing else is left":     {nil, []string{"old"}, nil, [][]string{{"old"}}},
@@ -171,6 +173,7 @@ func TestServicesAreStoppedBeforeWhatTheyNeed(t *testing.T) {
 func TestWhatIsStoppedComesBackAsItWas(t *testing.T) {
 	for name, v := range map[string]swarm.Service{"five": replicated("es", 5, ""), "one by default": func() swarm.Service { v := replicated("es", 0, ""); v.Spec.Mode.Replicated.Replicas = nil; return v }(),
 		"global": globally("es", "node.role==worker"), "global, anywhere": globally("es"), "five, that remembers three": replicated("es", 5, "3")} {
+		v.Spec.Labels["org.other"] = "kept"
 		want := tasksWanted(v.Spec)
 		spec := v.Spec
 		for i := range 2 { // a second time it changes nothing
@@ -185,8 +188,8 @@ func TestWhatIsStoppedComesBackAsItWas(t *testing.T) {
 				t.Errorf("%s, started %d times: changed %t, %v, at nothing %t", name, i+1, changed, err, atNothing(spec))
 			}
 		}
-		if got := tasksWanted(spec); got != want {
-			t.Errorf("%s comes back as %s, want %s", name, got, want)
+		if got := tasksWanted(spec); got != want || !maps.Equal(spec.Labels, map[string]string{"org.other": "kept"}) {
+			t.Errorf("%s comes back as %s with labels %v, want %s", name, got, spec.Labels, want)
 		}
 	}
 }
