@@ -94,6 +94,43 @@ func TestAClaimThatStandsStillIsTakenOver(t *testing.T) {
 	must(t, c.Release(t.Context()))
 }
 
+// Its holder has ended well, while somebody looks whether he still lives.
+func TestAClaimThatIsReleasedWhileItIsLookedAtIsFree(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.abandoned(stack.ClaimOptions{Holder: "gone", Place: "there"})
+	time.AfterFunc(beat, func() {
+		if _, err := b.api.ConfigRemove(context.Background(), "nuvlaops-claim-"+b.stack, client.ConfigRemoveOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	c, err := b.claim(stack.ClaimOptions{Holder: "alive", Place: "here"})
+	must(t, err)
+	must(t, c.Release(t.Context()))
+}
+
+// The engine looks for parts of names, and a drill has that of its stack, and more.
+func TestTheClaimOfADrillIsNotThatOfItsStack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	drill, err := b.Claim(t.Context(), b.stack+"-drill", stack.ClaimOptions{Holder: "drill", Beat: beat})
+	must(t, err)
+	t.Cleanup(func() { _ = drill.Release(context.Background()) })
+	is := func(of, want string) {
+		t.Helper()
+		if holder, err := b.ClaimedBy(t.Context(), of); err != nil || holder != want {
+			t.Errorf("%s is claimed by %q, %v, want %q", of, holder, err, want)
+		}
+	}
+	is(b.stack, "")
+	c, err := b.claim(stack.ClaimOptions{Holder: "recovery"})
+	must(t, err)
+	is(b.stack, "recovery")
+	must(t, c.Release(t.Context()))
+	is(b.stack, "")
+	is(b.stack+"-drill", "drill")
+}
+
 func TestAClaimFromTheSamePlaceIsTakenOverAtOnceAndItsHolderIsTold(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
