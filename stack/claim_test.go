@@ -164,7 +164,13 @@ func TestAClaimThatIsLostMayBeReleasedThere(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Error("Release waits for what waits for it")
 	}
+	if holder, err := b.ClaimedBy(t.Context(), b.stack); err != nil || holder != "second" {
+		t.Errorf("the stack is claimed by %q, %v, want the mark of the second left alone", holder, err)
+	}
 	must(t, second.Release(t.Context()))
+	if holder, err := b.ClaimedBy(t.Context(), b.stack); err != nil || holder != "" {
+		t.Errorf("released by both, it is claimed by %q, %v", holder, err)
+	}
 }
 
 func TestAClaimWhoseMarkIsRemovedMakesItAgain(t *testing.T) {
