@@ -68,3 +68,40 @@ func TestChecksumsAreVerifiedWhereTheIndexAsksForThem(t *testing.T) {
 		}
 	}
 }
+
+// What a call of this plan has begun is taken up. What anybody else has made or restores there is not, by whatever snapshot.
+func TestAPlanTakesUpWhatItHasBegunItselfAndNothingElse(t *testing.T) {
+	const metadata = `"metadata":{"indices":{"a":{"state":"open","aliases":[],"settings":{"index":{"uuid":"uuid-of-a","number_of_shards":"1","number_of_replicas":"0"}}}}}`
+	const routing = `"routing_table":{"indices":{"a":{"shards":{"0":[{"state":"INITIALIZING","primary":true,"shard":0,"recovery_source":{"type":"SNAPSHOT","repository":"r","snapshot":"s"}}]}}}}`
+	const running = `"restore":{"snapshots":[{"repository":"r","snapshot":"s","shards":[{"index":{"index_name":"a","index_uuid":"uuid-of-a"},"shard":0,"state":"STARTED"}]}]}`
+	const none = `"metadata":{"indices":{}},"routing_table":{"indices":{}},"restore":{"snapshots":[]}`
+	for name, c := range map[string]struct {
+		state, journal string
+		replace        bool
+		want           []string
+	}{
+		"nothing is there":                        {none, "this", false, []string{}},
+		"begun by an earlier call":                {metadata + "," + routing + "," + running, "this", false, []string{"info restore_interrupted"}},
+		"begun by another plan":                   {metadata + "," + routing + "," + running, "other", false, []string{"error index_exists_open"}},
+		"begun by another tool":                   {metadata + "," + routing + "," + running, "", false, []string{"error index_exists_open"}},
+		"to be replaced, whoever is restoring it": {metadata + "," + routing + "," + running, "", true, []string{}},
+	} {
+		p := &Plan{ID: "this", Repository: "r", Snapshot: Snapshot{Name: "s"}, Request: Request{Replace: c.replace}, Indices: []PlannedIndex{{Name: "a", Target: "a", Shards: 1}}}
+		settings := `{}`
+		if c.journal != "" {
+			text, err := (&journal{Plan: c.journal, Indices: beginnings([]string{"uuid-of-a"})}).text()
+			quoted, qerr := json.Marshal(text)
+			if err = errors.Join(err, qerr); err != nil {
+				t.Fatal(err)
+			}
+			settings = `{"persistent":{"` + journalSetting + `":` + string(quoted) + `}}`
+		}
+		r := says{"/_cluster/settings": settings, "customs/" + strings.Join(p.names(), ","): `{` + c.state + `}`}
+		if err := r.repo(t).findIndices(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, p.found()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
