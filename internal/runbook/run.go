@@ -108,19 +108,16 @@ type outcome struct {
 	err    error
 }
 
+// startReady starts what may begin now. A step that is passed over frees only such as are listed behind it, see check.
 func (r *runner) startReady(ctx context.Context, steps []Step) {
-	for again := true; again; { // a skipped step may free another one
-		again = false
-		for _, s := range steps {
-			if r.begun[s.Name] || slices.ContainsFunc(s.After, func(name string) bool { return !r.done[name] }) {
-				continue
-			}
-			r.begun[s.Name] = true
-			if record, ok := r.passed(s); ok {
-				r.finish(record)
-				again = true
-				continue
-			}
+	for _, s := range steps {
+		if r.begun[s.Name] || slices.ContainsFunc(s.After, func(name string) bool { return !r.done[name] }) {
+			continue
+		}
+		r.begun[s.Name] = true
+		if record, ok := r.passed(s); ok {
+			r.finish(record)
+		} else {
 			r.start(ctx, s)
 		}
 	}
