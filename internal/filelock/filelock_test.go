@@ -104,7 +104,7 @@ func TestWhatIsKeptInALockIsThereForWhoeverTakesItNext(t *testing.T) {
 	}
 	l := take()
 	place := l.Place()
-	for _, text := range []string{"a much longer text", "short"} {
+	for _, text := range []string{strings.Repeat("a much longer text ", 10), "short"} {
 		if err := l.Keep("a", text); err != nil {
 			t.Fatal(err)
 		}

@@ -42,9 +42,14 @@ func TestUntilSaysWhatItWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		err := poll.Until(ctx, poll.Interval{}, func(context.Context) (bool, string, error) { return false, "2 of 3 primaries", nil })
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "2 of 3 primaries") {
-			t.Errorf("got %v, want the deadline and the remark", err)
+		remarks := []string{"1 of 3 primaries", "2 of 3 primaries", ""}
+		err := poll.Until(ctx, poll.Interval{}, func(context.Context) (bool, string, error) {
+			remark := remarks[0]
+			remarks = remarks[min(1, len(remarks)-1):]
+			return false, remark, nil
+		})
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), ": 2 of 3 primaries") {
+			t.Errorf("got %v, want the deadline and the last remark", err)
 		}
 	})
 }
