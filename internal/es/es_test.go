@@ -148,6 +148,37 @@ func TestAnAnswerThatIsNotElasticsearchsIsAnError(t *testing.T) {
 	}
 }
 
+type closing struct {
+	io.Reader
+	closed *int
+}
+
+func (c closing) Close() error { *c.closed++; return nil }
+
+func TestEachAnswerIsReadAndClosed(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		out    any
+	}{
+		"wanted": {200, `{"n":1}` + strings.Repeat(" ", 1000), new(struct{ N int })}, "not wanted": {200, strings.Repeat(" ", 100_000), nil},
+		"no JSON": {200, "<html>", new(int)}, "an error": {500, noBucket, nil}, "no text": {204, "", nil},
+	} {
+		closed, body := 0, strings.NewReader(tc.body)
+		c := client(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: tc.status, Body: closing{body, &closed}}, nil
+		})
+		_ = es.Send(t.Context(), c, health(), tc.out)
+		if closed != 1 || body.Len() > 0 { // what is left costs the connection
+			t.Errorf("%s: closed %d times, %d bytes left", name, closed, body.Len())
+		}
+	}
+	bare := client(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200}, nil })
+	if err := es.Send(t.Context(), bare, health(), nil); err != nil {
+		t.Errorf("a fake's answer without a body: %v", err)
+	}
+}
+
 func TestReadsAreRepeatedAndWritesOnlyWhenTheyWereNotCarriedOut(t *testing.T) {
 	refused := fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Err: errors.New("connection refused")})
 	reset := &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}

@@ -89,18 +89,38 @@ func TestSnapshotsAreReadPageByPage(t *testing.T) {
 	}
 }
 
+// "Nothing there" and "nothing running" would be the worst that could be made of such an answer.
 func TestFailuresInAnAnswerOf200AreErrors(t *testing.T) {
-	c := &es.Conn{Client: answers(200, `{"snapshots":[],"failures":{"nope":{"root_cause":[{"type":"repository_missing_exception","reason":"[nope] missing"}],
-"type":"repository_missing_exception","reason":"[nope] missing"}}}`)}
-	var got error
-	for _, err := range c.Snapshots(t.Context(), "nope", es.SnapshotQuery{}) {
-		got = err
+	c := &es.Conn{Client: answers(200, `{"snapshots":[],"failures":{"r":{"root_cause":[{"type":"repository_exception","reason":"[r] Could not determine repository generation from root blobs"}],
+"type":"repository_exception","reason":"[r] Could not determine repository generation from root blobs"}}}`)}
+	for name, ask := range map[string]func() error{
+		"Snapshots": func() (got error) {
+			for _, err := range c.Snapshots(t.Context(), "r", es.SnapshotQuery{}) {
+				got = err
+			}
+			return got
+		},
+		"Snapshot":            func() error { _, err := c.Snapshot(t.Context(), "r", "s"); return err },
+		"SnapshotWithDetails": func() error { _, err := c.SnapshotWithDetails(t.Context(), "r", "s"); return err },
+		"SnapshotNames":       func() error { _, err := c.SnapshotNames(t.Context(), "r"); return err },
+		"AllSnapshotNames":    func() error { _, err := c.AllSnapshotNames(t.Context(), "r"); return err },
+		"RunningSnapshots":    func() error { _, err := c.RunningSnapshots(t.Context(), "r"); return err },
+	} {
+		if err := ask(); !errors.Is(err, nuvlaops.ErrRepository) || errors.Is(err, nuvlaops.ErrNotFound) {
+			t.Errorf("%s: got %v, want ErrRepository", name, err)
+		}
 	}
-	if !errors.Is(got, nuvlaops.ErrNotFound) {
-		t.Errorf("%v does not match ErrNotFound", got)
+	c = &es.Conn{Client: answers(200, `{"snapshots":[],"failures":{"nope":{"type":"repository_missing_exception","reason":"[nope] missing"}}}`)}
+	_, err := c.SnapshotNames(t.Context(), "nope")
+	if !errors.Is(err, nuvlaops.ErrNotFound) || !strings.Contains(err.Error(), "register") { // an Elasticsearch that was made anew has no repository
+		t.Errorf("got %v, want ErrNotFound and what to do", err)
 	}
-	if !strings.Contains(got.Error(), "register") { // an Elasticsearch that was made anew has no repository
-		t.Errorf("%v does not say what to do", got)
+}
+
+func TestASnapshotThatIsNotInTheAnswerIsNotFound(t *testing.T) {
+	c := &es.Conn{Client: answers(200, `{"snapshots":[]}`)}
+	if _, err := c.Snapshot(t.Context(), "r", "s"); !errors.Is(err, nuvlaops.ErrNotFound) {
+		t.Errorf("got %v", err)
 	}
 }
 
