@@ -55,12 +55,12 @@ func FuzzParseName(f *testing.F) {
 }
 
 func TestNamesThatElasticsearchWouldRefuseAreInvalid(t *testing.T) {
-	for _, name := range []string{"", "Upper", "_x", "a b", "a,b", "a*", "a/b", `a\b`, "a#b", "a\nb", strings.Repeat("x", 256)} {
+	for _, name := range []string{"", "Upper", "_x", "a b", "a,b", "a*", "a/b", `a\b`, "a#b", "a\nb", "-x", "+x", "a\xff", strings.Repeat("x", 256)} {
 		if err := snapshot.ValidateName(name); !errors.Is(err, nuvlaops.ErrInvalid) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	for _, name := range []string{"snapshot_1", "s", "snapshot.2026-01-02t1504z", "größe"} {
+	for _, name := range []string{"snapshot_1", "s", "snapshot.2026-01-02t1504z", "größe", strings.Repeat("x", 255)} {
 		if err := snapshot.ValidateName(name); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}

@@ -230,6 +230,40 @@ func TestABackupOfAnotherToolDoesNotLetTheLastOneOfTheDataExpire(t *testing.T) {
 	}
 }
 
+// What others have taken holds no place either.
+func TestThreeCompleteOnesOfOursAreKeptAndAHundredRemovedWhereNothingElseIsSaid(t *testing.T) {
+	var all []snapshot.Snapshot
+	for h := range 110 {
+		all = append(all, taken(day0.Add(time.Duration(h)*time.Hour)))
+	}
+	for h := range 5 {
+		other := taken(day0.Add(time.Duration(200+h) * time.Hour))
+		other.RunID = ""
+		all = append(all, other)
+	}
+	plan, err := snapshot.Policy{Last: 1}.Plan(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, s := range all[:100] {
+		want = append(want, s.Name)
+	}
+	if diff := cmp.Diff(want, plan.Removed()); diff != "" {
+		t.Errorf("removed (-want +got):\n%s", diff)
+	}
+	if plan, err = (snapshot.Policy{Last: 1}).Plan(all[100:]); err != nil {
+		t.Fatal(err)
+	}
+	want = nil
+	for _, s := range all[100:107] {
+		want = append(want, s.Name)
+	}
+	if diff := cmp.Diff(want, plan.Removed()); diff != "" {
+		t.Errorf("removed, of fewer (-want +got):\n%s", diff)
+	}
+}
+
 func TestAPolicyWithoutARuleIsInvalid(t *testing.T) {
 	for _, p := range []snapshot.Policy{{}, {MinComplete: 5}, {Last: -1}, {Last: 1, Within: -1}, {Last: 1, Pins: []string{"["}}, {Last: 1, Pins: []string{""}}} {
 		if _, err := p.Plan(nil); !errors.Is(err, nuvlaops.ErrInvalid) {
@@ -253,6 +287,7 @@ func TestAStalePlanIsRefused(t *testing.T) {
 			_ = f.Delete(t.Context(), snapshot.Name("", day0.Add(4*time.Hour)))
 		}, nuvlaops.ErrConflict, 4},
 		{"another one has the name", func(_ *snapshottest.Fake, p *snapshot.Plan) { p.Decisions[0].UUID = "other" }, nuvlaops.ErrConflict, 5},
+		{"one was in another state", func(_ *snapshottest.Fake, p *snapshot.Plan) { p.Decisions[0].State = snapshot.Partial }, nuvlaops.ErrConflict, 5},
 		{"it was tampered with", func(_ *snapshottest.Fake, p *snapshot.Plan) { p.Decisions[4].Keep = false }, nuvlaops.ErrRefused, 5},
 		{"it decides twice on one", func(_ *snapshottest.Fake, p *snapshot.Plan) {
 			again := p.Decisions[4]

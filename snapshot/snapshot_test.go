@@ -22,11 +22,31 @@ func TestStatesAreThoseThatElasticsearchIsAskedFor(t *testing.T) {
 	}
 }
 
+func TestOnlySuccessWithAllShardsIsComplete(t *testing.T) {
+	all := snapshot.Shards{Total: 3, Successful: 3}
+	for name, s := range map[string]snapshot.Snapshot{
+		"a failed shard":      {State: snapshot.Success, Shards: snapshot.Shards{Total: 3, Successful: 3, Failed: 1}},
+		"a failure":           {State: snapshot.Success, Shards: all, Failures: []snapshot.Failure{{Index: "a"}}},
+		"a shard not counted": {State: snapshot.Success, Shards: snapshot.Shards{Total: 3, Successful: 2}},
+		"partial":             {State: snapshot.Partial, Shards: all},
+		"running":             {State: snapshot.InProgress},
+	} {
+		if s.Complete() {
+			t.Errorf("%s: it is complete", name)
+		}
+	}
+	if !(snapshot.Snapshot{State: snapshot.Success, Shards: all}).Complete() {
+		t.Error("it is not complete")
+	}
+}
+
 func TestARepositoryWithoutAClientOrANameIsRefused(t *testing.T) {
 	_, noClient := snapshot.New(nil, "r", nil)
 	_, nilClient := snapshot.New((*es.Transport)(nil), "r", nil)
 	_, noName := snapshot.New(new(es.Transport), "a,b", nil)
-	for _, err := range []error{noClient, nilClient, noName} {
+	_, noTime := snapshot.New(new(es.Transport), "r", &snapshot.Options{VerifyTimeout: -1})
+	_, noRetry := snapshot.New(new(es.Transport), "r", &snapshot.Options{Retry: nuvlaops.RetryPolicy{MaxAttempts: -1}})
+	for _, err := range []error{noClient, nilClient, noName, noTime, noRetry} {
 		if !errors.Is(err, nuvlaops.ErrInvalid) {
 			t.Errorf("%v, want ErrInvalid", err)
 		}
