@@ -112,22 +112,11 @@ func priorityOfTag(tag string) (int, bool) {
 
 func decodeTags(raw json.RawMessage) []string {
 	var one string
-	if raw == nil || json.Unmarshal(raw, &one) == nil {
+	if json.Unmarshal(raw, &one) == nil {
 		return []string{one}
 	}
 	var many []string
-	if json.Unmarshal(raw, &many) == nil {
-		return many
-	}
-	var mixed []any // what is not a string among them is not ours
-	if json.Unmarshal(raw, &mixed) != nil {
-		return nil
-	}
-	for _, m := range mixed {
-		if s, ok := m.(string); ok {
-			many = append(many, s)
-		}
-	}
+	_ = json.Unmarshal(raw, &many) // what is not a string among them is not ours: it stays empty, and the rest is decoded
 	return many
 }
 
@@ -196,7 +185,7 @@ func dateOf(m []string) (time.Time, bool) {
 	}
 	month, day, hour, minute, second := part(2, 1), part(3, 1), part(4, 0), part(5, 0), part(6, 0)
 	at := time.Date(part(1, 0), time.Month(month), day, hour, minute, second, nanos, zone)
-	valid := month >= 1 && month <= 12 && at.Day() == day && hour <= 24 && minute < 60 && second < 60
+	valid := month >= 1 && month <= 12 && at.Day() == day && minute < 60 && second < 60
 	return at.UTC(), valid
 }
 

@@ -21,7 +21,7 @@ type parsed struct {
 // parseEntry reads entry-PPP-SSSSSSSSSS.
 func parseEntry(name string) (parsed, bool) {
 	rest, found := strings.CutPrefix(name, entryPrefix)
-	if !found || len(rest) < 5 || rest[3] != '-' {
+	if !found || len(rest) != len("PPP-SSSSSSSSSS") || rest[3] != '-' {
 		return parsed{}, false
 	}
 	priority, err := strconv.ParseUint(rest[:3], 10, 16)
@@ -29,7 +29,7 @@ func parseEntry(name string) (parsed, bool) {
 		return parsed{}, false
 	}
 	number, err := strconv.ParseUint(rest[4:], 10, 31)
-	if err != nil || len(rest) != 14 {
+	if err != nil {
 		return parsed{}, false
 	}
 	return parsed{priority: int(priority), number: int64(number)}, true
