@@ -1,6 +1,7 @@
 package zkjobs_test
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/testenv"
 	"github.com/nuvla/nuvlaops/zkjobs"
 	"github.com/nuvla/nuvlaops/zkjobs/zkjobstest"
 )
@@ -103,6 +105,54 @@ func TestAPlanIsAppliedAgainAfterItsEntriesWerePrunedAndMoved(t *testing.T) {
 			t.Errorf("queue (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestPruneLeavesAnEntryThatHasTheNameOfOneInAnOldPlan: in a queue that was made anew the numbers begin again.
+func TestPruneLeavesAnEntryThatHasTheNameOfOneInAnOldPlan(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	q.make()
+	q.put(50, "job/a")
+	doubled := q.put(50, "job/a")
+	r := q.rebuilder(zkjobstest.Jobs{job("a", 50, 1), job("b", 50, 2)})
+	plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
+	file := must[[]byte](t)(json.Marshal(plan))
+	for _, name := range q.names() {
+		q.consume(name)
+	}
+	for _, node := range []string{"/entries", "/taken"} {
+		if err := q.raw.Delete(q.path+node, -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q.make()
+	q.put(50, "job/a")
+	if name := q.put(50, "job/b"); name != doubled {
+		t.Fatalf("the new entry is %s, want %s", name, doubled)
+	}
+	var old zkjobs.Plan
+	if err := json.Unmarshal(file, &old); err != nil {
+		t.Fatal(err)
+	}
+	res, err := r.Apply(t.Context(), &old, zkjobs.ApplyOptions{Prune: true, Force: true})
+	if diff := cmp.Diff([]string{"050 job/a", "050 job/b"}, q.ids()); err != nil || diff != "" || res.Pruned != 0 {
+		t.Errorf("%v, result %+v, queue (-want +got):\n%s", err, res, diff)
+	}
+}
+
+// TestAPruneThatIsNotCarriedOutIsAnError: what is too many is nothing that the verification would miss.
+func TestAPruneThatIsNotCarriedOutIsAnError(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	q.make()
+	q.put(50, "job/gone")
+	p := proxyTo(t, q.addr)
+	conn := must[*zkjobs.Conn](t)(zkjobs.Connect(t.Context(), []string{p.Addr()}, &zkjobs.ConnectOptions{Retry: nuvlaops.RetryPolicy{MaxElapsed: 300 * time.Millisecond}}))
+	defer conn.Close()
+	r := must[*zkjobs.Rebuilder](t)(zkjobs.New(zkjobstest.Jobs{}, conn, &zkjobs.Options{Path: q.path}))
+	plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{Settle: -1}))
+	p.Inject(testenv.Fault{Match: func(r testenv.Request) bool { return r.Method == "multi" }, Times: -1, Do: testenv.CutBefore})
+	if res, err := r.Apply(within(t, 20*time.Second), plan, zkjobs.ApplyOptions{Prune: true}); !errors.Is(err, nuvlaops.ErrUnavailable) || res.Pruned != 0 {
+		t.Errorf("got %+v, %v, want ErrUnavailable", res, err)
+	}
 }
 
 // TestWhatConsumersTookBeforeAPlanIsAppliedShowsThem: whatever it would have removed itself.

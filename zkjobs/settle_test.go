@@ -66,6 +66,29 @@ func TestAYoungJobThatConsumersRunAtOnceIsNotMissing(t *testing.T) {
 	})
 }
 
+// TestAYoungJobThatConsumersRunWhileItIsLookedAtAgainIsNotMissing: its entry is seen once, and no reading of ours holds it.
+func TestAYoungJobThatConsumersRunWhileItIsLookedAtAgainIsNotMissing(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	slow := job("slow", 50, 1)
+	slow.Created = time.Now().Add(time.Hour) // young, however long the rest takes
+	own, reads := "", 0
+	r := q.rebuilder(sourceFunc(func() []zkjobs.Job {
+		if reads++; reads == 2 {
+			q.consume(own)
+		}
+		return []zkjobs.Job{slow}
+	}))
+	plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{Settle: 300 * time.Millisecond}))
+	res, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Force: true, Progress: func(p nuvlaops.Progress) {
+		if p.Phase == "waiting for young jobs" {
+			own = q.put(50, "job/slow")
+		}
+	}})
+	if err != nil || reads != 2 || res.Dropped != 1 || res.Present != 0 || res.Report.Consumed.Count != 1 || len(q.ids()) > 0 {
+		t.Errorf("got %+v, %v after %d readings, on the queue %v", res, err, reads, q.ids())
+	}
+}
+
 // TestProgressDoesNotGoBackwards also where entries are moved before young jobs are waited for.
 func TestProgressDoesNotGoBackwards(t *testing.T) {
 	q := newQueueOf(t, testenv.ZooKeeper34)
