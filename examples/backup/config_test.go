@@ -8,10 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
+	"github.com/nuvla/nuvlaops/examples/internal/conf"
+	"github.com/nuvla/nuvlaops/snapshot"
 )
 
 // file writes a file of the test and returns its name.
@@ -70,6 +74,66 @@ func TestFlagsStandAboveTheEnvironmentAndThatAboveTheFile(t *testing.T) {
 	}
 	if c.retains() {
 		t.Error("without a word about retention something would be removed")
+	}
+}
+
+// A flag, or its key in the file, is what cron jobs are written with.
+func TestEachFlagSaysWhatItNames(t *testing.T) {
+	dir := t.TempDir()
+	repository := file(t, "r.json", `{"type":"fs","settings":{"location":"/x","of_later":"1"}}`)
+	values := map[string]string{"es": "http://es:9201", "repository": "r", "repository-file": repository, "allow-unknown-settings": "true", "indices": "a*,b", "prefix": "jobs.",
+		"global-state": "true", "partial": "true", "abort": "true", "when-busy": "beside", "busy-timeout": "2m", "timeout": "3h", "timestamp": dir + "/t", "metrics": dir + "/m.prom",
+		"marks": dir + "/marks", "manifests": dir, "lock": dir + "/lock", "schedule": "30 * * * *", "jitter": "4s", "listen": ":9115", "log": "json", "progress": "true",
+		"keep-last": "1", "keep-hourly": "2", "keep-daily": "3", "keep-weekly": "4", "keep-monthly": "5", "keep-yearly": "6", "keep-within": "7h", "keep-names": "p*,q",
+		"keep-min": "8", "max-delete": "9", "prune-others": "true"}
+	want := &config{es: "http://es:9201", repository: "r", repositoryFile: repository, allowUnknown: true,
+		settings: &snapshot.Settings{FS: &snapshot.FS{Location: "/x"}, Other: map[string]string{"of_later": "1"}, AllowUnknown: true},
+		create: snapshot.CreateRequest{Indices: []string{"a*", "b"}, Prefix: "jobs.", GlobalState: true, Partial: true, Abort: true, WhenBusy: snapshot.BusyBeside,
+			BusyTimeout: 2 * time.Minute},
+		policy: snapshot.Policy{Last: 1, Hourly: 2, Daily: 3, Weekly: 4, Monthly: 5, Yearly: 6, Within: 7 * time.Hour, Pins: []string{"p*", "q"}, MinComplete: 8, MaxDelete: 9,
+			Others: true, Prefix: "jobs."}, // other schedules' snapshots are not its to remove
+		timestamp: dir + "/t", metrics: dir + "/m.prom", marks: dir + "/marks", manifests: dir, lock: dir + "/lock", jitter: 4 * time.Second, listen: ":9115", timeout: 3 * time.Hour,
+		json: true, progress: true, scheduleText: "30 * * * *", whenBusy: "beside", log: "json"}
+	var args, lines []string
+	for name, value := range values {
+		args = append(args, "-"+name+"="+value)
+		lines = append(lines, conf.Key(name)+"='"+value+"'")
+	}
+	ofFile := file(t, "x.conf", strings.Join(lines, "\n"))
+	for name, args := range map[string][]string{"flags": args, "keys": {"-conf", ofFile}} {
+		got, err := parse(args, env(nil), io.Discard)
+		if err != nil || got.schedule == nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(config{}), cmpopts.IgnoreFields(config{}, "schedule", "file")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	new(config).flags(fs)
+	fs.VisitAll(func(f *flag.Flag) {
+		if _, tried := values[f.Name]; !tried && f.Name != "conf" {
+			t.Errorf("-%s is not tried here", f.Name)
+		}
+	})
+	for word, want := range map[string]snapshot.Busy{"wait": snapshot.BusyWait, "refuse": snapshot.BusyRefuse} {
+		if c, err := parse([]string{"-when-busy", word}, env(nil), io.Discard); err != nil || c.create.WhenBusy != want {
+			t.Errorf("-when-busy %s: %v, %v", word, c, err)
+		}
+	}
+}
+
+func TestEachWordAboutRetentionAloneLetsItRemove(t *testing.T) {
+	for _, rule := range []string{"-keep-last=1", "-keep-hourly=1", "-keep-daily=1", "-keep-weekly=1", "-keep-monthly=1", "-keep-yearly=1", "-keep-within=1h"} {
+		if c, err := parse([]string{rule}, env(nil), io.Discard); err != nil || !c.retains() {
+			t.Errorf("%s: %v, nothing would be removed", rule, err)
+		}
+	}
+	for _, noRule := range []string{"-keep-min=1", "-max-delete=1", "-prune-others", "-keep-names=a"} { // it would be of no use, or remove nearly all
+		if _, err := parse([]string{noRule}, env(nil), io.Discard); cli.ExitCode(err) != cli.ExitUsage {
+			t.Errorf("%s: got %v, want a usage error", noRule, err)
+		}
 	}
 }
 

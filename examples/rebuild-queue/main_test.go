@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -246,6 +247,27 @@ func TestDefaultsAreThoseOfTheScriptBefore(t *testing.T) {
 		apply: zkjobs.ApplyOptions{Batch: 500}, zk: &zkjobs.ConnectOptions{}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(config{})); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+}
+
+func TestEachFlagSaysWhatItNames(t *testing.T) {
+	t.Setenv("ZK_USERNAME", "u")
+	t.Setenv("ZK_PASSWORD", "p")
+	args := []string{"-es-hosts", "e", "-zk-hosts", "z", "-index", "i", "-path", "/q", "-dry-run", "-json", "-max-age", "1h", "-include-running=false", "-batch", "5", "-rate", "2.5",
+		"-prune", "-move", "-force", "-allow-none", "-timeout", "3s", "-zk-tls"}
+	got, err := parse(args, io.Discard)
+	if err != nil || got.zk.TLS == nil {
+		t.Fatal(got.zk, err)
+	}
+	got.zk.TLS = nil
+	want := config{esHosts: hosts{"e"}, zkHosts: hosts{"z"}, index: "i", path: "/q", json: true, allowNone: true, timeout: 3 * time.Second,
+		plan:  zkjobs.PlanOptions{MaxAge: time.Hour, WithoutRunning: true},
+		apply: zkjobs.ApplyOptions{DryRun: true, Batch: 5, Rate: 2.5, Prune: true, Move: true, Force: true}, zk: &zkjobs.ConnectOptions{User: "u", Password: "p"}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(config{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got, err = parse([]string{"-verify-only"}, io.Discard); err != nil || !got.verifyOnly {
+		t.Errorf("-verify-only: %+v, %v", got, err)
 	}
 }
 
