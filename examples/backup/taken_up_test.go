@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/snapshot"
+	"github.com/nuvla/nuvlaops/snapshot/snapshottest"
 )
 
 // A snapshot of a time that is to come was begun before the clock went back: it is no run that was just broken off.
@@ -64,17 +66,60 @@ func TestARunThatWasBrokenOffIsTakenUpWithItsLockAndWithout(t *testing.T) {
 	}
 }
 
-// Its run has said that it is incomplete, so nothing was recorded: it was not broken off.
-func TestASnapshotThatMissesACountedIndexIsNotTakenUp(t *testing.T) {
+// Of what this host began, what runs or is complete and was recorded by nobody was broken off.
+func TestWhatARunTakesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newClockwork(t, "0 * * * *")
-		w.schedule = nil
-		w.fake.Add(snapshot.Snapshot{Name: "snapshot.bad", UUID: "u", State: snapshot.Success, Start: w.now(), End: w.now(),
-			RunID: w.hostRun() + "x@" + w.now().Format(time.RFC3339), Indices: []string{"nuvla-job"},
-			Manifest: &snapshot.Manifest{Indices: map[string]snapshot.IndexManifest{"nuvla-job": {Before: 3}, "nuvla-user": {Before: 1}}}})
-		time.Sleep(time.Minute)
-		if err := w.once(t.Context(), identity{}); err != nil || strings.Contains(w.out.String(), "snapshot.bad") {
-			t.Errorf("%v\n%s", err, w.out.String())
+		slots := w.schedule
+		at := w.now().Add(-20 * time.Minute)
+		if err := errors.Join(os.WriteFile(w.timestamp, nil, 0o600), os.Chtimes(w.timestamp, at.Add(-time.Minute), at.Add(-time.Minute))); err != nil {
+			t.Fatal(err)
+		}
+		broken := func(at time.Time, change func(*snapshot.Snapshot)) snapshot.Snapshot {
+			s := snapshot.Snapshot{Name: snapshot.Name("", at), UUID: "u" + at.String(), State: snapshot.Success, Start: at, End: at, RunID: w.hostRun() + "x@" + at.Format(time.RFC3339),
+				Shards: snapshot.Shards{Total: 1, Successful: 1}, Indices: []string{"nuvla-job"},
+				Manifest: &snapshot.Manifest{Indices: map[string]snapshot.IndexManifest{"nuvla-job": {Before: 3}}}}
+			change(&s)
+			return s
+		}
+		same := func(*snapshot.Snapshot) {}
+		for name, tc := range map[string]struct {
+			at       time.Time
+			change   func(*snapshot.Snapshot)
+			schedule bool
+			want     bool
+		}{
+			"complete and not recorded":     {at, same, false, true},
+			"half an hour ago":              {w.now().Add(-takeUpSince), same, false, false}, // it was recorded then
+			"of now":                        {w.now(), same, false, true},
+			"running, since half an hour":   {w.now().Add(-takeUpSince), func(s *snapshot.Snapshot) { s.State = snapshot.InProgress }, false, true},
+			"running for longer":            {w.now().Add(-takeUpSince - time.Second), func(s *snapshot.Snapshot) { s.State = snapshot.InProgress }, false, false},
+			"of a clock ahead":              {w.now().Add(time.Second), func(s *snapshot.Snapshot) { s.State = snapshot.InProgress }, false, false},
+			"recorded":                      {at.Add(-time.Minute), same, false, false},
+			"incomplete":                    {at, func(s *snapshot.Snapshot) { s.State = snapshot.Partial }, false, false},
+			"without an index it counted":   {at, func(s *snapshot.Snapshot) { s.Indices = nil }, false, false}, // its run has said so
+			"of another schedule":           {at, func(s *snapshot.Snapshot) { s.Name = snapshot.Name("snapshot.jobs-", at) }, false, false},
+			"of another host":               {at, func(s *snapshot.Snapshot) { s.RunID = strings.Replace(s.RunID, w.host, "host-2", 1) }, false, false},
+			"of other indices":              {at, func(s *snapshot.Snapshot) { s.RunID = strings.Replace(s.RunID, w.digest(w.timestamp), "0badcafe", 1) }, false, false},
+			"a slot, for a run by hand":     {at, func(s *snapshot.Snapshot) { s.RunID = w.slotRun() + at.Format(time.RFC3339) }, false, false},
+			"a slot, for its schedule":      {at, func(s *snapshot.Snapshot) { s.RunID = w.slotRun() + at.Format(time.RFC3339) }, true, true},
+			"this one, by the host's clock": {at, func(s *snapshot.Snapshot) { s.Start = at.Add(-24 * time.Hour) }, false, true},
+		} {
+			w.fake = &snapshottest.Fake{Name: "s3_backup", Now: w.now}
+			if _, err := w.fake.Ensure(t.Context(), snapshot.Settings{FS: &snapshot.FS{Location: "/x"}}); err != nil {
+				t.Fatal(err)
+			}
+			other := broken(tc.at.Add(time.Second), func(s *snapshot.Snapshot) { s.RunID = "of another program" })
+			s := broken(tc.at, tc.change)
+			w.fake.Add(s, other)
+			w.repo, w.schedule = w.fake, nil
+			if tc.schedule {
+				w.schedule = slots
+			}
+			id, err := w.unfinished(t.Context(), "")
+			if err != nil || (id == identity{s.Name, s.RunID}) != tc.want || !tc.want && (id.name != "" || !strings.HasPrefix(id.runID, w.hostRun())) {
+				t.Errorf("%s: %+v, %v, want it taken up: %t", name, id, err, tc.want)
+			}
 		}
 	})
 }
