@@ -1,7 +1,6 @@
 package zkjobs_test
 
 import (
-	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -114,8 +113,7 @@ func TestPruneLeavesAnEntryThatHasTheNameOfOneInAnOldPlan(t *testing.T) {
 	q.put(50, "job/a")
 	doubled := q.put(50, "job/a")
 	r := q.rebuilder(zkjobstest.Jobs{job("a", 50, 1), job("b", 50, 2)})
-	plan := must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{}))
-	file := must[[]byte](t)(json.Marshal(plan))
+	old := fromFile(t, must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{})))
 	for _, name := range q.names() {
 		q.consume(name)
 	}
@@ -129,11 +127,7 @@ func TestPruneLeavesAnEntryThatHasTheNameOfOneInAnOldPlan(t *testing.T) {
 	if name := q.put(50, "job/b"); name != doubled {
 		t.Fatalf("the new entry is %s, want %s", name, doubled)
 	}
-	var old zkjobs.Plan
-	if err := json.Unmarshal(file, &old); err != nil {
-		t.Fatal(err)
-	}
-	res, err := r.Apply(t.Context(), &old, zkjobs.ApplyOptions{Prune: true, Force: true})
+	res, err := r.Apply(t.Context(), old, zkjobs.ApplyOptions{Prune: true, Force: true})
 	if diff := cmp.Diff([]string{"050 job/a", "050 job/b"}, q.ids()); err != nil || diff != "" || res.Pruned != 0 {
 		t.Errorf("%v, result %+v, queue (-want +got):\n%s", err, res, diff)
 	}

@@ -1,6 +1,7 @@
 package zkjobs_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -86,6 +87,47 @@ func TestAYoungJobThatConsumersRunWhileItIsLookedAtAgainIsNotMissing(t *testing.
 	}})
 	if err != nil || reads != 2 || res.Dropped != 1 || res.Present != 0 || res.Report.Consumed.Count != 1 || len(q.ids()) > 0 {
 		t.Errorf("got %+v, %v after %d readings, on the queue %v", res, err, reads, q.ids())
+	}
+}
+
+// fromFile is the plan as it comes back from a file.
+func fromFile(t *testing.T, plan *zkjobs.Plan) *zkjobs.Plan {
+	t.Helper()
+	var back zkjobs.Plan
+	if err := json.Unmarshal(must[[]byte](t)(json.Marshal(plan)), &back); err != nil {
+		t.Fatal(err)
+	}
+	return &back
+}
+
+// TestAYoungJobOfAPlanFromAFileIsWaitedForToo: nobody knows when its documents were read.
+func TestAYoungJobOfAPlanFromAFileIsWaitedForToo(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	q.make()
+	slow := job("slow", 50, 1)
+	slow.Created = time.Now().Add(time.Hour) // young, however long the rest takes
+	r := q.rebuilder(zkjobstest.Jobs{slow})
+	plan := fromFile(t, must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{Settle: 300 * time.Millisecond})))
+	res, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{Force: true, Progress: func(p nuvlaops.Progress) {
+		if p.Phase == "waiting for young jobs" {
+			q.put(50, "job/slow")
+		}
+	}})
+	if diff := cmp.Diff([]string{"050 job/slow"}, q.ids()); err != nil || diff != "" || res.Written != 0 || res.Present != 1 {
+		t.Errorf("got %+v, %v, queue (-want +got):\n%s", res, err, diff)
+	}
+}
+
+// TestJobsThatAreLookedAtAgainKeepThePlansOrder, by which they are verified, whatever their documents say by then.
+func TestJobsThatAreLookedAtAgainKeepThePlansOrder(t *testing.T) {
+	q := newQueueOf(t, testenv.ZooKeeper34)
+	source := &settable{zkjobstest.Jobs{job("a", 50, 1), job("b", 50, 2)}}
+	r := q.rebuilder(source)
+	plan := fromFile(t, must[*zkjobs.Plan](t)(r.Plan(t.Context(), zkjobs.PlanOptions{})))
+	source.jobs = zkjobstest.Jobs{job("a", 60, 3), job("b", 50, 2)}
+	res, err := r.Apply(t.Context(), plan, zkjobs.ApplyOptions{})
+	if diff := cmp.Diff([]string{"050 job/a", "050 job/b"}, q.ids()); err != nil || diff != "" || res.Written != 2 {
+		t.Errorf("got %+v, %v, queue (-want +got):\n%s", res, err, diff)
 	}
 }
 
