@@ -149,6 +149,8 @@ nuvla_backup_snapshots{repository="s3_backup",state="SUCCESS"} 2
 			}
 		}
 		w.repo = unlisted{w.fake} // what was counted stands
+		w.status.newestGood = time.Time{}
+		w.status.load(w.config)
 		if diff := cmp.Diff(fmt.Sprintf(text, 3, "9.466920015e+08", cli.ExitFailed, 2), lines(once, cli.ExitFailed)); diff != "" {
 			t.Errorf("after one that listed nothing (-want +got):\n%s", diff)
 		}
