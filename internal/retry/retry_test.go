@@ -3,6 +3,7 @@ package retry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,7 +51,7 @@ func TestDoEndsWithTheLastCause(t *testing.T) {
 					calls++
 					return errCause
 				})
-				if !errors.Is(err, errCause) || !tt.calls(calls) {
+				if err != errCause || !tt.calls(calls) {
 					t.Errorf("got %v after %d calls", err, calls)
 				}
 			})
@@ -76,8 +77,8 @@ func TestDoKeepsTheContextsErrorAndTheLastCause(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		err := retry.Do(ctx, nuvlaops.RetryPolicy{}, nil, always, func(context.Context) error { return errCause })
-		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errCause) {
-			t.Errorf("got %v, want both the deadline and the last cause", err)
+		if want := "context deadline exceeded (last attempt: no route)"; !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errCause) || err.Error() != want {
+			t.Errorf("got %v, want both the deadline and the last cause, each once", err)
 		}
 		if waited := time.Since(start); waited != 10*time.Second {
 			t.Errorf("returned after %v, want at the deadline", waited)
@@ -98,4 +99,24 @@ func TestDoEndsAWaitWhenTheContextIsCancelled(t *testing.T) {
 			t.Errorf("got %v after %d calls, want cancellation after one", err, calls)
 		}
 	})
+}
+
+func TestDoTakesASuccessForOneThoughTheContextHasEnded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	err := retry.Do(ctx, nuvlaops.RetryPolicy{}, nil, always, func(context.Context) error { cancel(); return nil })
+	if err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDoSaysOnceWhyTheContextHasEnded(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := errors.New("interrupted")
+	err := retry.Do(ctx, nuvlaops.RetryPolicy{}, nil, always, func(ctx context.Context) error {
+		cancel(interrupted)
+		return fmt.Errorf("read x: %w", context.Cause(ctx))
+	})
+	if !errors.Is(err, interrupted) || err.Error() != "read x: interrupted" {
+		t.Errorf("got %v", err)
+	}
 }
