@@ -32,18 +32,73 @@ func example() *report.Report {
 }
 
 func TestTheTextSaysEverythingAndEndsWithTheOutcome(t *testing.T) {
-	text := example().Text()
-	for _, want := range []string{"snapshot.2026-01-02t023405z", "25m0s", "2026-01-02T02:39:05Z", "1m30s", "SKIPPED 3 volumes removed", "+20.0s  4.0s  9 documents",
-		"7 in the manifest", "5 before", "not known before", "not in the manifest", "050        1  3 before", "within its budget of 2m0s", "OVER: 1.0s over its budget of 3.0s", "Elasticsearch: 8.11.3", "left out, pull: 2", "all primaries", "replicas", "one node"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the report lacks %q:\n%s", want, text)
-		}
+	const want = `
+REPORT OF THE RECOVERY
+
+  snapshot   snapshot.2026-01-02t023405z of s3_backup, taken 2026-01-02T02:34:05Z
+  RPO        25m0s before the start of the recovery: the newest document is of 2026-01-02T02:39:05Z. What was written since is lost
+  RTO        1m30s, from the start of the recovery to its end; within its budget of 2m0s
+
+  steps (side by side where they can; +start, duration)
+    wipe     +10.0s  1.0s  SKIPPED 3 volumes removed
+    restore  +20.0s  4.0s  9 documents; OVER: 1.0s over its budget of 3.0s
+
+  documents by index
+      nuvla-job                     7      7 in the manifest            5 before    3 primaries
+      nuvla-user                    2    not in the manifest    not known before    3 primaries
+
+  jobs on the queue, by priority (the lower first)
+    050        1  3 before
+    999        4  0 before
+    all        5  written 5, missing 0, doubled 0; 1 were running and run again from the start
+    left out, pull: 2
+
+  verified
+    - all primaries
+
+  not verified
+    - replicas
+
+  warnings
+    - one node
+
+  versions
+    - Elasticsearch: 8.11.3
+
+RECOVERED: 9 documents in 2 indices, 5 jobs on the queue, each once, in 1m30s
+`
+	if diff := cmp.Diff(want, example().Text()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if strings.Index(text, "wipe") > strings.Index(text, "restore  +") {
-		t.Errorf("steps are not in the order in which they began:\n%s", text)
+}
+
+// What was left out and what was not reached have no place on the time line.
+func TestTheTextOfADrillThatFailedSaysHowFarItCame(t *testing.T) {
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	r := &report.Report{Outcome: "not recovered", Mode: report.ModeDrill, Error: "step restore: no primary", Started: start, Ended: start.Add(time.Minute), RTO: 60}
+	r.AddSteps([]runbook.Record{
+		{Step: "wipe", Title: "Wipe", State: runbook.LeftOut, Detail: "as told", Started: start, Ended: start},
+		{Step: "restore", Title: "Restore", State: runbook.Failed, Error: "no primary", Started: start, Ended: start.Add(time.Minute)},
+	})
+	r.AddMissing([]runbook.Step{{Name: "restore", Title: "Restore"}, {Name: "queue", Title: "Rebuild the queue"}})
+	const want = `
+REPORT OF THE DRILL
+
+  RTO        1m0s, from the start of the recovery to its end
+
+  steps (side by side where they can; +start, duration)
+    wipe                  as told
+    restore  +0.0s  1m0s  FAILED no primary
+    queue                 not reached
+
+NOT RECOVERED: step restore: no primary
+`
+	if diff := cmp.Diff(want, r.Text()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if !strings.HasSuffix(text, "\nRECOVERED: 9 documents in 2 indices, 5 jobs on the queue, each once, in 1m30s\n") {
-		t.Errorf("the last line is not the outcome:\n%s", text)
+	missing := report.Step{Name: "queue", Title: "Rebuild the queue", State: "not reached", Started: r.Ended, Detail: "not reached"}
+	if diff := cmp.Diff(missing, r.Steps[2]); diff != "" || len(r.Steps) != 3 {
+		t.Errorf("%d steps, the last (-want +got):\n%s", len(r.Steps), diff)
 	}
 }
 
