@@ -104,6 +104,58 @@ func (c *cleaned) Delete(ctx context.Context, names ...string) error {
 	return &nuvlaops.Error{Reason: "a repository is cleaned up", Err: nuvlaops.ErrBusy}
 }
 
+// seen is a repository that lists as told.
+type seen struct {
+	*snapshottest.Fake
+	list []snapshot.Snapshot
+	err  error
+}
+
+func (r seen) List(context.Context, snapshot.Filter) iter.Seq2[snapshot.Snapshot, error] {
+	return func(yield func(snapshot.Snapshot, error) bool) {
+		for _, s := range r.list {
+			if !yield(s, nil) {
+				return
+			}
+		}
+		if r.err != nil {
+			yield(snapshot.Snapshot{}, r.err)
+		}
+	}
+}
+
+// Ensure changes and verifies nothing under somebody else's snapshot; for it to register or to mend is what cannot be seen.
+func TestACycleEnsuresTheRepositoryBesideNoOther(t *testing.T) {
+	running := func(run string) snapshot.Snapshot {
+		return snapshot.Snapshot{Name: "s" + run, State: snapshot.InProgress, Start: day0, RunID: run}
+	}
+	own := taken(day0)
+	own.RunID = "own"
+	for name, tc := range map[string]struct {
+		run  string
+		list []snapshot.Snapshot
+		err  error
+		kind error // nil: it is ensured
+	}{
+		"nothing":                       {"own", nil, nil, nil},
+		"one of another run":            {"own", []snapshot.Snapshot{taken(day0), running("other")}, nil, nuvlaops.ErrBusy},
+		"one of another tool":           {"", []snapshot.Snapshot{running("")}, nil, nuvlaops.ErrBusy},
+		"its own":                       {"own", []snapshot.Snapshot{running("own")}, nil, nil},
+		"its own, ended, and another":   {"own", []snapshot.Snapshot{running("other"), own}, nil, nil},
+		"nothing that can be listed":    {"own", nil, nuvlaops.ErrRepository, nil},
+		"a list that breaks off":        {"own", []snapshot.Snapshot{running("other")}, nuvlaops.ErrRepository, nil},
+		"no repository":                 {"own", nil, nuvlaops.ErrNotFound, nil},
+		"no server, whatever was known": {"own", []snapshot.Snapshot{taken(day0)}, nuvlaops.ErrUnavailable, nuvlaops.ErrUnavailable},
+	} {
+		repo := seen{&snapshottest.Fake{Documents: map[string]int64{"nuvla-job": 1}}, tc.list, tc.err}
+		_, err := snapshot.Cycle(t.Context(), repo, snapshot.CycleOptions{Settings: &snapshot.Settings{FS: &snapshot.FS{Location: "/x"}},
+			Create: snapshot.CreateRequest{RunID: tc.run, WhenBusy: snapshot.BusyRefuse}})
+		if !errors.Is(err, tc.kind) || (repo.Registered() != nil) != (tc.kind == nil) {
+			t.Errorf("%s: got %v, ensured %t", name, err, repo.Registered() != nil)
+		}
+	}
+}
+
 func TestThePolicyOfACycleWaitsAsLongOnceMoreAndNoLonger(t *testing.T) {
 	for name, c := range map[string]struct {
 		busy, others, want time.Duration
