@@ -35,10 +35,12 @@ func (f Filter) Lets(s Snapshot) bool {
 		(f.Since.IsZero() || !s.Start.Before(f.Since)) && (f.Until.IsZero() || !s.Start.After(f.Until))
 }
 
-// List implements SnapshotRepo. A page is 1,000 snapshots, 200 with the names of indices.
+// List implements SnapshotRepo. What the repository has of each snapshot is read once, twice with the names of indices; of those
+// that began before Since, nothing is read. Newest first, those of the last eight days are read before the others, which are read
+// only for who does not stop there. A page is 10,000 snapshots.
 func (r *Repo) List(ctx context.Context, f Filter) iter.Seq2[Snapshot, error] {
 	return func(yield func(Snapshot, error) bool) {
-		q := es.SnapshotQuery{Names: f.Names, WithoutIndices: !f.WithIndices, Descending: f.NewestFirst}
+		q := es.SnapshotQuery{Names: f.Names, WithoutIndices: !f.WithIndices, Descending: f.NewestFirst, Since: f.Since}
 		chosen := tooManyNames(f.Names)
 		if chosen != nil {
 			q.Names = nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -112,34 +111,6 @@ func fromMillis(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// SnapshotQuery chooses snapshots of one repository.
-type SnapshotQuery struct {
-	// Names are names or patterns. Default all.
-	Names []string
-	// WithoutIndices leaves the names of indices out of the answer, which are most of it.
-	WithoutIndices bool
-	// PageSize is the most in one answer. Default 1,000 without the names of indices, else 200: an answer then stays
-	// at some 10 MB for snapshots of 1,000 indices.
-	PageSize int
-	// Descending yields the newest first.
-	Descending bool
-	// Strict makes a snapshot that cannot be read an error. Otherwise it is left out.
-	Strict bool
-}
-
-func (q SnapshotQuery) withDefaults() SnapshotQuery {
-	if len(q.Names) == 0 {
-		q.Names = []string{"*"}
-	}
-	if q.PageSize <= 0 {
-		q.PageSize = 200
-		if q.WithoutIndices {
-			q.PageSize = 1000
-		}
-	}
-	return q
-}
-
 // Snapshot describes one snapshot. Error: ErrNotFound when the repository or the snapshot does not exist.
 func (c *Conn) Snapshot(ctx context.Context, repository, name string) (SnapshotInfo, error) {
 	return c.oneSnapshot(ctx, repository, name, false)
@@ -166,46 +137,6 @@ func (c *Conn) oneSnapshot(ctx context.Context, repository, name string, details
 			Reason: fmt.Sprintf("%d snapshots of this name where one was expected", len(page.Snapshots))}
 	}
 	return page.snapshot(0, repository), nil
-}
-
-// Snapshots yields the snapshots of a repository by their start, oldest first, a page at a time. An error ends the
-// sequence. Error: ErrNotFound when the repository does not exist; patterns that match nothing yield nothing.
-func (c *Conn) Snapshots(ctx context.Context, repository string, q SnapshotQuery) iter.Seq2[SnapshotInfo, error] {
-	q = q.withDefaults()
-	return func(yield func(SnapshotInfo, error) bool) {
-		for after := ""; ; {
-			page, err := c.snapshotPage(ctx, repository, q, after)
-			if err != nil {
-				yield(SnapshotInfo{}, err)
-				return
-			}
-			for i := range page.Snapshots {
-				if !yield(page.snapshot(i, repository), nil) {
-					return
-				}
-			}
-			if page.Next == "" || page.Next == after {
-				return
-			}
-			after = page.Next
-		}
-	}
-}
-
-func (c *Conn) snapshotPage(ctx context.Context, repository string, q SnapshotQuery, after string) (*snapshotPage, error) {
-	order, ignore, names := "asc", !q.Strict, !q.WithoutIndices
-	if q.Descending {
-		order = "desc"
-	}
-	var page snapshotPage
-	err := c.Read(ctx, func() esapi.Request {
-		return esapi.SnapshotGetRequest{Repository: repository, Snapshot: q.Names, IgnoreUnavailable: &ignore,
-			IndexNames: &names, Size: &q.PageSize, Sort: "start_time", Order: order, After: after}
-	}, &page)
-	if err == nil {
-		err = page.failure()
-	}
-	return &page, err
 }
 
 // SnapshotNames are the names of all snapshots of a repository that have ended, as its own list has them: without their
