@@ -215,12 +215,12 @@ func (c *cycle) prune(ctx context.Context) error {
 	}
 	limit := time.Now().Add(c.patience)
 	for try := 1; ; try++ {
-		plan, err := PlanPrune(ctx, repo, *c.opts.Policy)
+		plan, all, err := planPrune(ctx, repo, *c.opts.Policy)
 		if err != nil {
 			return err
 		}
 		c.report.Plan = plan
-		removed, waited, err := c.remove(ctx, repo, plan, limit)
+		removed, waited, err := c.remove(ctx, repo, plan, all, limit)
 		c.report.Removed = append(c.report.Removed, removed...)
 		if waited {
 			try = 1
@@ -233,13 +233,15 @@ func (c *cycle) prune(ctx context.Context) error {
 }
 
 // remove waits, until limit, while Elasticsearch deletes nothing, since a repository of the cluster is cleaned up or a snapshot
-// is restored: the backup is a good one, and what is not removed today fills the disk.
-func (c *cycle) remove(ctx context.Context, repo SnapshotRepo, plan *Plan, limit time.Time) (removed []string, waited bool, err error) {
+// is restored: the backup is a good one, and what is not removed today fills the disk. all is what the plan was made of right now.
+func (c *cycle) remove(ctx context.Context, repo SnapshotRepo, plan *Plan, all []Snapshot, limit time.Time) (removed []string, waited bool, err error) {
 	req := c.opts.Create.withDefaults()
 	reporter := newReporter(req, c.resource(), time.Now)
-	// Each try lists the repository, which costs a read for each snapshot.
+	// Each try but the first lists the repository, which costs a read for each snapshot.
+	try := func(ctx context.Context) ([]string, error) { return prune(ctx, repo, plan, all) }
 	err = poll.Until(ctx, poll.Interval{First: time.Second, Max: 30 * time.Second}, func(ctx context.Context) (bool, string, error) {
-		gone, err := Prune(ctx, repo, plan)
+		gone, err := try(ctx)
+		try = func(ctx context.Context) ([]string, error) { return Prune(ctx, repo, plan) }
 		if len(gone) > len(removed) { // an error may come after some are gone
 			removed = gone
 		}

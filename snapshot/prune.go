@@ -12,14 +12,21 @@ import (
 // PlanPrune reads the snapshots of a repository and decides on each. It changes nothing. Errors: ErrInvalid (the policy), and
 // those of List.
 func PlanPrune(ctx context.Context, repo SnapshotRepo, policy Policy) (*Plan, error) {
+	plan, _, err := planPrune(ctx, repo, policy)
+	return plan, err
+}
+
+// planPrune returns beside the plan what it was made of.
+func planPrune(ctx context.Context, repo SnapshotRepo, policy Policy) (*Plan, []Snapshot, error) {
 	if err := policy.Validate(); err != nil {
-		return nil, nuvlaops.Wrap("snapshot.PlanPrune", "policy", err)
+		return nil, nil, nuvlaops.Wrap("snapshot.PlanPrune", "policy", err)
 	}
 	all, err := collect(ctx, repo)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return policy.Plan(all)
+	plan, err := policy.Plan(all)
+	return plan, all, err
 }
 
 func collect(ctx context.Context, repo SnapshotRepo) ([]Snapshot, error) {
@@ -49,6 +56,11 @@ func Prune(ctx context.Context, repo SnapshotRepo, plan *Plan) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
+	return prune(ctx, repo, plan, all)
+}
+
+// prune is Prune by the snapshots that are there now.
+func prune(ctx context.Context, repo SnapshotRepo, plan *Plan, all []Snapshot) ([]string, error) {
 	if err := plan.stillHolds(all); err != nil {
 		return nil, nuvlaops.Wrap("snapshot.Prune", plan.Repository, err)
 	}
@@ -56,7 +68,7 @@ func Prune(ctx context.Context, repo SnapshotRepo, plan *Plan) ([]string, error)
 	if len(removed) == 0 {
 		return nil, nil
 	}
-	err = repo.Delete(ctx, removed...)
+	err := repo.Delete(ctx, removed...)
 	if err != nil && !errors.Is(err, errFilesStay) {
 		return gone(ctx, repo, removed), err
 	}

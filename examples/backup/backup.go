@@ -191,7 +191,9 @@ func (b *backup) record(ctx context.Context, r *snapshot.CycleReport, began time
 		errs = append(errs, touch(b.timestamp))
 	}
 	errs = append(errs, b.forget(ctx, r))
-	if answers(r.Err) {
+	if r.Err == nil && r.Plan != nil {
+		b.status.planned(r)
+	} else if answers(r.Err) {
 		b.status.count(ctx, b.repo)
 	}
 	b.status.ends(began, b.now(), r, errors.Join(append(errs, r.Err)...))

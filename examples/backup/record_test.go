@@ -47,6 +47,38 @@ func TestTheNewestGoodSnapshotIsThatOfTheRunWhereTheListTakesTooLong(t *testing.
 	})
 }
 
+// onceListed is a repository of so many snapshots that it is listed only once in a run.
+type onceListed struct {
+	slowList
+	listed bool
+}
+
+func (r *onceListed) List(ctx context.Context, f snapshot.Filter) iter.Seq2[snapshot.Snapshot, error] {
+	if !f.NewestFirst && !r.listed {
+		r.listed = true
+		return r.SnapshotRepo.List(ctx, f)
+	}
+	return r.slowList.List(ctx, f)
+}
+
+func TestSnapshotsAreCountedByTheListThatRetentionReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newClockwork(t, "30 * * * *", "-keep-last", "2", "-keep-min", "1")
+		for range 3 {
+			time.Sleep(time.Hour)
+			w.repo = &onceListed{slowList: slowList{w.fake}}
+			began := time.Now()
+			if err := w.once(t.Context(), identity{}); err != nil || time.Since(began) > time.Second || w.status.newestGood.Before(began) {
+				t.Fatalf("after %v: %v, the newest is of %v", time.Since(began), err, w.status.newestGood)
+			}
+		}
+		want := map[string]float64{snapshot.InProgress: 0, snapshot.Success: 2, snapshot.Partial: 0, snapshot.Failed: 0, snapshot.Incompatible: 0}
+		if diff := cmp.Diff(want, w.status.states); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // Whoever holds the marks may be stopped, and neither -timeout nor a signal ends what records the backup.
 func TestMarksThatAreHeldDoNotHoldUpTheSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -106,12 +107,29 @@ func (s *status) ends(began, ended time.Time, r *snapshot.CycleReport, err error
 	}
 }
 
+// planned counts the snapshots by state as the list has them that was read for retention, of those that are left. The newest good
+// one is that of the run.
+func (s *status) planned(r *snapshot.CycleReport) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.states, s.newestGood = noStates(), r.Snapshot.Start
+	for _, d := range r.Plan.Decisions {
+		if !slices.Contains(r.Removed, d.Name) {
+			s.states[d.State]++
+		}
+	}
+}
+
+func noStates() map[string]float64 {
+	return map[string]float64{snapshot.InProgress: 0, snapshot.Success: 0, snapshot.Partial: 0, snapshot.Failed: 0, snapshot.Incompatible: 0}
+}
+
 // count counts the snapshots by state. When they cannot be listed, the numbers of the run before stand, but that a good run has
 // the newest good one.
 func (s *status) count(ctx context.Context, repo snapshot.SnapshotRepo) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	states := map[string]float64{snapshot.InProgress: 0, snapshot.Success: 0, snapshot.Partial: 0, snapshot.Failed: 0, snapshot.Incompatible: 0}
+	states := noStates()
 	var newest time.Time
 	for one, err := range repo.List(ctx, snapshot.Filter{}) {
 		if err != nil {
