@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -99,19 +101,45 @@ type stateAnswer struct {
 }
 
 // IndexStates describes the indices of these names that are there, open or closed, and the restores that run, each part
-// of the answer at one moment. Names that are not there are left out. Many names are asked for in several requests.
+// of the answer at one moment. Names may be patterns; those that are not there are left out.
+//
+// More names than fit into a request are chosen from an answer about all indices: that is one request however many there are. And
+// of a data stream of which one index is named, the server describes each, and gives the shards of the named one alone.
 func (c *Conn) IndexStates(ctx context.Context, names []string) (map[string]IndexState, []RunningRestore, error) {
-	out := map[string]IndexState{}
-	var restores []RunningRestore
-	for chunk := range NameChunks(names) {
-		answer, err := c.indexStates(ctx, chunk)
-		if err != nil {
-			return nil, nil, err
-		}
-		restores = answer.Restore.Snapshots
-		maps.Copy(out, answer.states())
+	if len(names) == 0 {
+		return nil, nil, nil
 	}
-	return out, restores, nil
+	answer, err := c.indexStates(ctx, orAll(names))
+	if err != nil {
+		return nil, nil, err
+	}
+	out := answer.states()
+	maps.DeleteFunc(out, notAmong[IndexState](names))
+	return out, answer.Restore.Snapshots, nil
+}
+
+// orAll are the names, where they fit into one request, else the pattern of all.
+func orAll(names []string) []string {
+	for first := range NameChunks(names) {
+		if len(first) < len(names) {
+			return []string{"*"}
+		}
+	}
+	return names
+}
+
+// notAmong says which indices none of the names, or patterns, means.
+func notAmong[V any](names []string) func(string, V) bool {
+	named, patterns := make(map[string]bool, len(names)), []string(nil)
+	for _, name := range names {
+		if named[name] = true; strings.Contains(name, "*") {
+			patterns = append(patterns, name)
+		}
+	}
+	return func(index string, _ V) bool {
+		matches := func(pattern string) bool { ok, _ := path.Match(pattern, index); return ok }
+		return !named[index] && !slices.ContainsFunc(patterns, matches)
+	}
 }
 
 func (c *Conn) indexStates(ctx context.Context, names []string) (*stateAnswer, error) {

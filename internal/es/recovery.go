@@ -2,6 +2,7 @@ package es
 
 import (
 	"context"
+	"maps"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 )
@@ -67,33 +68,22 @@ type recoveryAnswer map[string]struct {
 	} `json:"shards"`
 }
 
-// Recoveries describes the recoveries of the primaries of these indices, which must be there; all primaries that
-// recover now when names is empty. A primary that waits or has failed has none.
+// Recoveries describes the recoveries of the primaries of these indices; all primaries that recover now when names is empty. A
+// primary that waits or has failed has none. More names than fit into a request are chosen from an answer about all indices, of
+// which those that are not there are left out; of fewer, all must be there.
 func (c *Conn) Recoveries(ctx context.Context, names []string) (map[string][]Recovery, error) {
-	out := map[string][]Recovery{}
-	if len(names) == 0 {
-		return out, c.recoveries(ctx, nil, out)
-	}
-	for chunk := range NameChunks(names) {
-		if err := c.recoveries(ctx, chunk, out); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func (c *Conn) recoveries(ctx context.Context, names []string, out map[string][]Recovery) error {
-	active := len(names) == 0
+	active, asked := len(names) == 0, orAll(names)
 	var answer recoveryAnswer
 	err := c.Read(ctx, func() esapi.Request {
-		return esapi.IndicesRecoveryRequest{Index: names, ActiveOnly: &active, FilterPath: []string{
+		return esapi.IndicesRecoveryRequest{Index: asked, ActiveOnly: &active, FilterPath: []string{
 			"*.shards.id", "*.shards.type", "*.shards.stage", "*.shards.primary", "*.shards.source.repository",
 			"*.shards.source.snapshot", "*.shards.source.restoreUUID", "*.shards.index.size.total_in_bytes",
 			"*.shards.index.size.recovered_in_bytes"}}
 	}, &answer)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	out := map[string][]Recovery{}
 	for name, index := range answer {
 		for _, s := range index.Shards {
 			if !s.Primary {
@@ -104,5 +94,8 @@ func (c *Conn) recoveries(ctx context.Context, names []string, out map[string][]
 				Bytes: s.Index.Size.Total, Recovered: s.Index.Size.Recovered})
 		}
 	}
-	return nil
+	if !active {
+		maps.DeleteFunc(out, notAmong[[]Recovery](names))
+	}
+	return out, nil
 }
