@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -98,7 +97,7 @@ func (a *application) deleteAll(ctx context.Context, names []string, request fun
 		a.log.InfoContext(ctx, "deleting what the restore made and does not need", "names", chunk)
 		err := a.conn.WriteIdempotent(ctx, func() esapi.Request { return request(chunk) }, nil)
 		if err != nil && !errors.Is(err, nuvlaops.ErrNotFound) {
-			return fmt.Errorf("delete %s: %w", strings.Join(chunk, ", "), err)
+			return fmt.Errorf("delete %s: %w", some(chunk), err)
 		}
 	}
 	return nil

@@ -117,7 +117,7 @@ func (p *Plan) findInSnapshot(cluster es.Cluster) {
 	switch {
 	case s.State == es.StatePartial && p.Request.AllowPartial:
 		p.add(SeverityWarning, CodeIncomplete, name, "", "%d of %d shards are missing; indices and data streams that miss one are left out: %s",
-			s.Failed, s.Shards, strings.Join(append(s.lostIndices(), lost...), ", "))
+			s.Failed, s.Shards, some(append(s.lostIndices(), lost...)))
 	case s.State != es.StateSuccess || s.Failed > 0:
 		p.add(SeverityError, CodeIncomplete, name, "choose another snapshot", "the snapshot is %s, %d of %d shards are missing", s.State, s.Failed, s.Shards)
 	}

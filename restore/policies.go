@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/es"
@@ -64,7 +63,7 @@ func (a *application) missingPolicies(ctx context.Context, w world) error {
 	}
 	for _, policy := range slices.Sorted(maps.Keys(used)) {
 		if !slices.Contains(global[es.Policies], policy) {
-			a.report.NotVerified = append(a.report.NotVerified, fmt.Sprintf("ILM policy %s is not there, and ILM stops with an error on: %s", policy, strings.Join(used[policy], ", ")))
+			a.report.NotVerified = append(a.report.NotVerified, fmt.Sprintf("ILM policy %s is not there, and ILM stops with an error on: %s", policy, some(used[policy])))
 		}
 	}
 	return nil

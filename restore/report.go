@@ -168,7 +168,7 @@ func (r *Report) String() string {
 	}
 	fmt.Fprintf(&b, "%s/%s%s into cluster %s\n", r.Repository, r.Snapshot, of, r.Cluster)
 	fmt.Fprintf(&b, "%d of %s proven, %d documents, %s, %s\n", r.Proven, plural(r.Shards, "primary shard"), r.Documents, units.Bytes(r.Bytes), r.Took.Round(time.Millisecond))
-	for _, i := range r.Indices {
+	for _, i := range r.folded() {
 		fmt.Fprintf(&b, "  %-40s %-8s %d/%d shards%s\n", i.Target, i.State, i.Proven, i.Shards, i.documentsText())
 	}
 	for _, list := range []struct {
@@ -183,6 +183,49 @@ func (r *Report) String() string {
 		fmt.Fprintf(&b, "failed: %s\n", f)
 	}
 	return b.String()
+}
+
+// folded are the indices with those of a data stream that are proven as one, where they are many.
+func (r *Report) folded() (out []IndexReport) {
+	all := map[string][]IndexReport{}
+	for _, i := range r.Indices {
+		if i.State == IndexProven {
+			all[family(i.Name)] = append(all[family(i.Name)], i)
+		}
+	}
+	for _, i := range r.Indices {
+		of := all[family(i.Name)]
+		switch {
+		case i.State != IndexProven || len(of) <= unfolded:
+			out = append(out, i)
+		case i.Name == of[0].Name:
+			out = append(out, together(of))
+		}
+	}
+	return out
+}
+
+// together says of proven indices of one data stream what is known of each of them.
+func together(all []IndexReport) IndexReport {
+	sum := IndexReport{Target: fmt.Sprintf("%s (%d indices)", family(all[0].Name), len(all)), State: IndexProven}
+	var documents, least, most int64
+	counted, known := true, true
+	for _, i := range all {
+		sum.Shards, sum.Proven = sum.Shards+i.Shards, sum.Proven+i.Proven
+		if counted = counted && i.Documents != nil; counted {
+			documents += *i.Documents
+		}
+		want, is := i.expected()
+		known = known && is
+		least, most = least+want.Min, most+want.Max
+	}
+	if counted {
+		sum.Documents = &documents
+	}
+	if known {
+		sum.Expected, sum.ExpectedMax = &least, &most
+	}
+	return sum
 }
 
 func (i IndexReport) documentsText() string {

@@ -3,7 +3,6 @@ package restore
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/nuvla/nuvlaops"
 )
@@ -74,7 +73,7 @@ func (r *Repo) conclude(ctx context.Context, p *Plan, w world, report *Report, w
 	report.describeProof(w)
 	if gone := w.names(removed); len(gone) > 0 {
 		report.NotVerified = append(report.NotVerified, fmt.Sprintf("%s of data streams were proven by an earlier call, and have been deleted since, as ILM does by age: %s",
-			plural(len(gone), "index"), strings.Join(gone, ", ")))
+			plural(len(gone), "index"), some(gone)))
 	}
 	if err := r.countDocuments(ctx, p, w, report, what); err != nil {
 		return err

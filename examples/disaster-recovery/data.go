@@ -104,17 +104,17 @@ func (c *config) request(snapshot string) restore.Request {
 }
 
 func (r *recovery) keepPlan(plan *restore.Plan) error {
-	refused := false
-	for _, f := range plan.Findings {
-		r.screen.Printf("%-11s %s", "restore", f)
-		refused = refused || f.Severity == restore.SeverityError
+	refused := slices.ContainsFunc(plan.Findings, func(f restore.Finding) bool { return f.Severity == restore.SeverityError })
+	remarks := plan.Remarks()
+	for _, line := range remarks {
+		r.screen.Printf("%-11s %s", "restore", line)
 	}
 	return r.remember(func(st *state) {
 		if !refused {
 			st.Plan = plan
 		}
-		for _, f := range plan.Findings {
-			st.warn("%s", f)
+		for _, line := range remarks {
+			st.warn("%s", line)
 		}
 		if left := notRestored(plan); left != "" {
 			st.warn("%s", left)

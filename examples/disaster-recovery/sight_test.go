@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -53,6 +54,19 @@ func TestWhatIsNotRestoredIsNamed(t *testing.T) {
 	plan.Snapshot.Indices, plan.Snapshot.DataStreams = plan.Snapshot.Indices[:1], plan.Snapshot.DataStreams[:1]
 	if left := notRestored(plan); left != "" {
 		t.Errorf("all of it: %q", left)
+	}
+}
+
+// After years there are a thousand indices.
+func TestWhatIsSaidOfEachIndexIsOneWarningOfTheReport(t *testing.T) {
+	plan := &restore.Plan{Findings: []restore.Finding{{Severity: restore.SeverityWarning, Code: restore.CodeWritable, Text: "it is writable"}}}
+	for i := range 1000 {
+		plan.Findings = append(plan.Findings, restore.Finding{Severity: restore.SeverityInfo, Code: restore.CodeInterrupted, Resource: fmt.Sprintf("nuvla-%d", i), Text: "it is taken up"})
+	}
+	r := takenUp(t)
+	err := r.keepPlan(plan)
+	if all := r.remembered().Warnings; err != nil || len(all) != 2 || !strings.Contains(all[1], "nuvla-0, ") || !strings.Contains(all[1], "and 995 more: it is taken up") {
+		t.Errorf("%v, %d warnings", err, len(all))
 	}
 }
 
