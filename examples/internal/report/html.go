@@ -72,7 +72,7 @@ type priority struct {
 
 func (r *Report) view() view {
 	v := view{Report: r, Closing: r.sum(), OK: r.Recovered(), OverRTO: over(r.RTO, r.Budget.Whole), Bars: r.bars(), Ticks: ticks(r.span()), Queue: r.queue()}
-	for _, i := range r.Indices {
+	for _, i := range r.rows() {
 		x := row{Index: i, HasBefore: i.Before != nil, HasExpected: i.Expected != nil}
 		if i.Before != nil {
 			x.BeforeN = *i.Before

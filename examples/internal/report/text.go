@@ -91,7 +91,7 @@ func (r *Report) indices(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "\n  documents by index\n")
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, i := range r.Indices {
+	for _, i := range r.rows() {
 		expected := "not in the manifest"
 		if i.Expected != nil {
 			expected = fmt.Sprintf("%d in the manifest", *i.Expected)
