@@ -26,8 +26,8 @@ type Restorer interface {
 	// Choose finds the snapshot to restore: complete ones only, unless a partial one is asked for by name. The latest may hold
 	// next to nothing, when it was taken after the data was lost: look at Snapshot.Larger. Errors:
 	// ErrInvalid (a name, also a pattern); ErrNotFound, saying what was there; ErrPartial; ErrBusy (the one that is named
-	// still runs); ErrRepository when an object of it is missing in the repository, or one of any snapshot when the latest
-	// is asked for, since that might be it.
+	// still runs); ErrRepository when an object of it is missing in the repository, or one of another snapshot that may be the
+	// latest one when that is asked for: what began more than eight days ago is read only where nothing newer is good.
 	Choose(ctx context.Context, sel Selector) (*Snapshot, error)
 	// Plan reads the snapshot and the cluster and says what would be restored and what stands in the way, which is in
 	// Plan.Findings and no error. Errors: ErrInvalid (the request), ErrNotFound (repository or snapshot), ErrRepository.
