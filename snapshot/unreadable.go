@@ -11,7 +11,7 @@ import (
 
 // Unreadable names the snapshots that the repository has and cannot describe, since an object of theirs is damaged or gone.
 // List leaves them out, as Elasticsearch does. What is removed or ends meanwhile is none of them. It reads the names, and where
-// some of them are not among those that the caller says that List has yielded, the list, and the names once more. Errors: as
+// some of them are not among those that the caller says that List has yielded, lists those, and reads the names once more. Errors: as
 // List, and ErrRepository where the store lets nothing be read, which damages no snapshot.
 func (r *Repo) Unreadable(ctx context.Context, listed ...string) ([]string, error) {
 	names, err := r.unreadable(ctx, listed)
@@ -31,7 +31,7 @@ func (r *Repo) unreadable(ctx context.Context, listed []string) ([]string, error
 	if names = slices.DeleteFunc(names, known); len(names) == 0 {
 		return nil, nil
 	}
-	for s, err := range r.List(ctx, Filter{}) {
+	for s, err := range r.List(ctx, Filter{Names: names}) {
 		if err != nil {
 			return nil, err
 		}
