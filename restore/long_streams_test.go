@@ -15,8 +15,8 @@ import (
 func TestADataStreamWhoseNamesDoNotFitIntoOneRequestComesBack(t *testing.T) {
 	at(t, places[1:], func(t *testing.T, p place) {
 		b := p.bench(t)
-		stream := b.stream("ts-" + strings.Repeat("of-a-long-name-", 12))
-		const indices = 16 // 3.5 kB of names
+		stream := b.stream("ts-" + strings.Repeat("of-a-long-name-", 11))
+		const indices = 16 // 3.2 kB of names
 		for range indices - 2 {
 			b.do("POST", "/"+stream+"/_rollover?wait_for_active_shards=0", "")
 		}
@@ -32,6 +32,10 @@ func TestADataStreamWhoseNamesDoNotFitIntoOneRequestComesBack(t *testing.T) {
 		}
 		if report, err := b.repo.Verify(ctx, plan, restore.VerifyOptions{}); err != nil {
 			t.Errorf("Verify: %v\n%s", err, report)
+		}
+		// Scratch indices are hidden.
+		if report, err := b.drill(restore.DrillOptions{}); err != nil || !strings.Contains(report.Restore.Verified[0], "16 indices are started and were recovered from") {
+			t.Errorf("Drill: %v\n%s", err, report)
 		}
 		if n := fmt.Sprint(len(b.backing("copy-" + stream).([]any)[0].(map[string]any)["backing_indices"].([]any))); n != fmt.Sprint(indices) {
 			t.Errorf("the data stream has %s indices", n)

@@ -75,7 +75,7 @@ func (c *Conn) Recoveries(ctx context.Context, names []string) (map[string][]Rec
 	active, asked := len(names) == 0, orAll(names)
 	var answer recoveryAnswer
 	err := c.Read(ctx, func() esapi.Request {
-		return esapi.IndicesRecoveryRequest{Index: asked, ActiveOnly: &active, FilterPath: []string{
+		return esapi.IndicesRecoveryRequest{Index: asked, ActiveOnly: &active, ExpandWildcards: "open,hidden", FilterPath: []string{
 			"*.shards.id", "*.shards.type", "*.shards.stage", "*.shards.primary", "*.shards.source.repository",
 			"*.shards.source.snapshot", "*.shards.source.restoreUUID", "*.shards.index.size.total_in_bytes",
 			"*.shards.index.size.recovered_in_bytes"}}
