@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nuvla/nuvlaops/internal/fold"
 	"github.com/nuvla/nuvlaops/internal/units"
 )
 
@@ -15,19 +16,8 @@ func (p *Plan) String() string {
 		p.Snapshot.Start.UTC().Format(time.RFC3339), p.Cluster.Name, p.Cluster.Version, plural(p.Cluster.DataNodes, "data node"))
 	fmt.Fprintf(&b, "%s, %s, %s, %s\n", plural(len(p.Indices), "index"), plural(len(p.DataStreams), "data stream"),
 		plural(p.Shards, "primary shard"), units.Bytes(p.Bytes))
-	folded := map[string]int{}
-	for _, i := range p.Indices {
-		folded[family(i.Name)]++
-	}
-	done := map[string]bool{}
-	for n, i := range p.Indices {
-		of := family(i.Name)
-		if folded[of] <= unfolded {
-			b.WriteString(i.line(i.Name, i.Target) + "\n")
-		} else if !done[of] {
-			done[of] = true
-			b.WriteString(p.all(n).line(fmt.Sprintf("%s (%d indices)", of, folded[of]), "") + "\n")
-		}
+	for _, i := range fold.Groups(p.Indices, func(i PlannedIndex) string { return i.Stream }, togetherPlanned) {
+		b.WriteString(i.line() + "\n")
 	}
 	for _, line := range p.Remarks() {
 		b.WriteString(line + "\n")
@@ -35,14 +25,11 @@ func (p *Plan) String() string {
 	return b.String()
 }
 
-// all is what the indices of the n-th one's data stream, which are not before it, are together.
-func (p *Plan) all(n int) PlannedIndex {
-	var sum PlannedIndex
+// togetherPlanned says of the indices of a data stream what is known of each of them.
+func togetherPlanned(stream string, all []PlannedIndex) PlannedIndex {
+	sum := PlannedIndex{Name: fmt.Sprintf("%s (%d indices)", stream, len(all))}
 	documents, known := int64(0), true
-	for _, i := range p.Indices[n:] {
-		if family(i.Name) != family(p.Indices[n].Name) {
-			continue
-		}
+	for _, i := range all {
 		sum.Shards, sum.Bytes = sum.Shards+i.Shards, sum.Bytes+i.Bytes
 		if known = known && i.Documents != nil; known {
 			documents += *i.Documents
@@ -54,26 +41,16 @@ func (p *Plan) all(n int) PlannedIndex {
 	return sum
 }
 
-func (i PlannedIndex) line(name, target string) string {
-	if target != "" && target != name {
-		name += " -> " + target
+func (i PlannedIndex) line() string {
+	name := i.Name
+	if i.Target != "" && i.Target != name {
+		name += " -> " + i.Target
 	}
 	text := fmt.Sprintf("  %-40s %3d shards  %10s", name, i.Shards, units.Bytes(i.Bytes))
 	if i.Documents != nil {
 		text += fmt.Sprintf("  %d documents", *i.Documents)
 	}
 	return text
-}
-
-// unfolded is how many indices of one data stream have a line each, for people; it has hundreds after a year.
-const unfolded = 10
-
-// family is the data stream that an index has been made for, by its name in the snapshot; the name itself of any other.
-func family(index string) string {
-	if m := backingForm.FindStringSubmatch(index); m != nil {
-		return m[1]
-	}
-	return index
 }
 
 // some are names for people: the first few, and how many more.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nuvla/nuvlaops"
+	"github.com/nuvla/nuvlaops/internal/fold"
 	"github.com/nuvla/nuvlaops/internal/units"
 )
 
@@ -65,6 +66,8 @@ const (
 type IndexReport struct {
 	Name   string `json:"name"` // in the snapshot
 	Target string `json:"target"`
+	// Stream is the data stream that it backs in the snapshot.
+	Stream string `json:"data_stream,omitempty"`
 	State  string `json:"state"`
 	Shards int    `json:"shards"`
 	Proven int    `json:"proven"`
@@ -118,7 +121,7 @@ func (r *Report) fill(w world) {
 	r.Indices, r.Failures = r.Indices[:0], w.failures()
 	whole := len(r.Failures) == 0
 	for _, x := range w {
-		r.Indices = append(r.Indices, IndexReport{Name: x.planned.Name, Target: x.planned.Target, State: stateNames[x.standing],
+		r.Indices = append(r.Indices, IndexReport{Name: x.planned.Name, Target: x.planned.Target, Stream: x.planned.Stream, State: stateNames[x.standing],
 			Shards: x.shards, Proven: x.proven, Expected: x.planned.Documents})
 		switch x.standing {
 		case absent:
@@ -168,7 +171,7 @@ func (r *Report) String() string {
 	}
 	fmt.Fprintf(&b, "%s/%s%s into cluster %s\n", r.Repository, r.Snapshot, of, r.Cluster)
 	fmt.Fprintf(&b, "%d of %s proven, %d documents, %s, %s\n", r.Proven, plural(r.Shards, "primary shard"), r.Documents, units.Bytes(r.Bytes), r.Took.Round(time.Millisecond))
-	for _, i := range r.folded() {
+	for _, i := range fold.Groups(r.Indices, provenOf, together) {
 		fmt.Fprintf(&b, "  %-40s %-8s %d/%d shards%s\n", i.Target, i.State, i.Proven, i.Shards, i.documentsText())
 	}
 	for _, list := range []struct {
@@ -185,29 +188,17 @@ func (r *Report) String() string {
 	return b.String()
 }
 
-// folded are the indices with those of a data stream that are proven as one, where they are many.
-func (r *Report) folded() (out []IndexReport) {
-	all := map[string][]IndexReport{}
-	for _, i := range r.Indices {
-		if i.State == IndexProven {
-			all[family(i.Name)] = append(all[family(i.Name)], i)
-		}
+// provenOf is the data stream of an index that is proven, "" of others: each of those has a line.
+func provenOf(i IndexReport) string {
+	if i.State != IndexProven {
+		return ""
 	}
-	for _, i := range r.Indices {
-		of := all[family(i.Name)]
-		switch {
-		case i.State != IndexProven || len(of) <= unfolded:
-			out = append(out, i)
-		case i.Name == of[0].Name:
-			out = append(out, together(of))
-		}
-	}
-	return out
+	return i.Stream
 }
 
 // together says of proven indices of one data stream what is known of each of them.
-func together(all []IndexReport) IndexReport {
-	sum := IndexReport{Target: fmt.Sprintf("%s (%d indices)", family(all[0].Name), len(all)), State: IndexProven}
+func together(stream string, all []IndexReport) IndexReport {
+	sum := IndexReport{Target: fmt.Sprintf("%s (%d indices)", stream, len(all)), State: IndexProven}
 	var documents, least, most int64
 	counted, known := true, true
 	for _, i := range all {

@@ -16,7 +16,7 @@ func TestAPlanAndAReportOfAYearAreReadAtAGlance(t *testing.T) {
 		n := int64(7)
 		plan.Indices = append(plan.Indices, restore.PlannedIndex{Name: name, Target: "copy-" + name, Stream: stream, Shards: 1, Bytes: 1 << 20, Documents: &n})
 		plan.Findings = append(plan.Findings, restore.Finding{Severity: restore.SeverityError, Code: restore.CodeOpenIndex, Resource: "copy-" + name, Text: "it is there"})
-		report.Indices = append(report.Indices, restore.IndexReport{Name: name, Target: "copy-" + name, State: state, Shards: 1, Proven: 1, Documents: &n, Expected: &n})
+		report.Indices = append(report.Indices, restore.IndexReport{Name: name, Target: "copy-" + name, Stream: stream, State: state, Shards: 1, Proven: 1, Documents: &n, Expected: &n})
 	}
 	for i := range 300 {
 		add(fmt.Sprintf(".ds-nuvla-ts-2026.01.02-%06d", i+1), "nuvla-ts", restore.IndexProven)

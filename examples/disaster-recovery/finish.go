@@ -167,7 +167,7 @@ func takenBy(version string) string {
 func indices(rep *restore.Report, before map[string]int64) []report.Index {
 	var out []report.Index
 	for _, i := range there(rep) {
-		index := report.Index{Index: i.Target, Expected: i.Expected, Primaries: i.Proven}
+		index := report.Index{Index: i.Target, Stream: i.Stream, Expected: i.Expected, Primaries: i.Proven}
 		if i.Documents != nil {
 			index.Documents = *i.Documents
 		}

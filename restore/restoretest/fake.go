@@ -327,7 +327,7 @@ func failed(r *restore.Report) error {
 func (f *Fake) report(p *restore.Plan) (*restore.Report, error) {
 	r := &restore.Report{Repository: p.Repository, Snapshot: p.Snapshot.Name, SnapshotUUID: p.Snapshot.UUID, SnapshotTime: p.Snapshot.Start, Cluster: p.Cluster.Name}
 	for _, i := range p.Indices {
-		line := restore.IndexReport{Name: i.Name, Target: i.Target, Shards: 1, Expected: i.Documents, State: restore.IndexProven, Proven: 1}
+		line := restore.IndexReport{Name: i.Name, Target: i.Target, Stream: i.Stream, Shards: 1, Expected: i.Documents, State: restore.IndexProven, Proven: 1}
 		fail := func(state, reason string) {
 			line.State, line.Proven = state, 0
 			r.Failures = append(r.Failures, restore.Failure{Index: i.Target, Shard: -1, Reason: reason})

@@ -2,37 +2,18 @@ package report
 
 import (
 	"fmt"
-	"regexp"
+
+	"github.com/nuvla/nuvlaops/internal/fold"
 )
 
-// unfolded is how many indices of one data stream have a row each, for people.
-const unfolded = 10
-
-var backingForm = regexp.MustCompile(`^(?:[a-z]+-[^.]*)?\.ds-(.+)-\d{4}\.\d{2}\.\d{2}-\d{6,}$`)
-
-// stream is the data stream that an index is named after, "" for none, and for one that does not hold what the manifest has.
-func (i Index) stream() string {
-	if m := backingForm.FindStringSubmatch(i.Index); m != nil && (i.Expected == nil || *i.Expected == i.Documents) {
-		return m[1]
-	}
-	return ""
-}
-
-// rows are the indices, with those of a data stream as one where they are many.
-func (r *Report) rows() (out []Index) {
-	all := map[string][]Index{}
-	for _, i := range r.Indices {
-		all[i.stream()] = append(all[i.stream()], i)
-	}
-	for _, i := range r.Indices {
-		switch of := all[i.stream()]; {
-		case i.stream() == "" || len(of) <= unfolded:
-			out = append(out, i)
-		case i.Index == of[0].Index:
-			out = append(out, together(i.stream(), of))
+// rows are the indices, with those of a data stream as one where they are many. What does not hold what the manifest has stays alone.
+func (r *Report) rows() []Index {
+	return fold.Groups(r.Indices, func(i Index) string {
+		if i.Expected != nil && *i.Expected != i.Documents {
+			return ""
 		}
-	}
-	return out
+		return i.Stream
+	}, together)
 }
 
 // together sums up; what is not known of each is not known of all.

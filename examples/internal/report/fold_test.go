@@ -13,7 +13,7 @@ func TestADataStreamOfManyIndicesIsOneRow(t *testing.T) {
 	r := example()
 	for i := range 300 {
 		n := int64(7)
-		r.Indices = append(r.Indices, report.Index{Index: fmt.Sprintf(".ds-nuvla-ts-2026.01.02-%06d", i+1), Documents: n, Expected: &n, Primaries: 1})
+		r.Indices = append(r.Indices, report.Index{Index: fmt.Sprintf(".ds-nuvla-ts-2026.01.02-%06d", i+1), Stream: "nuvla-ts", Documents: n, Expected: &n, Primaries: 1})
 	}
 	r.Indices[len(r.Indices)-1].Documents = 5
 	text, page := r.Text(), words(html(t, r))

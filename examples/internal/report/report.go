@@ -84,6 +84,7 @@ type Step struct {
 // snapshot's manifest; each is absent where nobody could say.
 type Index struct {
 	Index     string `json:"index"`
+	Stream    string `json:"data_stream,omitempty"` // that it backs
 	Before    *int64 `json:"before,omitempty"`
 	Documents int64  `json:"documents"`
 	Expected  *int64 `json:"expected,omitempty"`
