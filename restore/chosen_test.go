@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,11 +30,18 @@ type shelved struct {
 
 func (s shelf) Perform(req *http.Request) (*http.Response, error) {
 	all := []map[string]any{}
+	asked, q := path.Base(req.URL.Path), req.URL.Query()
+	from, _ := strconv.ParseInt(q.Get("from_sort_value"), 10, 64)
 	for _, x := range s {
-		if asked := path.Base(req.URL.Path); asked == "*" || asked == x.name {
-			all = append(all, map[string]any{"snapshot": x.name, "uuid": "uuid-" + x.name, "state": x.state, "start_time_in_millis": tonight.Add(-x.age).UnixMilli(), "indices": []string{"a"},
+		start := tonight.Add(-x.age).UnixMilli()
+		outside := from > 0 && (q.Get("order") == "asc" && start < from || q.Get("order") == "desc" && start > from)
+		if !outside && (asked == "*" || slices.Contains(strings.Split(asked, ","), x.name)) {
+			all = append(all, map[string]any{"snapshot": x.name, "uuid": "uuid-" + x.name, "state": x.state, "start_time_in_millis": start, "indices": []string{"a"},
 				"shards": map[string]int{"total": 3, "successful": 3 - x.failed, "failed": x.failed}, "index_details": map[string]any{"a": map[string]any{"shard_count": 3, "size_in_bytes": x.bytes}}})
 		}
+	}
+	if q.Get("order") == "asc" {
+		slices.Reverse(all)
 	}
 	body, err := json.Marshal(map[string]any{"snapshots": all})
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"X-Elastic-Product": {"Elasticsearch"}}, Body: io.NopCloser(strings.NewReader(string(body)))}, err

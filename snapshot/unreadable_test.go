@@ -31,6 +31,9 @@ func TestAListThatTheCallerHasReadIsReadAgainOnlyWhereItMissesSome(t *testing.T)
 			if r.URL.Query().Get("verbose") == "false" {
 				return reply(200, `{"snapshots":[{"snapshot":"a","state":"SUCCESS"},{"snapshot":"damaged","state":"SUCCESS"},{"snapshot":"b","state":"SUCCESS"}]}`)
 			}
+			if r.URL.Query().Get("ignore_unavailable") != "true" { // why one cannot be read
+				return reply(500, `{"error":{"type":"snapshot_exception","reason":"[r:damaged] Snapshot could not be read","caused_by":{"type":"no_such_file_exception","reason":"snap-1.dat"}}}`)
+			}
 			asked += strings.TrimPrefix(r.URL.Path, "/_snapshot/r/")
 			return reply(200, `{"snapshots":[{"snapshot":"a","state":"SUCCESS"},{"snapshot":"b","state":"SUCCESS"}]}`)
 		}), "r", nil)

@@ -36,7 +36,7 @@ func reported(t *testing.T) (*recovery, report.Report) {
 		Outcome: "recovered", Mode: report.ModeRecovery, Stacks: []string{"db", "nuvla"}, Started: began, Ended: began.Add(90 * time.Second), RTO: 90, RPO: 3000,
 		Budget: r.cfg.budget, Newest: r.state.Newest, Snapshot: taken, Jobs: &report.Jobs{Total: 4, Written: 4, Before: map[int]int{50: 3}},
 		Indices: []report.Index{{Index: "nuvla-job", Documents: 5, Primaries: 3}, {Index: "nuvla-user", Before: &nine, Documents: 7, Expected: &seven, Primaries: 3}},
-		Versions: map[string]string{"Elasticsearch": "8.11.3", "Elasticsearch that took the snapshot": "one whose index version is 8500003",
+		Versions: map[string]string{"Elasticsearch": "8.11.3", "Elasticsearch that took the snapshot": "8.11",
 			"image of db_es": "nuvla/es:8.11.3.0", "image of nuvla_api": "nuvla/api"},
 		Verified:    []string{"the primaries", "each of 4 open jobs is on the queue once, at its priority and in its order"},
 		NotVerified: []string{"replicas", "what was written after the snapshot was taken is lost and not listed"},
