@@ -11,7 +11,6 @@ import (
 )
 
 func TestAnS3KeyThatMayNotReadIsSaidAndNoSnapshotTakenForMissing(t *testing.T) {
-	t.Parallel() // no other such test uses that server
 	keys := testenv.SharedS3(t).Keys()
 	s3 := testenv.UseS3(t, testenv.S3Options{Keys: keys})
 	b := places[0].benchOn(t, testenv.SharedElasticsearch(t, testenv.Elasticsearch811), s3)
