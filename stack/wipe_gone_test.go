@@ -21,19 +21,26 @@ import (
 	"github.com/nuvla/nuvlaops/stack"
 )
 
+// swarmOf is the swarm of an engine that answers so.
+func swarmOf(t *testing.T, engine http.HandlerFunc) *stack.Swarm {
+	t.Helper()
+	server := httptest.NewServer(engine)
+	t.Cleanup(server.Close)
+	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
+	must(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
 func TestAPlanWhoseNodeWentDarkRemovesNothing(t *testing.T) {
 	engine := fakeEngine(t, 1, 1, new(atomic.Int64))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := swarmOf(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1.41/nodes" {
 			_, _ = io.WriteString(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"down"}}]`)
 			return
 		}
 		engine.ServeHTTP(w, r)
-	}))
-	defer server.Close()
-	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
-	must(t, err)
-	defer s.Close()
+	})
 	plan, err := s.PlanWipe(t.Context(), "big", stack.WipeOptions{})
 	must(t, err)
 	plan.Volumes = append(plan.Volumes, stack.Volume{Name: "big_s000", Node: "far", NodeID: "f"}) // as when it was up
@@ -46,7 +53,7 @@ func TestAVolumeThatIsThereAfterItsRemovalIsNotGone(t *testing.T) {
 	engine := fakeEngine(t, 2, 1, new(atomic.Int64))
 	for again, want := range map[bool]error{false: nil, true: nuvlaops.ErrVerification} {
 		removed := map[string]bool{}
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := swarmOf(t, func(w http.ResponseWriter, r *http.Request) {
 			switch name := strings.TrimPrefix(r.URL.Path, "/v1.41/volumes/"); {
 			case r.Method == http.MethodDelete && name == "big_s000":
 				removed[name] = true
@@ -56,11 +63,7 @@ func TestAVolumeThatIsThereAfterItsRemovalIsNotGone(t *testing.T) {
 			default:
 				engine.ServeHTTP(w, r)
 			}
-		}))
-		defer server.Close()
-		s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
-		must(t, err)
-		defer s.Close()
+		})
 		plan, err := s.PlanWipe(t.Context(), "big", stack.WipeOptions{Services: []string{"s000"}})
 		must(t, err)
 		if err := s.Wipe(t.Context(), plan, stack.Unguarded); !errors.Is(err, want) || want == nil && err != nil || !removed["big_s000"] {
@@ -76,7 +79,7 @@ func TestAVolumeThatIsThereAfterItsRemovalIsNotGone(t *testing.T) {
 func TestAVolumeOfAServiceThatIsGoneMayBeOnEveryNode(t *testing.T) {
 	state := "ready"
 	engine := fakeEngine(t, 1, 1, new(atomic.Int64))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := swarmOf(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/v1.41/nodes":
 			_, _ = io.WriteString(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"`+state+`"}}]`)
@@ -89,11 +92,7 @@ func TestAVolumeOfAServiceThatIsGoneMayBeOnEveryNode(t *testing.T) {
 		default:
 			engine.ServeHTTP(w, r)
 		}
-	}))
-	defer server.Close()
-	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
-	must(t, err)
-	defer s.Close()
+	})
 	for volume, want := range map[string]int{"big_s000": 0, "big_gone": 1} {
 		plan, err := s.PlanWipe(t.Context(), "big", stack.WipeOptions{Volumes: []string{volume}})
 		must(t, err)
@@ -112,7 +111,7 @@ func TestAVolumeOfAServiceThatIsGoneMayBeOnEveryNode(t *testing.T) {
 // What is left alone may have run anywhere.
 func TestANodeThatHoldsOnlyVolumesThatAreNotMeantIsNotInTheWay(t *testing.T) {
 	engine := fakeEngine(t, 3, 1, new(atomic.Int64))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := swarmOf(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/v1.41/nodes":
 			_, _ = io.WriteString(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"ready"}}]`)
@@ -127,11 +126,7 @@ func TestANodeThatHoldsOnlyVolumesThatAreNotMeantIsNotInTheWay(t *testing.T) {
 		default:
 			engine.ServeHTTP(w, r)
 		}
-	}))
-	defer server.Close()
-	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
-	must(t, err)
-	defer s.Close()
+	})
 	for _, tt := range []struct {
 		opts stack.WipeOptions
 		dark int
@@ -153,7 +148,7 @@ func TestANodeThatHoldsOnlyVolumesThatAreNotMeantIsNotInTheWay(t *testing.T) {
 // The compose file of a service that is gone says what it has mounted, and where it may have run.
 func TestAServiceThatIsGoneIsSeenInItsComposeFile(t *testing.T) {
 	engine := fakeEngine(t, 2, 1, new(atomic.Int64)) // of which there are the volumes
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := swarmOf(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/v1.41/nodes":
 			_, _ = io.WriteString(w, `[{"ID":"self"},{"ID":"f","Description":{"Hostname":"far"},"Status":{"State":"ready"}}]`)
@@ -162,11 +157,7 @@ func TestAServiceThatIsGoneIsSeenInItsComposeFile(t *testing.T) {
 		default:
 			engine.ServeHTTP(w, r)
 		}
-	}))
-	defer server.Close()
-	s, err := stack.NewSwarm(&stack.Options{Host: "tcp://" + server.Listener.Addr().String()})
-	must(t, err)
-	defer s.Close()
+	})
 	for name, tt := range map[string]struct {
 		services, volumes, kept, unseen, dark []string
 		place                                 string
