@@ -1,17 +1,11 @@
 package stack_test
 
 import (
-	"archive/tar"
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -58,8 +52,13 @@ func TestDataIsKeptAsideBeforeItIsWiped(t *testing.T) {
 		t.Fatalf("archives: %v, want one", files)
 	}
 	marks := 0
-	for _, name := range entries(t, files[0]) {
-		if strings.HasPrefix(name, "volume/mark-") {
+	file, err := os.Open(files[0])
+	must(t, err)
+	defer file.Close()
+	in, err := archived(file)
+	must(t, err)
+	for _, f := range in {
+		if strings.HasPrefix(f.Name, "volume/mark-") {
 			marks++
 		}
 	}
@@ -114,52 +113,13 @@ func TestAVolumeThatIsNotTheOneOfThePlanIsNotKeptInItsPlace(t *testing.T) {
 	}
 }
 
-// contents are the files of a volume, with their modes and owners.
-func (b *bench) contents(volume string) map[string]string {
-	b.t.Helper()
-	v, err := b.api.VolumeInspect(b.t.Context(), volume, client.VolumeInspectOptions{})
-	must(b.t, err)
-	out := map[string]string{}
-	must(b.t, filepath.WalkDir(v.Volume.Mountpoint, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == v.Volume.Mountpoint {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		out[d.Name()] = fmt.Sprint(info.Mode(), info.Size(), info.ModTime().Unix(), info.Sys().(*syscall.Stat_t).Uid)
-		return nil
-	}))
-	return out
-}
-
-func entries(t *testing.T, path string) (names []string) {
-	t.Helper()
-	file, err := os.Open(path)
-	must(t, err)
-	defer file.Close()
-	for r := tar.NewReader(file); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return names
-		}
-		must(t, err)
-		names = append(names, h.Name)
-	}
-}
-
 // An engine that cannot read a volume to its end closes the archive as if that was all.
 func TestAnArchiveThatEndsEarlyIsNotTakenForWhole(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	name := b.stack + "_data"
 	b.volume(name, b.stack, nil)
-	v, err := b.api.VolumeInspect(t.Context(), name, client.VolumeInspectOptions{})
-	must(t, err)
-	for _, file := range []string{"one", "two"} {
-		must(t, os.WriteFile(filepath.Join(v.Volume.Mountpoint, file), make([]byte, 4096), 0o600)) // zeros, as in a log that is laid out beforehand
-	}
+	b.write(name, make([]byte, 4096), "one", "two") // zeros, as in a log that is laid out beforehand
 	most := int64(0)
 	host := inFront(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
 		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/archive") {

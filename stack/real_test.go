@@ -161,20 +161,6 @@ func (b *bench) look() *stack.Stack {
 	return s
 }
 
-// marks counts the files that the services of a volume left: how often they were started with this volume.
-func (b *bench) marks(volume string) int {
-	b.t.Helper()
-	v, err := b.api.VolumeInspect(b.t.Context(), volume, client.VolumeInspectOptions{})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	files, err := filepath.Glob(filepath.Join(v.Volume.Mountpoint, "mark-*"))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return len(files)
-}
-
 // containers counts the containers of a service, running or stopped, by its full name.
 func (b *bench) containers(service string) int {
 	b.t.Helper()

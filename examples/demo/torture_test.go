@@ -89,21 +89,35 @@ func dice(t *testing.T) *rand.Rand {
 }
 
 // volumesMade are the databases' volumes and when each was made. An engine before 23.0 gives the time of the last file in it
-// (see thereOf); the folder around it, where it can be seen from here, keeps its own.
+// (see thereOf); the folder around it keeps its own, and a container sees that where this user may not.
 func (d *demo) volumesMade(t *testing.T) map[string]string {
 	t.Helper()
-	made := map[string]string{}
+	run := []string{"run", "--rm", "--label", testenv.Label + "=" + testenv.OwnerLabelValue(), "--user", "0", "--entrypoint", "stat"}
+	names := []string{}
 	for _, name := range []string{"esdata", "zkdata", "zkdatalog"} {
 		name = d.platform.db + "_" + name
-		out, err := d.atDatabases(t.Context(), "volume", "inspect", "--format", "{{.CreatedAt}} {{.Mountpoint}}", name)
+		data, err := d.atDatabases(t.Context(), "volume", "inspect", "--format", "{{.Mountpoint}}", name)
 		if err != nil {
 			continue
 		}
-		at, data, _ := strings.Cut(out, " ")
-		if folder, err := os.Stat(filepath.Dir(data)); err == nil {
-			at = folder.ModTime().String()
-		}
-		made[name] = at
+		names = append(names, name)
+		run = append(run, "--mount", "type=bind,source="+filepath.Dir(data)+",target=/made/"+name+",readonly")
+	}
+	made := map[string]string{}
+	if len(names) == 0 {
+		return made
+	}
+	run = append(run, d.platform.images[images.Elasticsearch], "--format", "%y")
+	for _, name := range names {
+		run = append(run, "/made/"+name)
+	}
+	out, err := d.atDatabases(t.Context(), run...)
+	at := strings.Split(out, "\n")
+	if err != nil || len(at) != len(names) {
+		t.Fatalf("when %v were made: %q, %v", names, out, err)
+	}
+	for i, name := range names {
+		made[name] = at[i]
 	}
 	return made
 }
