@@ -35,14 +35,20 @@ type OwnEngine struct {
 // engineMark is in the folder of each such engine, and names the process whose test made it.
 const engineMark = "owner"
 
-// NewOwnEngine makes a namespace whose name begins with nv and kind, and removes it with its engine at the test's end. The
-// engine is to be started. What tests have left that were killed is removed first; one that is told to end removes its own. A machine where no engine can be started
-// skips the test.
-func NewOwnEngine(t testing.TB, kind string) *OwnEngine {
+// SkipWithoutOwnEngine skips a test on a machine, or for a user, that cannot start an OwnEngine.
+func SkipWithoutOwnEngine(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("dockerd"); err != nil || os.Geteuid() != 0 {
 		t.Skip("an engine of its own needs root and the program dockerd on this machine")
 	}
+}
+
+// NewOwnEngine makes a namespace whose name begins with nv and kind, and removes it with its engine at the test's end. The
+// engine is to be started. What tests have left that were killed is removed first; one that is told to end removes its own.
+// Where none can be started, the test is skipped (SkipWithoutOwnEngine).
+func NewOwnEngine(t testing.TB, kind string) *OwnEngine {
+	t.Helper()
+	SkipWithoutOwnEngine(t)
 	sweepOwnEngines(t)
 	own().onSignal()
 	name := "nv" + kind + strings.ToLower(rand.Text()[:6])

@@ -32,6 +32,7 @@ func TestAnEngineOfAKilledTestIsSweptWithAllThatRunsInIt(t *testing.T) {
 }
 
 func TestAnEngineOfATestThatIsToldToEndEndsWithIt(t *testing.T) {
+	testenv.SkipWithoutOwnEngine(t)
 	told, name := child(t, "engine")
 	if err := told.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
