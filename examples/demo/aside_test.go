@@ -111,7 +111,7 @@ func (d *demo) noContainerOf(t *testing.T, service string) {
 	if err := poll.Until(t.Context(), poll.Interval{}, func(ctx context.Context) (bool, string, error) {
 		ended, err := docker(ctx, "", "ps", "--all", "--quiet", "--filter", filter, "--filter", "status=exited")
 		for id := range strings.FieldsSeq(ended) {
-			_, _ = docker(ctx, "", "rm", id) // Swarm may be faster
+			_, _ = docker(ctx, "", "rm", "--volumes", id) // Swarm may be faster, and removes volumes without a name, too
 		}
 		if err != nil {
 			return false, "", err
