@@ -191,7 +191,8 @@ func (s *Swarm) readAnswer(ctx context.Context, task string) (answer jobAnswer, 
 	if !whole {
 		return answer, false, nil
 	}
-	return answer, true, json.Unmarshal(text, &answer)
+	err = json.Unmarshal(text, &answer) // before it is returned: the language leaves open which of a return's values is read first
+	return answer, true, err
 }
 
 // An answer is written in numbered lines, since an engine may cut long ones: "2/7 " and a piece in base64.
