@@ -63,7 +63,7 @@ func TestTheReportSaysWhatHoldsAndWhatDoesNot(t *testing.T) {
 	want := map[string][]string{
 		"verified": {
 			"the primaries of 8 indices are started and were recovered from r/s",
-			"1 index are clones of what was recovered from r/s beside what they replace; their primaries are started",
+			"1 index cloned from what was recovered from r/s beside what is replaced; all primaries are started",
 			"the primaries of 1 index are started, from a disk or from another copy since a node was restarted or lost, or a shard was moved; their UUIDs are those that the restore gave them",
 			"the documents of 2 indices are exactly as many as in the snapshot's manifest",
 			"the documents of 1 index are as many as before the snapshot, as after it, or in between",

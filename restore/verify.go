@@ -105,7 +105,7 @@ func (r *Report) describeProof(w world) {
 		r.Verified = append(r.Verified, fmt.Sprintf("the primaries of %s are started and were recovered from %s/%s", plural(source, "index"), r.Repository, r.Snapshot))
 	}
 	if cloned > 0 {
-		r.Verified = append(r.Verified, fmt.Sprintf("%s are clones of what was recovered from %s/%s beside what they replace; their primaries are started", plural(cloned, "index"), r.Repository, r.Snapshot))
+		r.Verified = append(r.Verified, fmt.Sprintf("%s cloned from what was recovered from %s/%s beside what is replaced; all primaries are started", plural(cloned, "index"), r.Repository, r.Snapshot))
 	}
 	if later > 0 {
 		r.Verified = append(r.Verified, fmt.Sprintf("the primaries of %s are started, from a disk or from another copy since a node was restarted or lost, or a shard was moved; their UUIDs are those that the restore gave them", plural(later, "index")))
