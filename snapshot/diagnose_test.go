@@ -34,6 +34,7 @@ func TestWhatOtherS3ServersRefuseIsSaidWithAHint(t *testing.T) {
 		{"Ceph, suspended user", writing, 403, "UserSuspended", "null", "refuses the S3 keys", "refuses the S3 keys", "keystore", "keystore"},
 		{"Ceph, quota", writing, 403, "QuotaExceeded", "null", "reached a quota", "refuses the S3 keys, or what they are to do", "raise the quota", "no quota is reached"},
 		{"versitygw, quota", writing, 403, "QuotaExceeded", "Your request was denied due to quota exceeded.", "reached a quota", "reached a quota", "raise the quota", "raise the quota"},
+		{"MinIO, quota", writing, 400, "XMinioAdminBucketQuotaExceeded", "Bucket quota exceeded", "reached a quota", "reached a quota", "raise the quota", "raise the quota"},
 		{"MinIO, full", writing, 507, "XMinioStorageFull", "Storage backend has reached its minimum free drive threshold. Please delete a few objects to proceed.", "has no room left", "has no room left", "make room", "make room"},
 		{"full, in other words", writing, 507, "InsufficientStorage", "null", "has no room left", "has no room left", "make room", "make room"},
 		{"a clock", writing, 403, "RequestTimeTooSkewed", "The difference between the request time and the server's time is too large.", "clocks", "clocks", "clock", "clock"},

@@ -270,6 +270,8 @@ func TestTheCodeOfAnS3ErrorIsFoundInTheWordsOfBothSDKs(t *testing.T) {
 		{"No space left on device. (Service: S3, Status Code: 507, Request ID: 1)", "InsufficientStorage"},
 		{"Storage backend has reached its minimum free drive threshold. Please delete a few objects to proceed. (Service: S3, Status Code: 507)", "InsufficientStorage"},
 		{"Storage reached its limit (Service: Amazon S3; Status Code: 507; Error Code: XMinioStorageFull; Request ID: 1)", "InsufficientStorage"},
+		{"Bucket quota exceeded (Service: S3, Status Code: 400, Request ID: 1)", "QuotaExceeded"},
+		{"Bucket quota exceeded (Service: Amazon S3; Status Code: 400; Error Code: XMinioAdminBucketQuotaExceeded; Request ID: 1)", "QuotaExceeded"},
 		{"Missing required header for this request: Content-Md5. (Service: S3, Status Code: 400)", "MissingContentMD5"},
 		{"The operation is not valid for the object's storage class (Service: S3, Status Code: 403)", "InvalidObjectState"},
 		{"access denied to somebody else", ""},

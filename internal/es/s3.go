@@ -24,12 +24,13 @@ var s3Words = []struct{ code, words string }{
 
 // s3Names are codes that only one S3 server has, by what the others call the same.
 var s3Names = map[string]string{
-	"XAdminUserNotFound": "InvalidAccessKeyId", // versitygw
-	"XMinioStorageFull":  "InsufficientStorage",
-	"SlowDownRead":       "SlowDown", // MinIO
-	"SlowDownWrite":      "SlowDown",
-	"InvalidTokenId":     "ExpiredToken", // MinIO
-	"InvalidToken":       "ExpiredToken",
+	"XAdminUserNotFound":             "InvalidAccessKeyId", // versitygw
+	"XMinioStorageFull":              "InsufficientStorage",
+	"XMinioAdminBucketQuotaExceeded": "QuotaExceeded",
+	"SlowDownRead":                   "SlowDown", // MinIO
+	"SlowDownWrite":                  "SlowDown",
+	"InvalidTokenId":                 "ExpiredToken", // MinIO
+	"InvalidToken":                   "ExpiredToken",
 }
 
 // S3Code returns the code of an S3 error that the chain holds ("NoSuchBucket"), or "". An answer without a body has none.
