@@ -36,6 +36,8 @@ const (
 	hintKeys     = "check s3.client.%[3]s.access_key and secret_key in the keystore of each node, that they may list bucket %[1]s, and read, write and delete objects in it, that no quota is reached, and that the clocks agree"
 	failed50x    = "%[2]s answers with a failure of its own"
 	hintFailed   = "see its log and whether its disks are full, and call again"
+	tooFewDrives = "%[2]s reaches too few of its drives" // MinIO, in the words of a throttle
+	hintDrives   = "bring back those of its drives and servers that are away (mc admin info shows them), and call again"
 	refused403   = "%[2]s refuses the S3 keys, or what they are to do"
 )
 
@@ -57,6 +59,8 @@ var symptoms = []symptom{
 	{code: "QuotaExceeded", reason: "bucket %[1]s or its owner has reached a quota of %[2]s", hint: hintRoom},
 	{code: "InsufficientStorage", reason: "%[2]s has no room left", hint: hintRoom},
 	{code: "InvalidObjectState", reason: "objects in bucket %[1]s are in an archive", hint: "bring them back to a class that can be read at once, and take the lifecycle rule away that moved them"},
+	{code: "SlowDownRead", reason: tooFewDrives, hint: hintDrives},
+	{code: "SlowDownWrite", reason: tooFewDrives, hint: hintDrives},
 	{code: "SlowDown", reason: "%[2]s asks for fewer requests", hint: "call again later; lower max_snapshot_bytes_per_sec if it says so again"},
 	{code: "MissingContentMD5", reason: "%[2]s wants Content-MD5 with a deletion, which this Elasticsearch does not send", hint: "nothing can be deleted there: update the S3 server, or use another one"}, // 8.19.17 and 9.5 on
 	// Ceph says no more than the code, which SDK 2 drops. Where the same keys have written or listed just before, they are right.

@@ -17,6 +17,8 @@ var s3Words = []struct{ code, words string }{
 	{"QuotaExceeded", "quota exceeded"},
 	{"InsufficientStorage", "no space left on device"},                  // versitygw
 	{"InsufficientStorage", "reached its minimum free drive threshold"}, // MinIO
+	{"SlowDownRead", "is unreadable, please reduce your request"},       // MinIO, which has lost too many drives
+	{"SlowDownWrite", "is unwritable, please reduce your request"},
 	{"SlowDown", "reduce your request"},
 	{"MissingContentMD5", "missing required header for this request: content-md5"},
 	{"InvalidObjectState", "operation is not valid for the"},
@@ -27,9 +29,8 @@ var s3Names = map[string]string{
 	"XAdminUserNotFound":             "InvalidAccessKeyId", // versitygw
 	"XMinioStorageFull":              "InsufficientStorage",
 	"XMinioAdminBucketQuotaExceeded": "QuotaExceeded",
-	"SlowDownRead":                   "SlowDown", // MinIO
-	"SlowDownWrite":                  "SlowDown",
-	"InvalidTokenId":                 "ExpiredToken", // MinIO
+	"TooManyRequests":                "SlowDown", // MinIO
+	"InvalidTokenId":                 "ExpiredToken",
 	"InvalidToken":                   "ExpiredToken",
 }
 
