@@ -55,7 +55,7 @@ var symptoms = []symptom{
 	{code: "PermanentRedirect", reason: "bucket %[1]s is in another region than %[2]s", hint: "set endpoint and region to the bucket's own"},
 	{code: "AuthorizationHeaderMalformed", reason: "the region is not the one of bucket %[1]s", hint: "set region to the bucket's own"},
 	{code: "RequestTimeTooSkewed", reason: "the clocks of Elasticsearch and of %[2]s differ too much", hint: "set the clock of each node and of the S3 server right"},
-	{code: "ExpiredToken", reason: "%[2]s does not take the session token any more", hint: "put keys that last into the keystore of each node (s3.client.%[3]s.access_key, secret_key, and session_token if they have one) and reload the secrets"},
+	{code: "ExpiredToken", reason: "%[2]s does not take the session token, or wants one", hint: "put keys that last into the keystore of each node (s3.client.%[3]s.access_key and secret_key), and their session_token, or remove the one that is there if they have none; then reload the secrets"},
 	{code: "QuotaExceeded", reason: "bucket %[1]s or its owner has reached a quota of %[2]s", hint: hintRoom},
 	{code: "InsufficientStorage", reason: "%[2]s has no room left", hint: hintRoom},
 	{code: "InvalidObjectState", reason: "objects in bucket %[1]s are in an archive", hint: "bring them back to a class that can be read at once, and take the lifecycle rule away that moved them"},

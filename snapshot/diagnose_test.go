@@ -39,6 +39,7 @@ func TestWhatOtherS3ServersRefuseIsSaidWithAHint(t *testing.T) {
 		{"full, in other words", writing, 507, "InsufficientStorage", "null", "has no room left", "has no room left", "make room", "make room"},
 		{"a clock", writing, 403, "RequestTimeTooSkewed", "The difference between the request time and the server's time is too large.", "clocks", "clocks", "clock", "clock"},
 		{"a token", writing, 400, "ExpiredToken", "The provided token has expired.", "session token", "session token", "session_token", "session_token"},
+		{"MinIO, a token", writing, 403, "InvalidTokenId", "The security token included in the request is invalid", "session token", "session token", "session_token", "session_token"},
 		{"AWS, throttled", writing, 503, "SlowDown", "Please reduce your request rate.", "asks for fewer requests", "asks for fewer requests", "later", "later"},
 		{"MinIO, throttled", writing, 429, "TooManyRequests", "Please reduce your request rate", "asks for fewer requests", "asks for fewer requests", "later", "later"},
 		{"MinIO, too few drives to write", writing, 503, "SlowDownWrite", "Resource requested is unwritable, please reduce your request rate", "too few of its drives", "too few of its drives", "bring back", "bring back"},

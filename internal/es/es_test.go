@@ -265,6 +265,8 @@ func TestTheCodeOfAnS3ErrorIsFoundInTheWordsOfBothSDKs(t *testing.T) {
 		{"The difference between the request time and the server's time is too large. (Service: S3, Status Code: 403)", "RequestTimeTooSkewed"},
 		{"The difference between the request time and the current time is too large. (Service: S3, Status Code: 403)", "RequestTimeTooSkewed"},
 		{"The provided token has expired. (Service: S3, Status Code: 400)", "ExpiredToken"},
+		{"The security token included in the request is invalid (Service: S3, Status Code: 403)", "ExpiredToken"},
+		{"The provided token is malformed or otherwise invalid. (Service: S3, Status Code: 400)", "ExpiredToken"},
 		{"Please reduce your request rate. (Service: S3, Status Code: 503)", "SlowDown"},
 		{"Please reduce your request rate (Service: Amazon S3; Status Code: 429; Error Code: TooManyRequests; Request ID: 1)", "SlowDown"},
 		{"Resource requested is unreadable, please reduce your request rate (Service: S3, Status Code: 503)", "SlowDownRead"},

@@ -14,6 +14,8 @@ var s3Words = []struct{ code, words string }{
 	{"AuthorizationHeaderMalformed", "authorization header is malformed"},
 	{"RequestTimeTooSkewed", "difference between the request time and"},
 	{"ExpiredToken", "token has expired"},
+	{"ExpiredToken", "security token included in the request is invalid"}, // MinIO
+	{"ExpiredToken", "token is malformed or otherwise invalid"},
 	{"QuotaExceeded", "quota exceeded"},
 	{"InsufficientStorage", "no space left on device"},                  // versitygw
 	{"InsufficientStorage", "reached its minimum free drive threshold"}, // MinIO
