@@ -24,6 +24,9 @@ func damaged(err error) error {
 		out.Hint = "put the object back from a copy of the repository, or choose another snapshot by its name"
 	case s.Kind != nil && s.Kind != nuvlaops.ErrRepository:
 		return err
+	case s.Says("; Status Code: 5") || s.Says(", Status Code: 5") || s.Says("Status Code: 429"): // of S3, under both AWS SDKs
+		out.Reason = "Elasticsearch cannot read the repository: " + s.Innermost().Reason
+		out.Hint = "S3 answers with a failure of its own, or asks for fewer requests: see its log and its disks, and call again"
 	case s.Says("(Service: Amazon S3; ") || s.Says("(Service: S3, "):
 		out.Reason = "Elasticsearch cannot read the repository: " + s.Innermost().Reason
 		out.Hint = "S3 answers, and refuses: check the bucket, the keys in the keystore of each node, and that they may list the bucket and read objects in it"

@@ -30,6 +30,12 @@ func TestAStoreThatCannotBeReadIsAFailureOfTheRepository(t *testing.T) {
 			"cannot read the repository: Unable to execute HTTP request"},
 		"S3 refuses": {`{"error":{"type":"snapshot_exception","reason":"[r:s/1] Snapshot could not be read","caused_by":{"type":"s3_exception","reason":"Access Denied. (Service: S3, Status Code: 403, Request ID: 1)"}},"status":500}`,
 			"S3 answers, and refuses"},
+		"S3 fails": {`{"error":{"type":"snapshot_exception","reason":"[r:s/1] Snapshot could not be read","caused_by":{"type":"s3_exception","reason":"Resource requested is unreadable, please reduce your request rate (Service: S3, Status Code: 503, Request ID: 1)"}},"status":500}`,
+			"S3 answers with a failure of its own"},
+		"S3 fails, up to 8.18": {`{"error":{"type":"snapshot_exception","reason":"[r:s/1] Snapshot could not be read","caused_by":{"type":"amazon_s3_exception","reason":"We encountered an internal error, please try again. (Service: Amazon S3; Status Code: 500; Error Code: InternalError; Request ID: 1)"}},"status":500}`,
+			"S3 answers with a failure of its own"},
+		"S3 throttles": {`{"error":{"type":"i_o_exception","reason":"Unable to read blob [index-1]","caused_by":{"type":"s3_exception","reason":"Please reduce your request rate (Service: S3, Status Code: 429, Request ID: 1)"}},"status":500}`,
+			"S3 answers with a failure of its own"},
 		"an object is missing": {`{"error":{"type":"snapshot_missing_exception","reason":"[r:s] is missing","caused_by":{"type":"no_such_file_exception","reason":"Blob object [snap-x.dat] not found"}},"status":404}`,
 			"an object that belongs to a snapshot is missing"},
 	} {
