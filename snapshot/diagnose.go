@@ -45,7 +45,8 @@ const (
 // what 8.19 and 9 say instead has the same codes (es.ServerError.S3Code).
 var symptoms = []symptom{
 	{code: "NoSuchBucket", types: []string{"no_such_bucket_exception"}, reason: "bucket %[1]s does not exist", hint: "create it first, or correct the bucket's name"},
-	{code: "InvalidAccessKeyId", reason: "%[2]s does not know the S3 access key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.access_key) and reload the secrets"},
+	{text: "account is disabled", reason: "the account of the S3 access key is disabled at %[2]s", hint: "enable it there, or put the keys of another one into the keystore of each node (s3.client.%[3]s.access_key, secret_key) and reload the secrets"}, // MinIO
+	{code: "InvalidAccessKeyId", reason: "%[2]s does not know the S3 access key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.access_key) and reload the secrets; some servers do not know a key any more that has expired"},
 	{code: "SignatureDoesNotMatch", reason: "%[2]s refuses the S3 secret key", hint: "put the right keys into the keystore of each node (s3.client.%[3]s.secret_key) and reload the secrets; a wrong clock or region shows in the same way"},
 	{code: "AccessDenied", during: []string{"Exception when listing", "Exception when deleting blob container"}, reason: mayNotList, hint: hintList},
 	{code: "AccessDenied", during: []string{"Failed to delete"}, reason: mayNotDelete, hint: hintDelete},

@@ -31,6 +31,8 @@ func TestWhatOtherS3ServersRefuseIsSaidWithAHint(t *testing.T) {
 		{"Ceph, no right to list", listing, 403, "AccessDenied", "null", "may not list bucket b", "may not list bucket b", "s3:ListBucket", "s3:ListBucket"},
 		{"Ceph, no right to write", writing, 403, "AccessDenied", "null", "may not write objects to bucket b", "refuses the S3 keys, or what they are to do", "s3:PutObject", "write"},
 		{"Ceph, unknown key", writing, 403, "InvalidAccessKeyId", "null", "does not know the S3 access key", "refuses the S3 keys", "keystore", "keystore"},
+		{"MinIO, a disabled account", writing, 403, "InvalidAccessKeyId", "Your account is disabled; please contact your administrator.", "account of the S3 access key is disabled", "account of the S3 access key is disabled", "enable", "enable"},
+		{"MinIO, a key that has expired", writing, 403, "InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.", "does not know the S3 access key", "does not know the S3 access key", "expired", "expired"},
 		{"Ceph, suspended user", writing, 403, "UserSuspended", "null", "refuses the S3 keys", "refuses the S3 keys", "keystore", "keystore"},
 		{"Ceph, quota", writing, 403, "QuotaExceeded", "null", "reached a quota", "refuses the S3 keys, or what they are to do", "raise the quota", "no quota is reached"},
 		{"versitygw, quota", writing, 403, "QuotaExceeded", "Your request was denied due to quota exceeded.", "reached a quota", "reached a quota", "raise the quota", "raise the quota"},
