@@ -11,7 +11,7 @@ import (
 	"github.com/nuvla/nuvlaops"
 )
 
-// Cleaned is what Cleanup removed.
+// Cleaned is what Cleanup removed. A bucket that keeps versions hides these bytes, and frees none.
 type Cleaned struct {
 	Blobs int64 `json:"blobs"`
 	Bytes int64 `json:"bytes"`

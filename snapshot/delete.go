@@ -24,6 +24,7 @@ const (
 // repository's list of contents. What is gone already counts as deleted, so a call after a lost reply ends the work. Where what
 // stands between ends each call of a deletion that takes long, the context or RetryPolicy.MaxAttempts alone ends the wait for it.
 // Where S3 then lets no object be removed, that is an error (ErrRepository): the snapshots are gone, and their files are not.
+// A bucket that keeps versions, as each with object lock does, lets them be removed and frees nothing, which no call can see.
 func (r *Repo) Delete(ctx context.Context, names ...string) error {
 	for _, name := range names {
 		if err := ValidateName(name); err != nil {
