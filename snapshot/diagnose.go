@@ -208,7 +208,7 @@ func failedNodes(e *es.ServerError) string {
 func silentEndpoint(after time.Duration, s Settings) error {
 	hint := "check the repository's storage and what stands before it"
 	if s.S3 != nil {
-		hint = symptom{}.fill("check %[2]s and what stands before it: it accepts connections but does not answer", s)
+		hint = symptom{}.fill("check %[2]s, its log and its disks, and what stands before it: it accepts connections, and does not answer or fails too slowly to say why", s)
 	}
 	return &nuvlaops.Error{Reason: fmt.Sprintf("the repository was not verified within %s", after), Hint: hint,
 		Err: fmt.Errorf("%w: %w", nuvlaops.ErrRepository, errVerifyTimeout)}

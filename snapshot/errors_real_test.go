@@ -62,7 +62,7 @@ func saysWhatIsWrong(t *testing.T, b *bench, otherKeys, otherSecret, silent *tes
 		{"unknown host", with(func(s *snapshot.S3) { s.Endpoint = "http://no-such-host.invalid" }), []string{"host is not known"}},
 		{"https to a plain port", with(func(s *snapshot.S3) { s.Endpoint = strings.Replace(s.Endpoint, "http:", "https:", 1) }), []string{"does not speak the TLS", "http://"}},
 		{"unknown client", with(func(s *snapshot.S3) { s.Client = "backup" }), []string{"no S3 client backup", "s3.client.backup.access_key"}},
-		{"endpoint never answers", with(func(s *snapshot.S3) { s.Endpoint = silent.Endpoint() }), []string{"was not verified within 2s", silent.Endpoint()}},
+		{"endpoint never answers", with(func(s *snapshot.S3) { s.Endpoint = silent.Endpoint() }), []string{"was not verified within 2s", silent.Endpoint(), "its disks"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			repo := b.repo
