@@ -101,21 +101,28 @@ func diagnose(err error, s Settings) error {
 	if !errors.As(err, &server) || !errors.As(err, &outer) {
 		return err
 	}
-	for _, sym := range symptoms {
-		if !sym.fits(server) {
-			continue
-		}
-		out := *outer
-		out.Hint = sym.fill(sym.hint, s)
-		if sym.reason != "" {
-			out.Reason = sym.fill(sym.reason, s)
-		}
-		if nodes := failedNodes(server); nodes != "" {
-			out.Reason += " (" + nodes + ")"
-		}
-		return &out
+	sym, known := symptomOf(server)
+	if !known {
+		return err
 	}
-	return err
+	out := *outer
+	out.Hint = sym.fill(sym.hint, s)
+	if sym.reason != "" {
+		out.Reason = sym.fill(sym.reason, s)
+	}
+	if nodes := failedNodes(server); nodes != "" {
+		out.Reason += " (" + nodes + ")"
+	}
+	return &out
+}
+
+func symptomOf(e *es.ServerError) (symptom, bool) {
+	for _, sym := range symptoms {
+		if sym.fits(e) {
+			return sym, true
+		}
+	}
+	return symptom{}, false
 }
 
 // explain is diagnose with the settings that the repository is registered with, which a failing call asks for.

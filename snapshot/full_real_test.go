@@ -21,7 +21,7 @@ func TestAnS3ServerWithoutRoomIsSaidWithAHint(t *testing.T) {
 			b.do("PUT", "/"+b.index("big"), `{"settings":{"number_of_shards":1,"number_of_replicas":0},"mappings":{"enabled":false}}`)
 			b.grow(24 << 10)
 			_, err := b.repo.Create(t.Context(), snapshot.CreateRequest{Name: "big", Indices: []string{b.index("*")}})
-			mustSay(t, err, nuvlaops.ErrPartial, "No space left on device")
+			mustSay(t, err, nuvlaops.ErrPartial, "No space left on device", "make room there")
 			if _, err := s3.Exec(t.Context(), "sh", "-c", "cat /dev/zero > /data/small/filler; true"); err != nil {
 				t.Fatal(err)
 			}

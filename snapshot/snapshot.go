@@ -116,8 +116,21 @@ func (s Snapshot) problem() error {
 	if shown := s.shownFailures(); shown != "" {
 		reason += ": " + shown
 	}
-	return &nuvlaops.Error{Reason: reason, Err: nuvlaops.ErrPartial,
-		Hint: "see to the shards that are named, then take another one: this one is no backup of them"}
+	hint := s.storeHint()
+	if hint == "" {
+		hint = "see to the shards that are named"
+	}
+	return &nuvlaops.Error{Reason: reason, Err: nuvlaops.ErrPartial, Hint: hint + "; then take another one: this one is no backup of the shards that are missing"}
+}
+
+// storeHint is what helps where S3 did not take the files of a shard, which has nothing wrong with it; else "".
+func (s Snapshot) storeHint() string {
+	for _, f := range s.Failures {
+		if sym, known := symptomOf(&es.ServerError{Chain: []es.Cause{{Reason: f.Reason}}}); known && sym.code != "" {
+			return sym.fill(sym.hint, Settings{})
+		}
+	}
+	return ""
 }
 
 // shownFailures are the first failures in words, each shard once.
