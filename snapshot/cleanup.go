@@ -49,7 +49,7 @@ func (r *Repo) cleanup(ctx context.Context) (Cleaned, error) {
 	r.log.InfoContext(ctx, "repository cleaned up", "repository", r.name, "blobs", answer.Results.Blobs, "bytes", answer.Results.Bytes)
 	cleaned := Cleaned{Blobs: answer.Results.Blobs, Bytes: answer.Results.Bytes}
 	if err := r.filesStay(ctx); err != nil {
-		return cleaned, fmt.Errorf("%w: %w", errFilesStay, err)
+		return cleaned, fmt.Errorf("files that no snapshot refers to may still be there: %w", err)
 	}
 	return cleaned, nil
 }
