@@ -59,7 +59,7 @@ func (s *status) load(c *config) {
 	}
 	at := func(name string) time.Time {
 		if v, there := old[name]; there {
-			return time.UnixMilli(int64(v * 1000))
+			return metrics.Moment(v)
 		}
 		return time.Time{}
 	}

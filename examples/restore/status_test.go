@@ -158,3 +158,21 @@ func TestHealthIsWhetherTheScheduleGoesOn(t *testing.T) {
 		}
 	}
 }
+
+// Somebody has edited the file, or something else has written it.
+func TestAMetricsFileOfANegativeCounterIsNoneToGoOnWith(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.prom")
+	text := "# TYPE " + metrics.DrillFailures + " counter\n" + metrics.DrillFailures + "{repository=\"r\"} -5\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var s status
+	s.load(path, "", "r")
+	if err := s.write(path); err != nil {
+		t.Fatal(err)
+	}
+	got, err := metrics.ReadFile(path, map[string]string{"repository": "r"})
+	if diff := cmp.Diff(map[string]float64{metrics.DrillFailures: 0}, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}

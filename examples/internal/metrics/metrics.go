@@ -42,6 +42,15 @@ func (s *Set) Time(name, help string, at time.Time) {
 	}
 }
 
+// Moment is the time that Time has written as a value; zero for one that no calendar has, which JSON could not hold either.
+func Moment(value float64) time.Time {
+	const end = 253402300800 // the year 10000
+	if !(value >= 0 && value < end) {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(value * 1000))
+}
+
 // By adds a value for each value of one more label.
 func (s *Set) By(name, help, label string, values map[string]float64) {
 	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: s.labels}, []string{label})

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"maps"
+	"math"
 	"os"
 	"slices"
 
@@ -10,7 +11,8 @@ import (
 )
 
 // ReadFile reads the gauges and counters of a file of WriteFile that carry these labels and no other, by name: so a program
-// that ends after each run goes on counting from what the run before left.
+// that ends after each run goes on counting from what the run before left. What no program writes is left out: a counter of less
+// than nothing cannot be gone on with.
 func ReadFile(path string, labels map[string]string) (map[string]float64, error) {
 	samples, err := parse(path)
 	if err != nil {
@@ -18,7 +20,7 @@ func ReadFile(path string, labels map[string]string) (map[string]float64, error)
 	}
 	out := map[string]float64{}
 	for _, s := range samples {
-		if maps.Equal(s.labels, labels) {
+		if maps.Equal(s.labels, labels) && s.value >= 0 && !math.IsInf(s.value, 0) { // nor is NaN
 			out[s.name] = s.value
 		}
 	}
@@ -51,6 +53,9 @@ func parse(path string) ([]sample, error) {
 	var out []sample
 	for name, family := range families {
 		for _, m := range family.GetMetric() {
+			if m.GetGauge() == nil && m.GetCounter() == nil {
+				continue
+			}
 			s := sample{name: name, labels: map[string]string{}, value: m.GetGauge().GetValue() + m.GetCounter().GetValue()} // one of them is nil
 			for _, l := range m.GetLabel() {
 				s.labels[l.GetName()] = l.GetValue()

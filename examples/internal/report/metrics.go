@@ -45,5 +45,5 @@ func lastSuccess(path string, labels map[string]string) time.Time {
 	if err != nil || !there {
 		return time.Time{}
 	}
-	return time.UnixMilli(int64(at * 1000))
+	return metrics.Moment(at)
 }
