@@ -3,6 +3,8 @@ package es
 import (
 	"reflect"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/nuvla/nuvlaops"
 )
@@ -28,6 +30,8 @@ func CheckRepository(name string) error {
 		return &nuvlaops.Error{Reason: "no repository name", Hint: "name it, for example s3_backup", Err: nuvlaops.ErrInvalid}
 	case strings.ContainsAny(name, "*, #/\\?\"<>|") || strings.HasPrefix(name, "_"):
 		return &nuvlaops.Error{Reason: "a repository name holds no space, comma, wildcard or slash and begins without _", Err: nuvlaops.ErrInvalid}
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl): // it becomes a label of metrics, and is shown on terminals
+		return &nuvlaops.Error{Reason: "a repository name is UTF-8, without control characters", Err: nuvlaops.ErrInvalid}
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func TestWhatIsNoClientIsRefused(t *testing.T) {
 }
 
 func TestANameOfARepositoryIsOneName(t *testing.T) {
-	for _, bad := range []string{"", "*", "a,b", "a b", "a/b", `a\b`, "a#", "_all", "<a>"} {
+	for _, bad := range []string{"", "*", "a,b", "a b", "a/b", `a\b`, "a#", "_all", "<a>", "a\n", "\x1b[2Ja", "a\u009b", "\xff"} {
 		if err := es.CheckRepository(bad); !errors.Is(err, nuvlaops.ErrInvalid) {
 			t.Errorf("%q: %v, want ErrInvalid", bad, err)
 		}
