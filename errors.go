@@ -52,7 +52,7 @@ type Error struct {
 	Err error
 }
 
-// Error returns one line: the call and its resource, the reason, the server's type and status, the hint.
+// Error returns one line (OneLine): the call and its resource, the reason, the server's type and status, the hint.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(strings.TrimSpace(e.Op + " " + e.Resource))
@@ -74,16 +74,7 @@ func (e *Error) Error() string {
 	if e.Hint != "" {
 		write(e.Hint)
 	}
-	return oneLine(b.String())
-}
-
-// oneLine joins the lines of a server's reason and of several causes.
-func oneLine(s string) string {
-	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
-	for i, line := range lines {
-		lines[i] = strings.TrimSpace(line)
-	}
-	return strings.Join(lines, "; ")
+	return strings.TrimSpace(OneLine(b.String()))
 }
 
 func (e *Error) origin() string {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/nuvla/nuvlaops"
 )
 
 // String is the report for people.
@@ -15,7 +17,7 @@ func (r *DrillReport) String() string {
 	}
 	name := "no snapshot"
 	if r.Snapshot != nil {
-		name = "snapshot " + r.Snapshot.Name
+		name = "snapshot " + nuvlaops.OneLine(r.Snapshot.Name)
 	}
 	fmt.Fprintf(&b, "drill %s: %s %s\n", r.ID, name, outcome)
 	if r.Restore != nil {
@@ -28,7 +30,7 @@ func (r *DrillReport) String() string {
 	}
 	b.WriteByte('\n')
 	for _, name := range r.Left {
-		fmt.Fprintf(&b, "left: %s (the next drill removes it)\n", name)
+		fmt.Fprintf(&b, "left: %s (the next drill removes it)\n", nuvlaops.OneLine(name))
 	}
 	return b.String()
 }

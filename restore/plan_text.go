@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/fold"
 	"github.com/nuvla/nuvlaops/internal/units"
 )
@@ -12,8 +13,8 @@ import (
 // String is the plan for people.
 func (p *Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "restore %s/%s (%s, %s) into cluster %s (%s, %s)\n", p.Repository, p.Snapshot.Name, p.Snapshot.State,
-		p.Snapshot.Start.UTC().Format(time.RFC3339), p.Cluster.Name, p.Cluster.Version, plural(p.Cluster.DataNodes, "data node"))
+	fmt.Fprintf(&b, "restore %s/%s (%s, %s) into cluster %s (%s, %s)\n", p.Repository, nuvlaops.OneLine(p.Snapshot.Name), p.Snapshot.State,
+		p.Snapshot.Start.UTC().Format(time.RFC3339), nuvlaops.OneLine(p.Cluster.Name), p.Cluster.Version, plural(p.Cluster.DataNodes, "data node"))
 	fmt.Fprintf(&b, "%s, %s, %s, %s\n", plural(len(p.Indices), "index"), plural(len(p.DataStreams), "data stream"),
 		plural(p.Shards, "primary shard"), units.Bytes(p.Bytes))
 	for _, i := range fold.Groups(p.Indices, func(i PlannedIndex) string { return i.Stream }, togetherPlanned) {
@@ -46,7 +47,7 @@ func (i PlannedIndex) line() string {
 	if i.Target != "" && i.Target != name {
 		name += " -> " + i.Target
 	}
-	text := fmt.Sprintf("  %-40s %3d shards  %10s", name, i.Shards, units.Bytes(i.Bytes))
+	text := fmt.Sprintf("  %-40s %3d shards  %10s", nuvlaops.OneLine(name), i.Shards, units.Bytes(i.Bytes))
 	if i.Documents != nil {
 		text += fmt.Sprintf("  %d documents", *i.Documents)
 	}
@@ -91,5 +92,5 @@ func (f Finding) String() string {
 	if f.Hint != "" {
 		s += " (" + f.Hint + ")"
 	}
-	return s
+	return nuvlaops.OneLine(s)
 }

@@ -169,21 +169,21 @@ func (r *Report) String() string {
 	if !r.SnapshotTime.IsZero() {
 		of = " of " + r.SnapshotTime.UTC().Format(time.RFC3339)
 	}
-	fmt.Fprintf(&b, "%s/%s%s into cluster %s\n", r.Repository, r.Snapshot, of, r.Cluster)
+	fmt.Fprintf(&b, "%s/%s%s into cluster %s\n", r.Repository, nuvlaops.OneLine(r.Snapshot), of, nuvlaops.OneLine(r.Cluster))
 	fmt.Fprintf(&b, "%d of %s proven, %d documents, %s, %s\n", r.Proven, plural(r.Shards, "primary shard"), r.Documents, units.Bytes(r.Bytes), r.Took.Round(time.Millisecond))
 	for _, i := range fold.Groups(r.Indices, provenOf, together) {
-		fmt.Fprintf(&b, "  %-40s %-8s %d/%d shards%s\n", i.Target, i.State, i.Proven, i.Shards, i.documentsText())
+		fmt.Fprintf(&b, "  %-40s %-8s %d/%d shards%s\n", nuvlaops.OneLine(i.Target), i.State, i.Proven, i.Shards, i.documentsText())
 	}
 	for _, list := range []struct {
 		title string
 		lines []string
 	}{{"verified", r.Verified}, {"not verified", r.NotVerified}} {
 		for _, line := range list.lines {
-			fmt.Fprintf(&b, "%s: %s\n", list.title, line)
+			fmt.Fprintf(&b, "%s: %s\n", list.title, nuvlaops.OneLine(line))
 		}
 	}
 	for _, f := range r.Failures {
-		fmt.Fprintf(&b, "failed: %s\n", f)
+		fmt.Fprintf(&b, "failed: %s\n", nuvlaops.OneLine(f.String()))
 	}
 	return b.String()
 }

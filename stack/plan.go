@@ -47,13 +47,13 @@ func (p *WipePlan) String() string {
 	}
 	_ = w.Flush() // into memory
 	for _, k := range p.Kept {
-		fmt.Fprintf(&b, "kept: %s of %s: %s\n", k.Source, k.Service, k.Why)
+		b.WriteString(nuvlaops.OneLine(fmt.Sprintf("kept: %s of %s: %s", k.Source, k.Service, k.Why)) + "\n")
 	}
 	for _, n := range p.Unseen {
 		fmt.Fprintf(&b, "not looked at: node %s, where the services cannot run\n", n)
 	}
 	for _, o := range p.Obstacles {
-		fmt.Fprintf(&b, "in the way: %s\n", o)
+		fmt.Fprintf(&b, "in the way: %s\n", nuvlaops.OneLine(o))
 	}
 	return b.String()
 }

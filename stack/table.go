@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/units"
 )
 
@@ -16,7 +17,7 @@ func (s *Stack) String() string {
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "SERVICE\tREPLICAS\tIMAGE\tSTATE")
 	for _, v := range s.Services {
-		fmt.Fprintf(w, "%s\t%d/%d\t%s\t%s\n", v.Name, v.Running, v.Replicas, v.Image, v.state())
+		fmt.Fprintf(w, "%s\t%d/%d\t%s\t%s\n", v.Name, v.Running, v.Replicas, v.Image, nuvlaops.OneLine(v.state()))
 	}
 	s.writeTasks(w)
 	if len(s.Volumes) > 0 {
@@ -41,7 +42,7 @@ func (s *Stack) writeTasks(w *tabwriter.Writer) {
 			}
 			fmt.Fprint(w, title)
 			title = ""
-			fmt.Fprintf(w, "%s.%s\t%s\t%s\t%s\t%s\n", v.Name, t.place(), t.Node, t.State, t.Since.UTC().Format(time.RFC3339), t.Error)
+			fmt.Fprintf(w, "%s.%s\t%s\t%s\t%s\t%s\n", v.Name, t.place(), t.Node, t.State, t.Since.UTC().Format(time.RFC3339), nuvlaops.OneLine(t.Error))
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
+	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/internal/es"
 	"github.com/nuvla/nuvlaops/internal/poll"
 	"github.com/nuvla/nuvlaops/snapshot"
@@ -177,7 +178,7 @@ func (d *demo) recover(ctx context.Context) error {
 	defer runtime.UnlockOSThread()
 	cmd := d.recovery(ctx)
 	d.screen.Text("$ " + filepath.Base(cmd.Path) + " " + strings.Join(cmd.Args[1:], " ") + "\n")
-	cmd.Stdout, cmd.Stderr = d.stdout, d.stderr
+	cmd.Stdout, cmd.Stderr = cli.Behind(d.stdout), cli.Behind(d.stderr)
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {

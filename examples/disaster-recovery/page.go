@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/report"
 	"github.com/nuvla/nuvlaops/internal/runbook"
 	"github.com/nuvla/nuvlaops/internal/units"
@@ -254,7 +255,7 @@ func (p *page) String() string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, c := range p.Checks {
 		mark := map[string]string{"ok": "ok", "note": "-", "refused": "NO"}[c.State]
-		fmt.Fprintf(w, "    %s\t%s\t%s\n", mark, c.Name, strings.ReplaceAll(c.Text, "\n", "; "))
+		fmt.Fprintf(w, "    %s\t%s\t%s\n", mark, c.Name, nuvlaops.OneLine(c.Text))
 	}
 	_ = w.Flush()
 	if len(p.Steps) == 0 { // it ended before the stacks were seen, so nothing can be said of what would be done
@@ -287,7 +288,7 @@ func (p *page) deeds(b *strings.Builder) {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Stop)) {
-		fmt.Fprintf(b, "    stop      stack %s: %s\n", name, p.Stop[name])
+		fmt.Fprintf(b, "    stop      stack %s: %s\n", name, nuvlaops.OneLine(p.Stop[name]))
 	}
 	for _, v := range p.Wipe {
 		size := "size not known"
@@ -303,14 +304,14 @@ func (p *page) deeds(b *strings.Builder) {
 		fmt.Fprintf(b, "    archive   the volumes to %s, before they are removed\n", p.Archive)
 	}
 	for _, k := range p.Keep {
-		fmt.Fprintf(b, "    keep      %s of service %s: %s\n", k.Target, k.Service, k.Why)
+		fmt.Fprintf(b, "    keep      %s\n", nuvlaops.OneLine(fmt.Sprintf("%s of service %s: %s", k.Target, k.Service, k.Why)))
 	}
 	if s := p.Snapshot; s != nil {
 		deed := "restore   snapshot"
 		if why := p.leftOut("restore"); why != "" {
 			deed = "restore   nothing: " + why + ". Seen was"
 		}
-		fmt.Fprintf(b, "    %s %s of %s, taken %s (%s ago)\n", deed, s.Name, s.Repository, s.Started.Format(time.RFC3339), p.At.Sub(s.Started).Round(time.Second))
+		fmt.Fprintf(b, "    %s %s of %s, taken %s (%s ago)\n", deed, nuvlaops.OneLine(s.Name), s.Repository, s.Started.Format(time.RFC3339), p.At.Sub(s.Started).Round(time.Second))
 	}
 	if p.SeenThrough != "" {
 		fmt.Fprintf(b, "              seen through: %s\n", p.SeenThrough)

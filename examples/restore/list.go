@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/examples/internal/cli"
 	"github.com/nuvla/nuvlaops/snapshot"
 )
@@ -50,7 +51,7 @@ func table(all []snapshot.Snapshot) string {
 		if v := s.Verified; v != nil {
 			drill, rto = v.At.UTC().Format(time.RFC3339), time.Duration(v.RTO*float64(time.Second)).Round(100*time.Millisecond).String()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%s\t%s\t%s\n", s.Name, state, s.Start.UTC().Format(time.RFC3339),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%s\t%s\t%s\n", nuvlaops.OneLine(s.Name), nuvlaops.OneLine(state), s.Start.UTC().Format(time.RFC3339),
 			s.Shards.Successful, s.Shards.Total, documents, drill, rto)
 	}
 	_ = w.Flush()

@@ -77,7 +77,7 @@ func table(plan *snapshot.Plan) string {
 		if d.Keep {
 			what = "keep"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", d.Name, d.State, d.Start.UTC().Format(time.RFC3339), what, strings.Join(d.Reasons, ", "))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", nuvlaops.OneLine(d.Name), nuvlaops.OneLine(d.State), d.Start.UTC().Format(time.RFC3339), what, strings.Join(d.Reasons, ", "))
 	}
 	_ = w.Flush()
 	return b.String()

@@ -67,7 +67,7 @@ func row(w *tabwriter.Writer, s snapshot.Snapshot) {
 	if !s.End.IsZero() {
 		took = s.Duration().Round(100 * time.Millisecond).String()
 	}
-	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d/%d\t%s\t%s\n", s.Name, s.State, s.Start.UTC().Format(time.RFC3339), took,
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d/%d\t%s\t%s\n", nuvlaops.OneLine(s.Name), nuvlaops.OneLine(s.State), s.Start.UTC().Format(time.RFC3339), took,
 		s.Shards.Successful, s.Shards.Total, documents, strings.Join(notes(s), ", "))
 }
 
@@ -118,7 +118,9 @@ func (p *program) show(ctx context.Context) error {
 		return p.print(s)
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%s\t%s\n", name, nuvlaops.OneLine(fmt.Sprintf(format, args...)))
+	}
 	line("name", "%s", s.Name)
 	line("repository", "%s", s.Repository)
 	line("uuid", "%s", s.UUID)
@@ -182,7 +184,7 @@ func (p *program) verify(ctx context.Context) error {
 		fmt.Fprintf(p.stdout, "repository %s: verified by %s\n", p.repository, strings.Join(out.Nodes, ", "))
 	}
 	for _, c := range out.Snapshots {
-		fmt.Fprintf(p.stdout, "%s: %s, %d of %d shards, %d files, %s\n", c.Snapshot.Name, c.Snapshot.State, c.Shards, c.Snapshot.Shards.Total, c.Files, units.Bytes(c.Bytes))
+		fmt.Fprintf(p.stdout, "%s: %s, %d of %d shards, %d files, %s\n", nuvlaops.OneLine(c.Snapshot.Name), c.Snapshot.State, c.Shards, c.Snapshot.Shards.Total, c.Files, units.Bytes(c.Bytes))
 	}
 	return err
 }

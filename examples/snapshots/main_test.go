@@ -379,3 +379,16 @@ func TestHelpIsSaidOnceAndAMistakeWithoutIt(t *testing.T) {
 		}
 	}
 }
+
+// Elasticsearch takes such a name from whoever may write a snapshot, and prune shows it to be confirmed.
+func TestANameThatWouldWriteOverTheTableIsShownAsSuch(t *testing.T) {
+	const name, shown = "snapshot.x\x1b[2k\r\x1b[1a\nsnapshot.y\tsuccess", `snapshot.x\u001b[2k; \u001b[1a; snapshot.y success`
+	r := newRig(t)
+	r.fake.Add(snapshot.Snapshot{Name: name, UUID: "u", Repository: "s3_backup", State: "SUCCESS", Start: day0, RunID: "run\x1b[2J"})
+	for _, args := range [][]string{{"list"}, {"prune", "-keep-last", "1", "-dry-run"}, {"prune", "-keep-last", "1", "-prefix", "snapshot."}} {
+		out, _ := r.run("no\n", args...)
+		if strings.ContainsAny(out, "\x1b\r\t") || !strings.Contains(out, shown) {
+			t.Errorf("%v: %q", args, out)
+		}
+	}
+}

@@ -17,16 +17,16 @@ import (
 var ErrInterrupted = errors.New("interrupted")
 
 // Main runs a program and exits with its code. The first Ctrl-C or SIGTERM, or the end of the terminal, ends the context, so
-// that the program can leave things in order; a second Ctrl-C or SIGTERM ends the process at once.
+// that the program can leave things in order; a second Ctrl-C or SIGTERM ends the process at once. What it prints is made plain.
 func Main(name string, run func(ctx context.Context, args []string, stdout, stderr io.Writer) error) {
 	ctx, stop := Signals(context.Background())
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	err := run(ctx, os.Args[1:], Plain(os.Stdout), Plain(os.Stderr))
 	stop()
 	if errors.Is(err, flag.ErrHelp) {
 		os.Exit(ExitOK)
 	}
 	if err != nil && !errors.As(err, new(shown)) {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		fmt.Fprintf(Plain(os.Stderr), "%s: %v\n", name, err)
 	}
 	os.Exit(ExitCode(err))
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // Screen shows steps and their progress: a line that is rewritten on a terminal, else a line at most every few seconds,
-// so that a log stays readable. It is safe for concurrent use.
+// so that a log stays readable. Of what others have named or said it shows each character as such. It is safe for concurrent use.
 type Screen struct {
 	mu       sync.Mutex
 	out      io.Writer
@@ -29,6 +29,7 @@ type Screen struct {
 
 // NewScreen writes to out.
 func NewScreen(out io.Writer) *Screen {
+	out = Behind(out) // what is rewritten takes more than plain text
 	s := &Screen{out: out, every: 3 * time.Second, start: time.Now()}
 	if f, ok := out.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb" {
@@ -43,7 +44,7 @@ func (s *Screen) Printf(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closeLine()
-	fmt.Fprintf(s.out, "%7s  %s\n", clock(time.Since(s.start)), fmt.Sprintf(format, args...))
+	fmt.Fprintf(s.out, "%7s  %s\n", clock(time.Since(s.start)), nuvlaops.OneLine(fmt.Sprintf(format, args...)))
 	s.last = time.Time{}
 }
 
@@ -60,12 +61,12 @@ func (s *Screen) Sometimes(every time.Duration, format string, args ...any) {
 	}
 }
 
-// Text writes text as it is.
+// Text writes text of several lines.
 func (s *Screen) Text(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closeLine()
-	fmt.Fprint(s.out, text)
+	fmt.Fprint(s.out, plain(text))
 }
 
 // Over is w, which may be the same terminal: an unfinished line of progress is taken away before each write.
@@ -155,7 +156,7 @@ func Line(p nuvlaops.Progress) string {
 	if p.Message != "" {
 		b.WriteString(": " + p.Message)
 	}
-	return strings.ReplaceAll(b.String(), "\n", "; ") // a cause may have several lines
+	return nuvlaops.OneLine(b.String())
 }
 
 func clock(d time.Duration) string {

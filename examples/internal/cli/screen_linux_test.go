@@ -53,7 +53,7 @@ func TestAResultTakesThePlaceOfTheProgressLine(t *testing.T) {
 		"a line":   func(s *cli.Screen, _ *os.File) { s.Text("result") },
 	} {
 		tty, written := terminal(t)
-		screen := cli.NewScreen(tty)
+		screen := cli.NewScreen(cli.Plain(tty)) // as Main hands it on
 		screen.Progress(nuvlaops.Progress{Phase: "restoring"})
 		after(screen, tty)
 		if got := written(); !strings.HasSuffix(got, "restoring\r\x1b[Kresult") {

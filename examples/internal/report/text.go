@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/nuvla/nuvlaops"
 )
 
 // Text is the report for people. Its last line is the outcome.
@@ -18,7 +20,7 @@ func (r *Report) Text() string {
 	}
 	fmt.Fprintf(&b, "\nREPORT OF THE %s\n\n", title)
 	if r.Snapshot.Name != "" {
-		fmt.Fprintf(&b, "  snapshot   %s of %s, taken %s\n", r.Snapshot.Name, r.Snapshot.Repository, r.Snapshot.Started.UTC().Format(time.RFC3339))
+		fmt.Fprintf(&b, "  snapshot   %s of %s, taken %s\n", nuvlaops.OneLine(r.Snapshot.Name), r.Snapshot.Repository, r.Snapshot.Started.UTC().Format(time.RFC3339))
 		newest := "the snapshot's age, since the time of the newest document is not known"
 		if !r.Newest.IsZero() {
 			newest = "the newest document is of " + r.Newest.UTC().Format(time.RFC3339)
@@ -37,7 +39,7 @@ func (r *Report) Text() string {
 	lines(&b, "not verified", r.NotVerified)
 	lines(&b, "warnings", r.Warnings)
 	r.versions(&b)
-	fmt.Fprintf(&b, "\n%s\n", r.closing())
+	fmt.Fprintf(&b, "\n%s\n", nuvlaops.OneLine(r.closing()))
 	return b.String()
 }
 
@@ -72,7 +74,7 @@ func (r *Report) steps(b *strings.Builder) {
 	fmt.Fprintf(b, "\n  steps (side by side where they can; +start, duration)\n")
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	for _, s := range r.ordered() {
-		note := s.note() + against(s.Seconds, s.Budget)
+		note := nuvlaops.OneLine(s.note()) + against(s.Seconds, s.Budget)
 		if !s.ran() {
 			fmt.Fprintf(w, "    %s\t\t\t%s\n", s.Name, note)
 			continue
@@ -100,7 +102,7 @@ func (r *Report) indices(b *strings.Builder) {
 		if i.Before != nil {
 			before = fmt.Sprintf("%d %s", *i.Before, r.beforeWord())
 		}
-		fmt.Fprintf(w, "    %-28s\t%d\t  %s\t  %s\t  %d primaries\t\n", i.Index, i.Documents, expected, before, i.Primaries)
+		fmt.Fprintf(w, "    %-28s\t%d\t  %s\t  %s\t  %d primaries\t\n", nuvlaops.OneLine(i.Index), i.Documents, expected, before, i.Primaries)
 	}
 	_ = w.Flush()
 }
@@ -157,7 +159,7 @@ func lines(b *strings.Builder, title string, all []string) {
 	}
 	fmt.Fprintf(b, "\n  %s\n", title)
 	for _, l := range all {
-		fmt.Fprintf(b, "    - %s\n", l)
+		fmt.Fprintf(b, "    - %s\n", nuvlaops.OneLine(l))
 	}
 }
 
