@@ -96,35 +96,36 @@ func (p *Plan) String() string {
 }
 
 func (p *Plan) remarks(b *strings.Builder) {
-	s := p.Summary
-	if s.RunAgain > 0 {
-		o := s.OldestRunning
-		fmt.Fprintf(b, "  warning: %d RUNNING jobs will run again from the start, the oldest is %s (%s, created %s, %s ago)\n",
-			s.RunAgain, o.ID, o.Action, o.Created.Format(time.RFC3339), days(p.At.Sub(o.Created)))
+	say := func(format string, args ...any) {
+		b.WriteString("  " + nuvlaops.OneLine(fmt.Sprintf(format, args...)) + "\n")
+	}
+	if n, o := p.Summary.RunAgain, p.Summary.OldestRunning; n > 0 && o != nil {
+		say("warning: %d RUNNING jobs will run again from the start, the oldest is %s (%s, created %s, %s ago)",
+			n, o.ID, o.Action, o.Created.Format(time.RFC3339), days(p.At.Sub(o.Created)))
 	}
 	if n := len(p.Extra); n > 0 {
-		fmt.Fprintf(b, "  finding: %d entries without an open job, such as %s (%s)\n", n, p.Extra[0].Name, p.Extra[0].ID)
+		say("finding: %d entries without an open job, such as %s (%s)", n, p.Extra[0].Name, p.Extra[0].ID)
 	}
 	if n := len(p.Doubled); n > 0 {
-		fmt.Fprintf(b, "  finding: %d entries of jobs that have another one, such as %s (%s)\n", n, p.Doubled[0].Name, p.Doubled[0].ID)
+		say("finding: %d entries of jobs that have another one, such as %s (%s)", n, p.Doubled[0].Name, p.Doubled[0].ID)
 	}
 	if n := len(p.Spared); n > 0 {
-		fmt.Fprintf(b, "  finding: %d entries of open jobs that are left out, such as %s (%s)\n", n, p.Spared[0].Name, p.Spared[0].ID)
+		say("finding: %d entries of open jobs that are left out, such as %s (%s)", n, p.Spared[0].Name, p.Spared[0].ID)
 	}
 	for _, l := range p.LeftOut {
 		if l.Reason == LeftInvalid {
-			fmt.Fprintf(b, "  finding: %d documents cannot be used, such as %s (%s)\n", p.Left[LeftInvalid], l.ID, l.Detail)
+			say("finding: %d documents cannot be used, such as %s (%s)", p.Left[LeftInvalid], l.ID, l.Detail)
 			break
 		}
 	}
 	for _, sign := range p.Busy {
-		fmt.Fprintf(b, "  in use: %s\n", sign)
+		say("in use: %s", sign)
 	}
 }
 
 func line(b *strings.Builder, name, text string) {
 	if text != "" {
-		fmt.Fprintf(b, "  %s: %s\n", name, text)
+		fmt.Fprintf(b, "  %s: %s\n", name, nuvlaops.OneLine(text))
 	}
 }
 
