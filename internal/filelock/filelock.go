@@ -21,8 +21,11 @@ type Lock struct {
 }
 
 // Take takes the lock at once. The file is made when it is not there, and says who holds it. Error: ErrBusy, naming
-// process, host and since when, when another one holds it.
+// process, host and since when, when another one holds it; ErrExists for a file of something else.
 func Take(path string) (*Lock, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe would never be read to its end
+		return nil, notOurs(path, "it is a folder, a pipe or a device")
+	}
 	f, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
@@ -37,11 +40,20 @@ func Take(path string) (*Lock, error) {
 			Hint: "wait for it, or end it", Err: nuvlaops.ErrBusy}
 	}
 	was := read(path)
-	l := &Lock{f, content{cmp.Or(was.Place, rand.Text()), Self(), was.Kept}}
+	if !was.ours {
+		_ = f.Close()
+		return nil, notOurs(path, "it holds something else")
+	}
+	l := &Lock{f, content{Place: cmp.Or(was.Place, rand.Text()), Holder: Self(), Kept: was.Kept}}
 	if err := write(f, l.content); err != nil { // one that another user made cannot be written, and locks all the same
 		l.content.Kept = nil // it may be of long ago
 	}
 	return l, nil
+}
+
+// notOurs: whoever names a file by mistake must not lose what is in it.
+func notOurs(path, why string) error {
+	return &nuvlaops.Error{Resource: path, Reason: "the file is no lock: " + why, Hint: "name another one, which is made; it was left as it is", Err: nuvlaops.ErrExists}
 }
 
 // Place names the lock for as long as its file is there: who holds it knows that whoever has held it before is gone.

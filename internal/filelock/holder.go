@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -31,12 +33,24 @@ type content struct {
 	Place  string            `json:"place"`
 	Holder Holder            `json:"holder"`
 	Kept   map[string]string `json:"kept,omitempty"`
+
+	ours bool // nothing in it is of something else than a lock
 }
+
+// begins is what each content begins with.
+const begins = `{"place":`
 
 // read: a file that cannot be read, or that its holder is writing, names nobody.
 func read(path string) (c content) {
-	raw, _ := os.ReadFile(path)
+	const most = 1 << 20
+	var raw []byte
+	if f, err := os.Open(path); err == nil {
+		defer f.Close()
+		raw, _ = io.ReadAll(io.LimitReader(f, most))
+	}
 	_ = json.Unmarshal(raw, &c)
+	text := strings.TrimSpace(string(raw))
+	c.ours = strings.HasPrefix(text, begins) || strings.HasPrefix(begins, text) // a part of it too
 	return c
 }
 
