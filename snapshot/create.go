@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/es"
@@ -92,6 +93,8 @@ func (q CreateRequest) validate(at time.Time) error {
 		return err
 	}
 	switch {
+	case strings.ContainsFunc(name, unicode.IsControl): // Elasticsearch would take it, and nobody could type it
+		return invalid(fmt.Sprintf("snapshot name %q holds a control character", name), "")
 	case len(q.RunID) > 128:
 		return invalid("a RunID of more than 128 bytes", "")
 	case q.WhenBusy < BusyWait || q.WhenBusy > BusyRefuse:

@@ -72,7 +72,7 @@ func ValidateName(name string) error {
 		return invalid(fmt.Sprintf("snapshot name %q is not in lower case", name), "")
 	case strings.HasPrefix(name, "_") || strings.HasPrefix(name, "-") || strings.HasPrefix(name, "+"):
 		return invalid(fmt.Sprintf("snapshot name %q begins with %q", name, name[:1]), "begin it with a letter")
-	case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || strings.ContainsRune(`\/*?"<>|,#`, r) }):
+	case strings.ContainsAny(name, ` \/*?"<>|,#`):
 		return invalid(fmt.Sprintf("snapshot name %q holds a space, a comma, a slash, a wildcard or one of # \" < > |", name), "")
 	}
 	return nil

@@ -55,14 +55,22 @@ func FuzzParseName(f *testing.F) {
 }
 
 func TestNamesThatElasticsearchWouldRefuseAreInvalid(t *testing.T) {
-	for _, name := range []string{"", "Upper", "_x", "a b", "a,b", "a*", "a/b", `a\b`, "a#b", "a\nb", "-x", "+x", "a\xff", strings.Repeat("x", 256)} {
+	for _, name := range []string{"", "Upper", "_x", "a b", "a,b", "a*", "a/b", `a\b`, "a#b", "-x", "+x", "a\xff", strings.Repeat("x", 256)} {
 		if err := snapshot.ValidateName(name); !errors.Is(err, nuvlaops.ErrInvalid) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	for _, name := range []string{"snapshot_1", "s", "snapshot.2026-01-02t1504z", "größe", strings.Repeat("x", 255)} {
+	for _, name := range []string{"snapshot_1", "s", "snapshot.2026-01-02t1504z", "größe", "100%", strings.Repeat("x", 255)} {
 		if err := snapshot.ValidateName(name); err != nil {
 			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"a\nb", "a\x1b[2j", "a\u009b"} { // to be deleted, and not to be made
+		if err := snapshot.ValidateName(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+		if err := (snapshot.CreateRequest{Name: name}).Validate(); !errors.Is(err, nuvlaops.ErrInvalid) {
+			t.Errorf("%q: it would be made: %v", name, err)
 		}
 	}
 }

@@ -75,7 +75,10 @@ func Send(ctx context.Context, client Client, req esapi.Request, out any) error 
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	res, err := req.Do(ctx, client)
+	if err := namesOnly(req); err != nil {
+		return err
+	}
+	res, err := literally(req).Do(ctx, client)
 	if err != nil {
 		return connectionError(ctx, err)
 	}
