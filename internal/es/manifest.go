@@ -137,7 +137,7 @@ func (s SnapshotInfo) RunID() string {
 	return s.text(metaRunID)
 }
 
-// Manifest returns the documents by index that the snapshot's metadata hold, and false when there are none.
+// Manifest returns the documents by index that the snapshot's metadata hold, and false when there are none, or none that could be.
 func (s SnapshotInfo) Manifest() (Manifest, bool) {
 	if s.text(metaTakenBy) != takenBy || s.text(metaDigest) == "" {
 		return Manifest{}, false
@@ -146,7 +146,7 @@ func (s SnapshotInfo) Manifest() (Manifest, bool) {
 	var err1, err2 error
 	m.Total, err1 = strconv.ParseInt(s.text(metaTotal), 10, 64)
 	m.Indices, err2 = strconv.Atoi(s.text(metaIndices))
-	if err1 != nil || err2 != nil {
+	if err1 != nil || err2 != nil || m.Total < 0 {
 		return Manifest{}, false
 	}
 	for _, entry := range strings.Fields(s.text(metaDocs)) {
@@ -155,7 +155,7 @@ func (s SnapshotInfo) Manifest() (Manifest, bool) {
 			return Manifest{}, false
 		}
 		n, err := strconv.ParseInt(entry[at+1:], 10, 64)
-		if err != nil {
+		if err != nil || n < 0 {
 			return Manifest{}, false
 		}
 		name, whole := strings.CutPrefix(entry[:at], wholeName)
@@ -163,6 +163,9 @@ func (s SnapshotInfo) Manifest() (Manifest, bool) {
 			name = s.text(metaPrefix) + name
 		}
 		m.Documents[name] = n
+	}
+	if m.Indices < len(m.Documents) {
+		return Manifest{}, false
 	}
 	return m, true
 }

@@ -103,12 +103,14 @@ func (s *SnapshotInfo) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// fromMillis leaves 0 the zero time: a running snapshot "ended" in 1970.
+// fromMillis leaves 0 the zero time: a running snapshot "ended" in 1970. What is later than any calendar has is its last moment:
+// JSON has no form for it, and a list of which one cannot be written would be none.
 func fromMillis(ms int64) time.Time {
+	const last = 253402300799999 // of the year 9999
 	if ms <= 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(ms).UTC()
+	return time.UnixMilli(min(ms, last)).UTC()
 }
 
 // Snapshot describes one snapshot. Error: ErrNotFound when the repository or the snapshot does not exist.
