@@ -60,7 +60,7 @@ func OpenJournal(path, key string) (*Journal, error) {
 	}
 	j := &Journal{path: path, lock: lock, file: journalFile{Key: key, Started: time.Now()}}
 	_ = atomicfile.RemoveParts(path) // of a run that was killed; the lock is ours
-	raw, err := os.ReadFile(path)
+	raw, err := readFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return j, nil
 	}
@@ -71,7 +71,7 @@ func OpenJournal(path, key string) (*Journal, error) {
 	}
 	if err != nil {
 		_ = j.Close()
-		return nil, fmt.Errorf("read journal: %w", err)
+		return nil, err
 	}
 	j.aside = true
 	return j, nil
@@ -80,12 +80,12 @@ func OpenJournal(path, key string) (*Journal, error) {
 // ReadJournal reads the journal that OpenJournal would take up, for looking only: nobody is kept out, and nothing is
 // written. It is nil when there is none.
 func ReadJournal(path, key string) (*Journal, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := readFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
+		return nil, err
 	}
 	j := &Journal{path: path}
 	if !j.file.takenUp(raw, key) {
@@ -94,9 +94,21 @@ func ReadJournal(path, key string) (*Journal, error) {
 	return j, nil
 }
 
-// takenUp decodes a journal, and reports whether a run with this key takes it up.
+func readFile(path string) ([]byte, error) {
+	raw, err := atomicfile.Read(path)
+	if errors.Is(err, atomicfile.ErrNoFile) {
+		return nil, &nuvlaops.Error{Op: "runbook.OpenJournal", Resource: path, Reason: err.Error(), Hint: "name another file for the journal", Err: nuvlaops.ErrInvalid}
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	return raw, err
+}
+
+// takenUp decodes a journal, and reports whether a run with this key takes it up: also one of a clock that was ahead, by no more
+// than it may be old.
 func (f *journalFile) takenUp(raw []byte, key string) bool {
-	return json.Unmarshal(raw, f) == nil && f.Key == key && f.Ended.IsZero() && time.Since(f.last()) < takeUpWithin
+	return json.Unmarshal(raw, f) == nil && f.Key == key && f.Ended.IsZero() && time.Since(f.last()).Abs() < takeUpWithin
 }
 
 // Place names the journal's lock, which ends with the process: who holds it knows that whoever held it before is gone.

@@ -1,0 +1,35 @@
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// mostRead is more than any file of ours holds.
+const mostRead = 64 << 20
+
+// ErrNoFile is what Read says of a folder, a pipe or a device, or of a file that is none that Write has written, by its size.
+var ErrNoFile = errors.New("want a file")
+
+// Read reads a file that Write has written. What stands in its place is an error: a pipe would never be read to its end.
+func Read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is a folder, a pipe or a device: %w", path, ErrNoFile)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, mostRead+1))
+	if len(raw) > mostRead {
+		return nil, fmt.Errorf("%s is larger than %d MiB: %w", path, mostRead>>20, ErrNoFile)
+	}
+	return raw, err
+}
