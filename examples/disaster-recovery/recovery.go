@@ -124,7 +124,16 @@ func (r *recovery) goOn() {
 		return
 	}
 	var started time.Time
-	if started, r.resumed = r.journal.Resumed(); r.resumed && r.journal.State(&r.state) && !r.cfg.planOnly {
+	if started, r.resumed = r.journal.Resumed(); r.resumed {
+		if st := r.state; r.journal.State(&st) {
+			r.state = st
+		} else { // of another version, or damaged: what was done is nothing to go on with, without what was found
+			r.state.Started = started
+			r.beginAnew()
+			r.screen.Printf("what the recovery that began %s has found cannot be read (%s): its steps are done again", started.UTC().Format(time.RFC3339), r.cfg.journal)
+		}
+	}
+	if r.resumed && !r.cfg.planOnly {
 		r.screen.Printf("going on with the recovery that began %s (%s)", started.UTC().Format(time.RFC3339), r.cfg.journal)
 	}
 	if r.cfg.from != "" && r.cfg.from != r.state.From { // a call without -from goes on where the one with it was
