@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,7 +63,7 @@ func readMarks(path string) (Marks, error) {
 	if path == "" {
 		return nil, errNoMarks
 	}
-	raw, err := os.ReadFile(path)
+	raw, err := atomicfile.Read(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSymlink != 0 {
@@ -72,7 +73,7 @@ func readMarks(path string) (Marks, error) {
 	case err != nil:
 		return nil, err
 	}
-	if err := json.Unmarshal(raw, &marks); err != nil {
+	if err := decodeMarks(raw, &marks); err != nil {
 		return nil, &nuvlaops.Error{Reason: "the file holds no marks: " + err.Error(), Err: err,
 			Hint: "put back an older copy, or name another file; nothing is pruned meanwhile, since pins may be in it"}
 	}
@@ -80,6 +81,20 @@ func readMarks(path string) (Marks, error) {
 		marks = Marks{}
 	}
 	return marks, nil
+}
+
+// decodeMarks refuses what it does not know: a newer version may have marked what must not be removed, and an update of a file that is
+// none of marks would leave of it what looks like some.
+func decodeMarks(raw []byte, marks *Marks) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(marks); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the marks")
+	}
+	return nil
 }
 
 // UpdateMarks reads the file, changes the marks and writes the file, whole or not at all. Updates of several processes on

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -193,5 +194,37 @@ func TestAMarkByALinkIsInTheFileThatOthersRead(t *testing.T) {
 	}
 	if marks, err := snapshot.ReadMarks(link); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v, %v", marks, err)
+	}
+}
+
+// Each of these files would be written anew, without what is in it, by the next pin: what is of something else, of a newer version, or
+// damaged is left as it is.
+func TestAFileThatHoldsMoreThanMarksIsLeftAsItIs(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, dir} {
+		if _, err := snapshot.ReadMarks(path); err == nil {
+			t.Errorf("%s is read", path)
+		}
+	}
+	for name, text := range map[string]string{
+		"empty": "", "cut": `{"u":{"repository":"r","snap`, "twice": `{}{}`, "a list": `[]`, "HTML": "<html>", "other types": `{"u":{"pinned":true}}`, "no time": `{"u":{"pinned":{"at":"yesterday"}}}`,
+		"of a newer version": `{"u":{"repository":"r","snapshot":"s","held":{"until":"2030-01-01T00:00:00Z"}}}`, "of docker": `{"auths":{"registry":{"auth":"x"}}}`,
+	} {
+		path := filepath.Join(dir, "marks")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := snapshot.ReadMarks(path); err == nil {
+			t.Errorf("%s: it is read as %v", name, m)
+		}
+		err := snapshot.UpdateMarks(t.Context(), path, func(m snapshot.Marks) error { m.Pin("r", "s", "v", snapshot.Pin{}); return nil })
+		after, readErr := os.ReadFile(path)
+		if diff := cmp.Diff(text, string(after)); err == nil || readErr != nil || diff != "" {
+			t.Errorf("%s: %v, %v (-before +after):\n%s", name, err, readErr, diff)
+		}
 	}
 }
