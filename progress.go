@@ -30,9 +30,9 @@ type Progress struct {
 func (p Progress) Fraction() (float64, bool) {
 	switch {
 	case p.TotalBytes > 0:
-		return min(1, float64(p.Bytes)/float64(p.TotalBytes)), true
+		return max(0, min(1, float64(p.Bytes)/float64(p.TotalBytes))), true
 	case p.Total > 0:
-		return min(1, float64(p.Done)/float64(p.Total)), true
+		return max(0, min(1, float64(p.Done)/float64(p.Total))), true
 	}
 	return 0, false
 }

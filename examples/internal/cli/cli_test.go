@@ -176,6 +176,9 @@ func TestAProgressLineSaysWhatIsKnown(t *testing.T) {
 	}{
 		{nuvlaops.Progress{Phase: "waiting"}, "waiting"},
 		{nuvlaops.Progress{Phase: "reading", Done: 7, Unit: "jobs"}, "reading, 7 jobs"},
+		{nuvlaops.Progress{Phase: "restoring", Done: -1, Total: 2, Unit: "shards"}, "[....................]   0% restoring, -1 of 2 shards"},
+		{nuvlaops.Progress{Phase: "restoring", Bytes: -1 << 60, TotalBytes: 1}, "[....................]   0% restoring, -1152921504606846976 B of 1 B"},
+		{nuvlaops.Progress{Phase: "restoring", Done: 3, Total: 2, Unit: "shards"}, "[####################] 100% restoring, 3 of 2 shards"},
 		{nuvlaops.Progress{Phase: "restoring", Resource: "s3_backup/one", Done: 9, Total: 18, Unit: "shards", Bytes: 1 << 20, TotalBytes: 4 << 20, Remaining: 3 * time.Second, Message: "x"},
 			"[#####...............]  25% restoring s3_backup/one, 9 of 18 shards, 1.0 MiB of 4.0 MiB, 3s left: x"},
 	}
