@@ -26,6 +26,7 @@ import (
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/retry"
+	"github.com/nuvla/nuvlaops/internal/units"
 )
 
 // Client sends a request: go-elasticsearch v8 and v9 clients, a Transport and fakes all fit. Its own retries must be off.
@@ -93,18 +94,25 @@ func Send(ctx context.Context, client Client, req esapi.Request, out any) error 
 	return decodeAnswer(ctx, res.StatusCode, body, out)
 }
 
+// maxAnswer bounds what is decoded of one answer, and so the memory that it takes: the longest are some 15 MB.
+var maxAnswer int64 = 256 << 20
+
 func decodeAnswer(ctx context.Context, status int, body io.Reader, out any) error {
 	if out == nil {
 		_, _ = io.Copy(io.Discard, io.LimitReader(body, maxErrorBody)) // so that the connection can be used again
 		return nil
 	}
-	err := json.NewDecoder(body).Decode(out)
+	bounded := &io.LimitedReader{R: body, N: maxAnswer}
+	err := json.NewDecoder(bounded).Decode(out)
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
 	case err == nil:
 		_, _ = io.Copy(io.Discard, io.LimitReader(body, 1<<10))
 		return nil
+	case bounded.N <= 0:
+		return &nuvlaops.Error{Status: status, Reason: fmt.Sprintf("the answer is longer than %s", units.Bytes(maxAnswer)),
+			Hint: "check that the address is Elasticsearch's", Err: nuvlaops.ErrUnsupported}
 	case errors.As(err, &syntax), errors.As(err, &kind):
 		return &nuvlaops.Error{Status: status, Reason: "the answer is not what Elasticsearch sends: " + err.Error(),
 			Hint: "check that the address is Elasticsearch's and not a proxy's or another service's", Err: nuvlaops.ErrUnsupported}

@@ -308,3 +308,15 @@ func TestAnErrorOfS3IsAFailureOfTheRepositoryWhateverFailed(t *testing.T) {
 		}
 	}
 }
+
+// Whatever answers may never come to an end.
+func TestAnAnswerThatDoesNotEndIsAnError(t *testing.T) {
+	defer es.SetMaxAnswer(1 << 10)()
+	for body, fails := range map[string]bool{`{"n":1}` + strings.Repeat(" ", 10<<10): false, `{"a":"` + strings.Repeat("x", 10<<10) + `","n":1}`: true, strings.Repeat(" ", 10<<10): true, strings.Repeat("[", 10<<10): true} {
+		var out struct{ N int }
+		err := es.Send(t.Context(), answers(200, body), health(), &out)
+		if fails != errors.Is(err, nuvlaops.ErrUnsupported) || fails != strings.Contains(fmt.Sprint(err), "longer") || !fails && out.N != 1 {
+			t.Errorf("%.20q: %v, %v", body, out, err)
+		}
+	}
+}
