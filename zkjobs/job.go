@@ -104,17 +104,19 @@ func (opts PlanOptions) reason(job Job, notBefore time.Time) Reason {
 	return ""
 }
 
+// longestID is the longest id of a job, in bytes.
+const longestID = 256
+
 // checkID says what is wrong with an id, "" when nothing is. An entry with empty data sends executors into an endless
 // loop, and one with another resource's id, or with half of an id, costs each four seconds.
 func checkID(id string) string {
-	const longest = 256
 	rest, isJob := strings.CutPrefix(id, "job/")
 	switch {
 	case id == "":
 		return "id is empty"
 	case !isJob || rest == "":
 		return "id is not job/<uuid>"
-	case len(id) > longest:
+	case len(id) > longestID:
 		return "id is too long"
 	}
 	for _, c := range []byte(rest) {

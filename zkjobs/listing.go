@@ -195,7 +195,7 @@ func (r *Rebuilder) readEntry(ctx context.Context, e *entry) error {
 	case err != nil:
 		return err
 	default:
-		e.id = string(n.data)
+		e.id = string(n.data[:min(len(n.data), longestID+1)]) // what is longer is no job's, and may be a megabyte
 	}
 	return nil
 }
