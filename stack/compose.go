@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -75,12 +76,22 @@ func (s *Swarm) load(ctx context.Context, opts DeployOptions) (*compose, error) 
 	if err != nil {
 		return nil, err
 	}
+	return readCompose(out)
+}
+
+// readCompose reads what the docker program has printed. A program that prints nothing is another one of that name.
+func readCompose(out []byte) (*compose, error) {
 	var c compose
-	if err := yaml.Unmarshal(out, &c); err != nil {
-		return nil, fmt.Errorf("read the output of docker stack config: %w", err)
+	err := yaml.Unmarshal(out, &c)
+	if err == nil {
+		err = yaml.Unmarshal(out, &c.raw)
 	}
-	if err := yaml.Unmarshal(out, &c.raw); err != nil {
-		return nil, fmt.Errorf("read the output of docker stack config: %w", err)
+	if err == nil && c.raw == nil {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return nil, &nuvlaops.Error{Reason: "the output of docker stack config is no compose file: " + err.Error(), Err: nuvlaops.ErrUnsupported,
+			Hint: "nothing was changed; check that the docker program is Docker's own, 23.0 or later"}
 	}
 	return &c, nil
 }
@@ -116,8 +127,7 @@ func (c *compose) only(services []string) ([]byte, error) {
 	all, _ := out["services"].(map[string]any)
 	kept := map[string]any{}
 	for _, name := range services {
-		service, _ := all[name].(map[string]any)
-		service = maps.Clone(service)
+		service := within(all[name])
 		delete(service, "env_file")
 		if limits := within(service["ulimits"]); len(limits) > 0 {
 			service["ulimits"] = withZeros(limits)
@@ -168,8 +178,7 @@ func (c *compose) stopped() *compose {
 	all, _ := raw["services"].(map[string]any)
 	services := map[string]any{}
 	for name, v := range all {
-		service, _ := v.(map[string]any)
-		service = maps.Clone(service)
+		service := within(v)
 		service["deploy"] = stoppedDeploy(service["deploy"])
 		services[name] = service
 	}

@@ -187,7 +187,7 @@ func (s *Swarm) readAnswer(ctx context.Context, task string) (answer jobAnswer, 
 		return answer, false, nil // asked for again
 	}
 	defer logs.Close()
-	text, whole := joinLines(demux(logs))
+	text, whole := joinLines(demux(io.LimitReader(logs, mostAnswer)))
 	if !whole {
 		return answer, false, nil
 	}
@@ -197,6 +197,9 @@ func (s *Swarm) readAnswer(ctx context.Context, task string) (answer jobAnswer, 
 
 // An answer is written in numbered lines, since an engine may cut long ones: "2/7 " and a piece in base64.
 const answerLine = 8000
+
+// mostAnswer is more than any answer takes in a log. A task that writes without end is not read to it.
+const mostAnswer = 64 << 20
 
 func writeLines(w io.Writer, text []byte) error {
 	whole := base64.StdEncoding.EncodeToString(text)

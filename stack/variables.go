@@ -16,15 +16,20 @@ var variable = regexp.MustCompile(`\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)([^}]*
 func (o DeployOptions) blank(services []string) (names []string) {
 	for _, path := range o.Files {
 		var file yaml.Node
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a pipe was read to its end by the docker program
+			continue
+		}
 		if raw, err := os.ReadFile(path); err != nil || yaml.Unmarshal(raw, &file) != nil || len(file.Content) == 0 {
 			continue
 		}
+		b := blanks{opts: o, seen: map[*yaml.Node]bool{}}
 		for _, kind := range []string{"networks", "volumes", "secrets", "configs"} {
-			names = o.blankIn(names, valueOf(file.Content[0], kind))
+			b.in(valueOf(file.Content[0], kind))
 		}
 		for _, name := range services {
-			names = o.blankIn(names, valueOf(valueOf(file.Content[0], "services"), name))
+			b.in(valueOf(valueOf(file.Content[0], "services"), name))
 		}
+		names = append(names, b.names...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
@@ -40,23 +45,32 @@ func valueOf(of *yaml.Node, key string) *yaml.Node {
 	return &yaml.Node{}
 }
 
-// blankIn adds those of the values in a part of a file. Keys and comments are not filled in.
-func (o DeployOptions) blankIn(names []string, part *yaml.Node) []string {
+// blanks are those of one file.
+type blanks struct {
+	opts  DeployOptions
+	names []string
+	seen  map[*yaml.Node]bool // what aliases mean: it may be meant a thousand times, or by itself
+}
+
+// in adds those of the values in a part of the file. Keys and comments are not filled in.
+func (b *blanks) in(part *yaml.Node) {
 	if part.Kind == yaml.AliasNode {
-		return o.blankIn(names, part.Alias)
+		if part = part.Alias; b.seen[part] {
+			return
+		}
+		b.seen[part] = true
 	}
 	for i, inner := range part.Content {
 		if part.Kind != yaml.MappingNode || i%2 == 1 {
-			names = o.blankIn(names, inner)
+			b.in(inner)
 		}
 	}
 	for _, m := range variable.FindAllStringSubmatch(part.Value, -1) {
 		name := m[1] + m[2]
-		_, here := o.Env[name]
+		_, here := b.opts.Env[name]
 		_, set := os.LookupEnv(name)
 		if name != "" && m[3] == "" && !here && !set {
-			names = append(names, name)
+			b.names = append(b.names, name)
 		}
 	}
-	return names
 }
