@@ -3,6 +3,7 @@ package snapshot
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/nuvla/nuvlaops"
@@ -21,16 +22,27 @@ func (m *Manifest) WriteFile(path string) error {
 // none reports whether there is nothing that a restore could be checked by.
 func (m *Manifest) none() bool { return m == nil || m.Snapshot == "" || m.Indices == nil }
 
-// ReadManifest reads what WriteFile, or Create to CreateRequest.Manifest, has written.
+// mostOfAManifest is what a hundred thousand indices of the longest names take.
+const mostOfAManifest = 64 << 20
+
+// ReadManifest reads what WriteFile, or Create to CreateRequest.Manifest, has written. Error: ErrInvalid (it is something else).
 func ReadManifest(path string) (*Manifest, error) {
 	m, err := readManifest(path)
 	return m, nuvlaops.Wrap("snapshot.ReadManifest", path, err)
 }
 
 func readManifest(path string) (*Manifest, error) {
-	raw, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, mostOfAManifest+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(raw) > mostOfAManifest:
+		return nil, invalid("the file is larger than any manifest of a snapshot", "")
 	}
 	var m Manifest
 	if err := json.Unmarshal(raw, &m); err != nil {

@@ -1,13 +1,13 @@
 package main
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"flag"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -346,12 +346,11 @@ func (c *config) files() error {
 }
 
 func readJSON(name, path string, into any) error {
-	f, err := os.Open(path)
+	raw, err := cli.ReadFile(path)
 	if err != nil {
 		return cli.Usagef("%s: %v", name, err)
 	}
-	defer f.Close()
-	dec := json.NewDecoder(f)
+	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		return cli.Usagef("%s %s: %v", name, path, err)

@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/nuvla/nuvlaops/snapshot"
 )
@@ -15,7 +14,7 @@ const RepositoryUsage = "send settings of -repository-file that these programs d
 // form that is sent to PUT _snapshot/NAME. Each error is one of usage.
 func ReadRepository(file string, allowUnknown bool) (snapshot.Settings, error) {
 	var s snapshot.Settings
-	raw, err := os.ReadFile(file)
+	raw, err := ReadFile(file)
 	if err != nil {
 		return s, Usagef("-repository-file: %v", err)
 	}

@@ -52,7 +52,7 @@ func (z *ZooKeeper) user() (user, password string, err error) {
 	if user != "" || password != "" {
 		return "", "", Usagef("-zk-auth and ZK_USERNAME or ZK_PASSWORD in the environment: want one or the other")
 	}
-	raw, err := os.ReadFile(z.auth)
+	raw, err := ReadFile(z.auth)
 	if err != nil {
 		return "", "", Usagef("-zk-auth: %w", err)
 	}
@@ -66,7 +66,7 @@ func (z *ZooKeeper) user() (user, password string, err error) {
 func (z *ZooKeeper) config() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if z.ca != "" {
-		pem, err := os.ReadFile(z.ca)
+		pem, err := ReadFile(z.ca)
 		if err != nil {
 			return nil, Usagef("-zk-ca: %w", err)
 		}

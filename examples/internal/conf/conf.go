@@ -140,7 +140,7 @@ func noUnknownKeys(fs *flag.FlagSet, path string, file map[string]string) error 
 // read reads lines of KEY=value as a shell does that sources them, but for substitutions, which are an error. A file that
 // nobody has named need not be there.
 func read(path string, named bool) (map[string]string, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := cli.ReadFile(path)
 	if err != nil {
 		if !named && errors.Is(err, os.ErrNotExist) {
 			return nil, nil
