@@ -32,9 +32,9 @@ func FuzzPlanFromJSON(f *testing.F) {
 	})
 }
 
-// FuzzJournalAndClaim: whatever is in the cluster's settings is what we have written, or nothing.
-func FuzzJournalAndClaim(f *testing.F) {
-	for _, seed := range []string{"", "{}", `{"plan":"p"}`, `{"plan":"p","indices":"????????AAAAAAAA","ended":"x","replaced":"é","request":null,"limit":null}`, `{"plan":"p","request":{"indices":[""]},"started":"9999-12-31T23:59:59Z"}`, `{"drill":"d","beat":-1}`, `[`} {
+// FuzzJournal: whatever is in the cluster's settings is what we have written, or nothing.
+func FuzzJournal(f *testing.F) {
+	for _, seed := range []string{"", "{}", `{"plan":"p"}`, `{"plan":"p","indices":"????????AAAAAAAA","ended":"x","replaced":"é","request":null,"limit":null}`, `{"plan":"p","request":{"indices":[""]},"started":"9999-12-31T23:59:59Z"}`, `[`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -46,7 +46,9 @@ func FuzzJournalAndClaim(f *testing.F) {
 		for i := range 4 {
 			j.uuid(i)
 		}
-		among(j.Indices, "AAAAAAAAAAAA")
+		if known := among(j.Indices, "AAAAAAAAAAAA"); strings.Trim(known, "A") != "" {
+			t.Errorf("%q: AAAAAAAAAAAA is known as %q", text, known)
+		}
 		j.remember([]string{"", "0123456789", "short"})
 		j.pending()
 		j.running([]es.RunningRestore{{Repository: j.Repository, Snapshot: j.Snapshot, Shards: make([]es.RestoreShard, 1)}})
