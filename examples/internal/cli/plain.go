@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -39,6 +40,18 @@ type plainWriter struct {
 func (p *plainWriter) Write(text []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for part := range slices.Chunk(text, partLength) {
+		if err := p.write(part); err != nil {
+			return 0, err
+		}
+	}
+	return len(text), nil
+}
+
+// partLength bounds the memory that it takes: a plan of a million jobs is written at once.
+const partLength = 64 << 10
+
+func (p *plainWriter) write(text []byte) error {
 	all := append(p.rest, text...)
 	whole := len(all)
 	for back := 1; back < utf8.UTFMax && back <= len(all); back++ {
@@ -50,8 +63,6 @@ func (p *plainWriter) Write(text []byte) (int, error) {
 		}
 	}
 	p.rest = append([]byte(nil), all[whole:]...)
-	if _, err := io.WriteString(p.w, plain(string(all[:whole]))); err != nil {
-		return 0, err
-	}
-	return len(text), nil
+	_, err := io.WriteString(p.w, plain(string(all[:whole])))
+	return err
 }

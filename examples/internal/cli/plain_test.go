@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,6 +27,8 @@ func TestWhatIsPrintedOfOthersIsOnlyShown(t *testing.T) {
 				_, _ = p.Write([]byte{b})
 			}
 		}, "é 日 \\u009b\n"},
+		"more than is kept in memory": {func(w io.Writer) { _, _ = io.WriteString(cli.Plain(w), strings.Repeat("日\n\x1b", 100_000)) },
+			strings.Repeat("日\n\\u001b", 100_000)},
 		"a page": {func(w io.Writer) { cli.NewScreen(w).Text("\n  " + name + "\n") }, "\n  " + shown + "\n"},
 		"a line": {func(w io.Writer) { cli.NewScreen(w).Printf("%s\nand %s", name, name) }, " 0:00.0  " + shown + "; and " + shown + "\n"},
 		"progress": {func(w io.Writer) {
