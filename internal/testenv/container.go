@@ -22,8 +22,9 @@ import (
 	"github.com/testcontainers/testcontainers-go/wait"
 )
 
-// startDeadline is how long a server may take until it serves: 12 s is what Elasticsearch takes on two idle cores.
-const startDeadline = 3 * time.Minute
+// startDeadline is how long a server may take until it serves. Elasticsearch takes 12 s on two idle cores; 9.5 took more than two
+// minutes on two slow ones that twenty processes waited for.
+const startDeadline = 6 * time.Minute
 
 // Container is one server in a container of its own. Its methods may be called from several goroutines.
 type Container struct {

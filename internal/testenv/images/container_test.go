@@ -130,10 +130,10 @@ func assembled(t *testing.T, spec images.Spec) string {
 	return ref
 }
 
-// eventually asks until there is no error, two minutes at most.
+// eventually asks until there is no error, five minutes at most: a server that starts beside much else may need more than two.
 func eventually(t *testing.T, what string, ask func() error) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	for {
 		err := ask()
 		if err == nil {
