@@ -55,7 +55,7 @@ test: images $(BIN)/gotestsum
 	@$(GO) build $(RACE) ./...
 	@rm -f $(BIN)/again
 	@$(BIN)/gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --rerun-fails=1 --rerun-fails-max-failures=8 \
-	  --rerun-fails-report $(BIN)/again --packages '$(strip $(FIRST) $(PKG))' -- $(RACE) -vet=off -count=1 -p $(PARALLEL) -timeout 30m
+	  --rerun-fails-report $(BIN)/again --packages '$(strip $(FIRST) $(PKG))' -- $(RACE) -vet=off -count=1 -p $(PARALLEL) -timeout 60m
 	@if [ -s $(BIN)/again ]; then echo "passed only when run again, to be mended:"; cat $(BIN)/again; fi
 
 bench: images
