@@ -118,20 +118,6 @@ func (r *recovery) sweepCopy(ctx context.Context) error {
 		return err
 	}
 	defer free()
-	return r.removeLeft(ctx)
-}
-
-func (r *recovery) removeLeft(ctx context.Context) error {
 	r.page.note("throw-away", "the Elasticsearch that a killed call has left is removed")
 	return r.stacks.RemoveCopy(ctx, r.cfg.db, "es")
-}
-
-// sweepFirst removes the throw-away one that a killed call has left, before Elasticsearch is asked: it answers under the stack's name,
-// empty, would be taken for what lives, and may end in the middle of a question when it was being removed.
-func (r *recovery) sweepFirst(ctx context.Context) error {
-	left, err := r.stacks.CopyIsLeft(ctx, r.cfg.db, "es")
-	if err != nil || !left {
-		return nil // what is wrong with the engine is said where it is looked at
-	}
-	return r.removeLeft(ctx)
 }

@@ -38,11 +38,6 @@ func (r *recovery) preflight(ctx context.Context) error {
 	if r.cfg.drill {
 		return r.lookAtProduction(ctx)
 	}
-	if !r.cfg.planOnly { // a plan keeps nobody out, and removes what is left at its end
-		if err := r.sweepFirst(ctx); err != nil {
-			return err
-		}
-	}
 	r.beginAnewElsewhere(ctx)
 	r.page.begin(r)
 	var databases error
