@@ -3,8 +3,6 @@ package snapshot
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/nuvla/nuvlaops"
 	"github.com/nuvla/nuvlaops/internal/atomicfile"
@@ -32,16 +30,11 @@ func ReadManifest(path string) (*Manifest, error) {
 }
 
 func readManifest(path string) (*Manifest, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, mostOfAManifest+1))
+	raw, whole, err := atomicfile.ReadAtMost(path, mostOfAManifest)
 	switch {
 	case err != nil:
 		return nil, err
-	case len(raw) > mostOfAManifest:
+	case !whole:
 		return nil, invalid("the file is larger than any manifest of a snapshot", "")
 	}
 	var m Manifest

@@ -22,14 +22,23 @@ func Read(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is a folder, a pipe or a device: %w", path, ErrNoFile)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, mostRead+1))
-	if len(raw) > mostRead {
+	raw, whole, err := ReadAtMost(path, mostRead)
+	if !whole && err == nil {
 		return nil, fmt.Errorf("%s is larger than %d MiB: %w", path, mostRead>>20, ErrNoFile)
 	}
 	return raw, err
+}
+
+// ReadAtMost reads a file, or a pipe, of so many bytes. One that holds more is not whole, and nothing of it is returned.
+func ReadAtMost(path string, most int64) (raw []byte, whole bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	raw, err = io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil || int64(len(raw)) > most {
+		return nil, false, err
+	}
+	return raw, true, nil
 }
